@@ -1,0 +1,89 @@
+"""`experiment-server`: finds the command, and turns errors into a message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NamedTuple
+
+import click
+
+from experiment_server.errors import ExperimentServerError, StudyInvalid
+
+
+class Command(NamedTuple):
+    """A command's aliases and summary, known without importing its module."""
+
+    name: str
+    aliases: tuple[str, ...]
+    summary: str
+
+    @property
+    def module(self) -> str:
+        """The module that has the command, under the name `command`."""
+        return f"experiment_server.cli.{self.name.replace('-', '_')}"
+
+
+COMMANDS = (
+    Command("new-config-file", ("n", "new"), "Write a commented study file to start from."),
+    Command("verify-config-file", ("v", "verify"), "Check a study file and show its orders."),
+    Command("generate-config-json", ("g", "generate"), "Write participants' blocks as JSON."),
+    Command("run", ("r",), "Serve a study to participants and experimenters."),
+)
+
+
+class LazyGroup(click.Group):
+    """Lists commands without importing them, so that --help is there at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands' names, without their aliases."""
+        return [command.name for command in COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name or alias."""
+        for command in COMMANDS:
+            if cmd_name in (command.name, *command.aliases):
+                found: click.Command = importlib.import_module(command.module).command
+                return found
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command for the arguments, under its full name whatever alias was used."""
+        _, command, rest = super().resolve_command(ctx, args)
+        return command.name if command else None, command, rest
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, each with its aliases."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (f"{command.name} ({', '.join(command.aliases)})", command.summary)
+                    for command in COMMANDS
+                ]
+            )
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of ours ends it with its message and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except StudyInvalid as error:
+            from experiment_server.cli.output import print_diagnostics
+
+            print_diagnostics(error.diagnostics)
+            raise click.ClickException("the study has errors, so nothing was done") from None
+        except ExperimentServerError as error:
+            raise click.ClickException(error.detail) from None
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["--help"]},
+    epilog="An evening's work: `experiment-server new my-study.toml`, edit it, "
+    "`experiment-server verify my-study.toml`, `experiment-server run my-study.toml`. "
+    "Exit codes: 0 done, 1 refused with a message, 2 wrong usage.",
+)
+@click.version_option(package_name="experiment-server", message="%(version)s")
+def main() -> None:
+    """Run human-subjects studies: one TOML file expands for every participant, their apps get
+    the right block at the right moment, and you steer live in a browser."""

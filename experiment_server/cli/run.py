@@ -1,0 +1,100 @@
+"""`run`: serve a study."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from experiment_server.cli.output import print_diagnostics
+from experiment_server.errors import StudyInvalid
+from experiment_server.server.settings import Settings
+
+if TYPE_CHECKING:
+    from experiment_server.server.app import Running
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for each setting, as the settings declare it."""
+    for field in reversed(fields(Settings)):
+        if field.metadata:
+            function = _option(field)(function)
+    return function
+
+
+def _option(field: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    kind: Any = str
+    if "minimum" in field.metadata:
+        kind = click.IntRange(field.metadata["minimum"], field.metadata["maximum"])
+    elif "Path" in str(field.type):
+        kind = click.Path(path_type=Path)
+    return click.option(
+        *field.metadata["flags"],
+        field.name,
+        type=kind,
+        default=None if field.default is MISSING else field.default,
+        show_default=field.default is not None,
+        metavar=field.metadata["metavar"],
+        help=field.metadata["help"],
+    )
+
+
+@click.command(
+    name="run",
+    epilog="Stop it with Ctrl+C; start it again and everyone is where they were.",
+)
+@click.argument("config_file", type=click.Path(path_type=Path))
+@_options
+@click.option(
+    "-a",
+    "--ask-default-participant-index",
+    is_flag=True,
+    help="Ask for the default participant at start.",
+)
+def command(config_file: Path, ask_default_participant_index: bool, **settings: Any) -> None:
+    """Serve CONFIG_FILE: the dashboard, REST and Socket.IO for participants' apps.
+
+    The file may be edited while the server runs: a good version is served at once, a broken one
+    changes nothing and its errors are shown here and in the dashboard.
+    """
+    chosen = Settings(config_file, **settings)
+    if ask_default_participant_index:
+        index = click.prompt(
+            "Default participant",
+            type=click.IntRange(min=1),
+            default=chosen.default_participant_index,
+        )
+        chosen = replace(chosen, default_participant_index=index)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for chatty in ("alembic", "watchfiles"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    from experiment_server.server.app import serve
+
+    try:
+        # On Windows an interrupt ends the loop from outside, after the server has been closed.
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(serve(chosen, lambda running: _greet(chosen, running)))
+    except StudyInvalid as error:
+        print_diagnostics(error.diagnostics, config_file.name)
+        raise click.ClickException(f"{config_file} has errors, so it is not served") from None
+    click.echo("Stopped; everyone's place is kept." if chosen.database_path else "Stopped.")
+
+
+def _greet(settings: Settings, running: Running) -> None:
+    kept = settings.database_path or "nowhere: they are gone when the server stops"
+    lines = {
+        "Dashboard": f"{running.url}/",
+        "Taking part": f"{running.url}/app/?participant=1" if settings.app else None,
+        "REST": f"{running.url}/api/",
+        "Places kept in": kept,
+    }
+    click.echo(f"Serving {settings.config_file}; Ctrl+C stops.")
+    for label, value in lines.items():
+        if value is not None:
+            click.echo(f"  {label + ':':<16}{value}")

@@ -1,0 +1,184 @@
+"""Every error that the project raises on purpose.
+
+    ExperimentServerError
+    ├── StudyInvalid              the study file has errors (carries its diagnostics)
+    ├── StudyFileUnreadable       the study file is missing, misnamed or no text
+    ├── ExpansionFailed           a valid study cannot be expanded for this participant
+    ├── ParticipantUnknown
+    ├── ParticipantExists
+    ├── ParticipantIndexInvalid
+    ├── NotInBlock                a config was asked for before the first or after the last block
+    ├── BlockOutOfRange
+    ├── ParameterInvalid          a parameter has the wrong type or is missing
+    ├── IdentifierInvalid         an identifier in an address is no integer
+    ├── OperationUnknown
+    ├── NotAllowed                the caller's role does not include this operation
+    ├── OriginForeign             a browser page from elsewhere sent this
+    ├── RevisionConflict          somebody else committed first (retried by the service)
+    ├── StoreUnavailable          the state could not be made durable
+    ├── DatabaseInUse             another server works on this database
+    ├── DatabaseUnusable          not a database of ours, damaged, or from a newer release
+    └── StartRefused              the server cannot start as asked
+
+Clients learn `code`, which never changes once released; `status` is its HTTP status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+
+class ExperimentServerError(Exception):
+    """An error with a stable code, an HTTP status and a message for the user."""
+
+    code: ClassVar[str] = "internal-error"
+    status: ClassVar[int] = 500
+
+    @property
+    def detail(self) -> str:
+        """What is wrong, where, and what to do, in one or two sentences."""
+        return str(self)
+
+
+class StudyInvalid(ExperimentServerError):
+    """The study has errors; `diagnostics` holds every one that was found."""
+
+    code = "study-invalid"
+    status = 422
+
+    def __init__(self, message: str, diagnostics: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.diagnostics = tuple(diagnostics)
+
+
+class StudyFileUnreadable(ExperimentServerError):
+    """The study file cannot be read as a TOML text."""
+
+    code = "study-file-unreadable"
+    status = 422
+
+
+class ExpansionFailed(ExperimentServerError):
+    """The study cannot be expanded for this participant; `problem` is the diagnostic code."""
+
+    code = "expansion-failed"
+    status = 422
+
+    def __init__(self, message: str, problem: str = "expansion-failed") -> None:
+        super().__init__(message)
+        self.problem = problem
+
+
+class ParticipantUnknown(ExperimentServerError):
+    """No participant has this index."""
+
+    code = "participant-unknown"
+    status = 406
+
+    def __init__(self, participant_index: int) -> None:
+        super().__init__(
+            f"participant {participant_index} is not known; "
+            f"add them first: PUT /api/add-participant/{participant_index}"
+        )
+
+
+class ParticipantExists(ExperimentServerError):
+    """A participant with this index was added before."""
+
+    code = "participant-exists"
+    status = 406
+
+    def __init__(self, participant_index: int) -> None:
+        super().__init__(f"participant {participant_index} exists already; nothing was changed")
+
+
+class ParticipantIndexInvalid(ExperimentServerError):
+    """A participant index is below 1 or beyond what the store can hold."""
+
+    code = "participant-index-invalid"
+    status = 406
+
+
+class NotInBlock(ExperimentServerError):
+    """The participant has no current block."""
+
+    code = "not-in-block"
+    status = 406
+
+
+class BlockOutOfRange(ExperimentServerError):
+    """The participant has no block with this id."""
+
+    code = "block-out-of-range"
+    status = 404
+
+
+class ParameterInvalid(ExperimentServerError):
+    """A parameter is missing or has the wrong type."""
+
+    code = "parameter-invalid"
+    status = 400
+
+
+class IdentifierInvalid(ExperimentServerError):
+    """An identifier in an address is no integer, so nothing is there."""
+
+    code = "identifier-invalid"
+    status = 404
+
+
+class OperationUnknown(ExperimentServerError):
+    """The server has no operation of this name."""
+
+    code = "operation-unknown"
+    status = 404
+
+
+class NotAllowed(ExperimentServerError):
+    """The caller may not do this."""
+
+    code = "not-allowed"
+    status = 403
+
+
+class OriginForeign(ExperimentServerError):
+    """A browser sent this on behalf of a page that is not ours."""
+
+    code = "origin-foreign"
+    status = 403
+
+
+class RevisionConflict(ExperimentServerError):
+    """The state was changed since it was read."""
+
+    code = "revision-conflict"
+    status = 409
+
+
+class StoreUnavailable(ExperimentServerError):
+    """The change could not be made durable, so it was not made."""
+
+    code = "store-unavailable"
+    status = 503
+
+
+class DatabaseInUse(ExperimentServerError):
+    """Another server process holds this database."""
+
+    code = "database-in-use"
+    status = 503
+
+
+class DatabaseUnusable(ExperimentServerError):
+    """The file is no database that this release can work with."""
+
+    code = "database-unusable"
+    status = 503
+
+
+class StartRefused(ExperimentServerError):
+    """The server cannot start with these settings on this machine."""
+
+    code = "start-refused"
+    status = 503

@@ -1,0 +1,49 @@
+"""Every bound of the project, each with the reason for its value."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# The deepest real configs in the field nest five levels; the walkers recurse, and Python stops
+# near a thousand frames.
+STUDY_NESTING: Final = 64
+
+# Values in one draw. The longest trial lists in the field have a few hundred; the bound keeps a
+# mistyped k from filling the memory.
+DRAW_SIZE: Final = 100_000
+
+# A table order keyed 1..n and init blocks keyed 1..m repeat together after lcm(n, m)
+# participants; each is tried out when a study is read, and this many take well under a second.
+TRIAL_EXPANSIONS: Final = 256
+
+# The largest index that SQLite, PostgreSQL and a JavaScript number all hold exactly.
+PARTICIPANT_INDEX: Final = 2**31 - 1
+
+# Expanded participants kept in memory. One takes some 10 kB, so this is about 5 MB, and 300
+# people online with their experimenter's look-ups stay inside it.
+EXPANSIONS_CACHED: Final = 512
+
+# Block orders kept in memory, for lists of all participants: names only, about 1 kB each.
+ORDERS_CACHED: Final = 8192
+
+# Commits that wait for the writer. Each belongs to a request that waits too, so this is also the
+# number of requests in flight; beyond it the disk has stopped, and saying so is better.
+COMMITS_WAITING: Final = 4096
+
+# Commits that share one transaction: bounds how long the first of them waits for the last.
+COMMITS_GROUPED: Final = 256
+
+# Lost races before a change is given up. Each retry starts from the state that won.
+COMMIT_ATTEMPTS: Final = 64
+
+# A change of one participant reaches the dashboards within this time; changes that fall into it
+# travel together, so that moving 300 people at once is one message. Seconds.
+DASHBOARD_GATHERING: Final = 0.05
+
+# A TOML study of a thousand blocks is about 200 kB; nothing that a client sends is larger.
+BODY_SIZE: Final = 4 * 1024 * 1024
+
+# When the server stops, sockets get this long to take their farewell, and requests to finish;
+# together they stay well under the ten seconds after which service managers kill. Seconds.
+FAREWELL: Final = 1.0
+SHUTDOWN_GRACE: Final = 2.0

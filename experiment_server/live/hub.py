@@ -1,0 +1,52 @@
+"""Who hears of a change: messages go to rooms, and transports carry rooms to sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+DASHBOARD = "dashboard"
+PARTICIPANTS = "participants"
+"""The room of every participant's app."""
+
+
+def participant_room(participant_index: int) -> str:
+    """The room of one participant's apps."""
+    return f"participant:{participant_index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event for everybody in a room. `payload` is plain JSON data, None for none."""
+
+    room: str
+    event: str
+    payload: Any
+
+
+Deliver = Callable[[Message], Awaitable[None]]
+
+
+class Hub:
+    """Delivers messages within this process, one after the other.
+
+    One at a time, so that two changes of a participant arrive in the order of their revisions. A
+    publisher waits for the delivery, so what waits here is bounded by the requests in flight.
+    """
+
+    def __init__(self) -> None:
+        self._receivers: list[Deliver] = []
+        self._order = asyncio.Lock()
+
+    def subscribe(self, deliver: Deliver) -> None:
+        """Have every message from now on delivered to a transport."""
+        self._receivers.append(deliver)
+
+    async def publish(self, *messages: Message) -> None:
+        """Deliver messages to all transports, in order."""
+        async with self._order:
+            for message in messages:
+                for deliver in self._receivers:
+                    await deliver(message)

@@ -1,0 +1,1 @@
+"""Transports: decode, call an operation, encode."""

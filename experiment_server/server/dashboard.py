@@ -1,0 +1,69 @@
+"""The dashboard's page and files, the participants' app, and the Socket.IO client for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jinja2
+from aiohttp import web
+from jinja2.utils import htmlsafe_json_dumps
+
+from experiment_server.live.service import Service
+
+BUILT = Path(__file__).parent / "dashboard"
+"""Where the build of web/ puts its output; its index.html is a Jinja template."""
+
+NOT_BUILT = (
+    "This checkout has no dashboard yet: run `python web/build_hook.py` (or `make install`). "
+    "The API and the participants' apps work without it.\n"
+)
+
+
+def add_routes(app: web.Application, service: Service) -> None:
+    """Serve `/`, `/index`, the built files, and `/socket.io/socket.io.min.js` and its like."""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(BUILT), autoescape=True)
+
+    async def page(_request: web.Request) -> web.Response:
+        try:
+            template = environment.get_template("index.html")
+        except jinja2.TemplateNotFound:
+            return web.Response(status=503, text=NOT_BUILT)
+        html = template.render(
+            title=f"{service.name} - experiment-server",
+            snapshot=htmlsafe_json_dumps(service.overview()),
+        )
+        # The page carries the state of this moment; a cached one would show a past one.
+        return web.Response(
+            text=html, content_type="text/html", headers={"Cache-Control": "no-store"}
+        )
+
+    for path in ("/", "/index"):
+        app.router.add_get(path, page)
+    if (BUILT / "assets").is_dir():
+        app.router.add_static("/assets", BUILT / "assets")
+    for script in sorted((BUILT / "socket.io").glob("*.js")):
+        app.router.add_get(f"/socket.io/{script.name}", _file(script))
+
+
+def add_app(app: web.Application, folder: Path) -> None:
+    """Serve a participants' web app under /app/."""
+
+    async def to_folder(request: web.Request) -> web.Response:
+        raise web.HTTPMovedPermanently(request.rel_url.with_path("/app/", keep_query=True))
+
+    async def revalidate(request: web.Request, response: web.StreamResponse) -> None:
+        # Studies are edited until the last evening; a browser must not run yesterday's script.
+        if request.path.startswith("/app/"):
+            response.headers["Cache-Control"] = "no-cache"
+
+    app.router.add_get("/app", to_folder)
+    app.router.add_get("/app/", _file(folder / "index.html"))
+    app.router.add_static("/app", folder)
+    app.on_response_prepare.append(revalidate)
+
+
+def _file(path: Path):  # type: ignore[no-untyped-def]
+    async def handle(_request: web.Request) -> web.FileResponse:
+        return web.FileResponse(path)
+
+    return handle

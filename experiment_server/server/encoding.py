@@ -1,0 +1,66 @@
+"""What goes over HTTP: JSON, or MessagePack for who asks for it, and errors as RFC 9457."""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import msgpack
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from experiment_server.errors import ExperimentServerError
+
+log = logging.getLogger(__name__)
+
+MSGPACK = "application/msgpack"
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON text."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def reply(request: web.Request, body: Any, media_type: str = "application/json") -> web.Response:
+    """A success response: text as it is, None as an empty body, all else as the client likes."""
+    if body is None:
+        return web.Response()
+    if media_type == "text/plain":
+        return web.Response(text=body)
+    if MSGPACK in request.headers.get("Accept", ""):
+        return web.Response(body=msgpack.packb(body), content_type=MSGPACK)
+    # Bodies as the field's clients compare them, "true" and the like, end without a line break.
+    return web.Response(text=to_json(body), content_type="application/json")
+
+
+def problem(status: int, code: str, detail: str) -> web.Response:
+    """An error response: `application/problem+json` with `code` and `detail`."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    return web.Response(status=status, text=to_json(body), content_type="application/problem+json")
+
+
+@web.middleware
+async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever a handler raises into a problem response; a bug is logged, never shown."""
+    try:
+        return await handler(request)
+    except ExperimentServerError as error:
+        return problem(error.status, error.code, error.detail)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        response = problem(error.status, f"http-{error.status}", error.reason)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return problem(500, ExperimentServerError.code, "the server failed; its log says why")

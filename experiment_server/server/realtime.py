@@ -1,0 +1,165 @@
+"""Socket.IO: participants' apps on `/`, the experimenter on `/dashboard`, in JSON and MessagePack.
+
+Both speak the table of operations; what the hub publishes is pushed to the rooms here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import socketio
+from aiohttp import web
+
+from experiment_server.errors import (
+    ExperimentServerError,
+    OperationUnknown,
+    ParameterInvalid,
+)
+from experiment_server.limits import BODY_SIZE, FAREWELL
+from experiment_server.live.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
+from experiment_server.live.operations import EXPERIMENTER, OPERATIONS, Caller, Role, call
+from experiment_server.live.service import Service
+from experiment_server.live.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+APP_NAMESPACE = "/"
+DASHBOARD_NAMESPACE = "/dashboard"
+PATHS = {"socket.io": "default", "socket.io-msgpack": "msgpack"}
+"""Where each serialisation is spoken: path to python-socketio's name for it."""
+
+
+class Realtime:
+    """The Socket.IO endpoints of one application."""
+
+    def __init__(self, app: web.Application, service: Service, hub: Hub, tasks: Tasks) -> None:
+        self._endpoints = [
+            _Endpoint(app, path, serializer, service, tasks) for path, serializer in PATHS.items()
+        ]
+        hub.subscribe(self._deliver)
+
+    async def close(self) -> None:
+        """Tell every socket that the server stops, and disconnect them."""
+        for room in (PARTICIPANTS, DASHBOARD):
+            await self._deliver(Message(room, "server-shutdown", None))
+        await asyncio.gather(*(endpoint.close() for endpoint in self._endpoints))
+
+    async def _deliver(self, message: Message) -> None:
+        for endpoint in self._endpoints:
+            await endpoint.deliver(message)
+
+
+class _Endpoint:
+    """One Socket.IO server at one path."""
+
+    def __init__(
+        self, app: web.Application, path: str, serializer: str, service: Service, tasks: Tasks
+    ) -> None:
+        self._service = service
+        self._tasks = tasks
+        self._callers: dict[str, Caller] = {}
+        self._server = socketio.AsyncServer(
+            async_mode="aiohttp",
+            serializer=serializer,
+            cors_allowed_origins=[],  # the browser guard has already looked at the Origin
+            max_http_buffer_size=BODY_SIZE,
+        )
+        self._server.on("connect", self._connect_app, namespace=APP_NAMESPACE)
+        self._server.on("connect", self._connect_dashboard, namespace=DASHBOARD_NAMESPACE)
+        for namespace in (APP_NAMESPACE, DASHBOARD_NAMESPACE):
+            self._server.on("disconnect", self._disconnect, namespace=namespace)
+            self._server.on("*", self._ask, namespace=namespace)
+        self._server.attach(app, socketio_path=path)
+
+    async def deliver(self, message: Message) -> None:
+        """Push a message to the sockets of its room."""
+        namespace = DASHBOARD_NAMESPACE if message.room == DASHBOARD else APP_NAMESPACE
+        await self._server.emit(
+            message.event, message.payload, room=message.room, namespace=namespace
+        )
+
+    async def close(self) -> None:
+        """Disconnect every socket, and stop."""
+        if self._server.eio.sockets:
+            # A polling client that has gone away never fetches its farewell.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._server.eio.disconnect(), FAREWELL)
+        await self._server.shutdown()
+
+    async def _connect_app(self, sid: str, _environ: Any, auth: Any = None) -> None:
+        try:
+            index = _participant_of(auth)
+            if index is None:
+                index = self._service.default_participant_index
+            self._service.connected(index)
+        except ExperimentServerError as error:
+            raise _refusal(error) from None
+        self._callers[sid] = Caller(Role.PARTICIPANT, index)
+        await self._server.enter_room(sid, PARTICIPANTS, namespace=APP_NAMESPACE)
+        await self._server.enter_room(sid, participant_room(index), namespace=APP_NAMESPACE)
+        # The greeting waits for its turn behind the packet that accepts the connection.
+        self._tasks.start(self._greet_app(sid, index), "greet-app")
+
+    async def _greet_app(self, sid: str, index: int) -> None:
+        snapshot = self._service.snapshot(index)
+        await self._server.emit("state", snapshot, to=sid, namespace=APP_NAMESPACE)
+
+    async def _connect_dashboard(self, sid: str, _environ: Any, _auth: Any = None) -> None:
+        self._callers[sid] = EXPERIMENTER
+        await self._server.enter_room(sid, DASHBOARD, namespace=DASHBOARD_NAMESPACE)
+        self._tasks.start(self._greet_dashboard(sid), "greet-dashboard")
+
+    async def _greet_dashboard(self, sid: str) -> None:
+        overview = self._service.overview()
+        await self._server.emit("snapshot", overview, to=sid, namespace=DASHBOARD_NAMESPACE)
+
+    async def _disconnect(self, sid: str, _reason: Any = None) -> None:
+        caller = self._callers.pop(sid, None)
+        if caller is not None and caller.participant_index is not None:
+            self._service.disconnected(caller.participant_index)
+
+    async def _ask(self, event: str, sid: str, *payload: Any) -> dict[str, Any]:
+        """Carry out an operation; what is returned is its acknowledgement."""
+        try:
+            operation = OPERATIONS.get(event)
+            if operation is None:
+                raise OperationUnknown(
+                    f'there is no operation "{event}"; there are {", ".join(OPERATIONS)}'
+                )
+            given = _arguments(event, payload)
+            data = await call(self._service, operation, self._callers[sid], given)
+        except ExperimentServerError as error:
+            return {"ok": False, "error": {"code": error.code, "message": error.detail}}
+        except Exception:
+            log.exception("operation %s failed", event)
+            code, message = ExperimentServerError.code, "the server failed; its log says why"
+            return {"ok": False, "error": {"code": code, "message": message}}
+        return {"ok": True, "data": data}
+
+
+def _participant_of(auth: Any) -> int | None:
+    """The participant that a handshake names, None for the default one."""
+    if auth is None:
+        return None
+    if not isinstance(auth, dict):
+        raise ParameterInvalid('auth has to be an object like {"participant": 7}')
+    index = auth.get("participant")
+    if index is None or (isinstance(index, int) and not isinstance(index, bool)):
+        return index
+    raise ParameterInvalid(f"auth.participant has to be a whole number, got {index!r}")
+
+
+def _refusal(error: ExperimentServerError) -> socketio.exceptions.ConnectionRefusedError:
+    body = {"code": error.code, "message": error.detail}
+    return socketio.exceptions.ConnectionRefusedError(error.detail, body)
+
+
+def _arguments(event: str, payload: tuple[Any, ...]) -> Mapping[str, Any]:
+    given = payload[0] if payload and payload[0] is not None else {}
+    if len(payload) > 1 or not isinstance(given, dict):
+        raise ParameterInvalid(f"{event} takes one object with its parameters, or nothing")
+    return given

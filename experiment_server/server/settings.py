@@ -1,0 +1,66 @@
+"""Everything that can be set about a server, once: the command line and its help derive from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MEMORY = ":memory:"
+
+
+def _option(default: Any, flags: tuple[str, ...], help_text: str, **more: Any) -> Any:
+    return field(default=default, metadata={"flags": flags, "help": help_text, **more})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to serve one study file.
+
+    Each field but `config_file` has `metadata` for the command line: `flags`, `help`, and
+    sometimes `metavar`, `minimum` and `maximum`.
+    """
+
+    config_file: Path
+    default_participant_index: int = _option(
+        1,
+        ("-i", "--default-participant-index"),
+        "The participant meant by clients that name none.",
+        metavar="N",
+        minimum=1,
+        maximum=2**31 - 1,
+    )
+    host: str = _option(
+        "127.0.0.1",
+        ("-h", "--host"),
+        "The address to listen on; 0.0.0.0 lets other machines in.",
+        metavar="ADDRESS",
+    )
+    port: int = _option(
+        5000,
+        ("-p", "--port"),
+        "The port to listen on; 0 takes any free one.",
+        metavar="PORT",
+        minimum=0,
+        maximum=65535,
+    )
+    database: str | None = _option(
+        None,
+        ("--database",),
+        "Where the participants' places are kept: a file, or :memory: to keep nothing. "
+        "By default a .sqlite3 file beside the study file.",
+        metavar="PLACE",
+    )
+    app: Path | None = _option(
+        None,
+        ("--app",),
+        "A folder with a web app for participants, served under /app/.",
+        metavar="FOLDER",
+    )
+
+    @property
+    def database_path(self) -> Path | None:
+        """The database file, None for one in memory."""
+        if self.database == MEMORY:
+            return None
+        return Path(self.database) if self.database else self.config_file.with_suffix(".sqlite3")

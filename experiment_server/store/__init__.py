@@ -1,0 +1,1 @@
+"""Durable state. Every access to the database goes through one writer thread."""

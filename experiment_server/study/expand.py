@@ -1,0 +1,95 @@
+"""One participant's blocks, out of a study.
+
+All randomness of a participant comes from one generator, seeded with the study's seed plus the
+participant's index, and is drawn in one fixed order: groups, inside groups, init blocks, final
+blocks, then function calls in execution order. A participant's blocks therefore never depend on
+who was expanded before.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from experiment_server.errors import ExpansionFailed
+from experiment_server.study.functions import FUNCTIONS, ArgumentsInvalid, TooFewValues, Used
+from experiment_server.study.model import Block, Config, FunctionCall, Names, Study
+from experiment_server.study.order import arrange, arrange_groups
+
+
+def block_order(study: Study, participant_index: int) -> Names:
+    """The names of a participant's blocks, in order, without expanding them."""
+    return _order(study, participant_index, _generator(study, participant_index))
+
+
+def expand(study: Study, participant_index: int) -> tuple[Block, ...]:
+    """A participant's blocks, fully expanded; participants count from 1.
+
+    Raises ExpansionFailed when a function call cannot be served. The values are the caller's own:
+    nothing in them is shared with the study or with another expansion.
+    """
+    generator = _generator(study, participant_index)
+    names = _order(study, participant_index, generator)
+    draws = _Draws(generator, participant_index)
+    blocks = []
+    for block_id, name in enumerate(names):
+        template = study.blocks[name]
+        config: Config = draws.resolve(template.config)
+        config |= {"participant_index": participant_index, "name": name, "block_id": block_id}
+        blocks.append(Block(name, template.extends, config))
+    return tuple(blocks)
+
+
+def _generator(study: Study, participant_index: int) -> random.Random:
+    if participant_index < 1:
+        raise ValueError(f"participants count from 1, got {participant_index}")
+    return random.Random(study.random_seed + participant_index)
+
+
+def _order(study: Study, participant_index: int, generator: random.Random) -> Names:
+    groups = arrange_groups(study.order, participant_index, generator)
+    turn = participant_index - 1
+    first, last = (
+        arrange(edge.row(participant_index), edge.strategy, turn, generator)
+        for edge in (study.init_blocks, study.final_blocks)
+    )
+    return (*first, *(name for group in groups for name in group), *last)
+
+
+class _Draws:
+    """The function calls of one participant."""
+
+    def __init__(self, generator: random.Random, participant_index: int) -> None:
+        self._generator = generator
+        self._participant_index = participant_index
+        self._used: dict[str, Used] = {}
+
+    def resolve(self, value: Any) -> Any:
+        """A fresh copy of a value, with every call in it replaced by what it drew."""
+        if isinstance(value, dict):
+            return {key: self.resolve(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(item) for item in value]
+        if isinstance(value, FunctionCall):
+            return self.resolve(self._draw(value))
+        return value
+
+    def _draw(self, call: FunctionCall) -> list[Any]:
+        function = FUNCTIONS[call.function_name]
+        try:
+            bound = call.bound
+            if bound is None:
+                bound = function.bind(self.resolve(call.args))
+            if not call.unique:
+                return function.draw(self._generator, bound)
+            used = self._used.setdefault(call.group, Used())
+            return function.draw_unique(self._generator, bound, used)
+        except ArgumentsInvalid as problem:
+            raise ExpansionFailed(
+                f"participant {self._participant_index}: {call.function_name} {problem}",
+                "function-arguments",
+            ) from None
+        except TooFewValues as problem:
+            raise ExpansionFailed(
+                f"participant {self._participant_index}: {problem}", "unique-exhausted"
+            ) from None

@@ -1,0 +1,105 @@
+"""The types that a study file becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+Config = dict[str, Any]
+"""A block's settings as JSON knows them: text, numbers, booleans, lists and tables."""
+
+Names = tuple[str, ...]
+
+RESERVED_KEYS = ("participant_index", "name", "block_id")
+"""The keys that every expanded config gets, whatever the file says."""
+
+
+class Strategy(str, Enum):
+    """How a list of blocks or of groups is put into an order for a participant."""
+
+    AS_IS = "as_is"
+    RANDOMIZE = "randomize"
+    LATIN_SQUARE = "latin_square"
+    LATIN_SQUARE_0_3 = "latin_square_0_3"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A value that is drawn anew for each participant and each occurrence of its block.
+
+    `bound` holds the checked arguments by name; it is None where an argument is itself a call, so
+    that they can only be bound when drawn. `group` names the calls that share their values when
+    `unique` is set: equal groups never repeat a value for one participant.
+    """
+
+    function_name: str
+    args: Any
+    bound: Mapping[str, Any] | None
+    unique: bool
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTemplate:
+    """A block as written, with inheritance and variables already applied to its config."""
+
+    name: str
+    extends: str | None
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The groups of blocks: one row for everybody, or one row per key of an order table.
+
+    A flat list is kept as groups of one block each: putting those groups in order is what
+    groups_strategy means for it.
+    """
+
+    rows: tuple[tuple[Names, ...], ...]
+    groups_strategy: Strategy = Strategy.AS_IS
+    within_groups_strategy: Strategy = Strategy.AS_IS
+
+    def row(self, participant_index: int) -> tuple[Names, ...]:
+        """The groups for participant 1, 2, ...; a table starts over when its keys are used up."""
+        return self.rows[(participant_index - 1) % len(self.rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Blocks before the first group (init) or after the last one (final)."""
+
+    rows: tuple[Names, ...] = ((),)
+    strategy: Strategy = Strategy.AS_IS
+
+    def row(self, participant_index: int) -> Names:
+        """The blocks for participant 1, 2, ...; a table starts over when its keys are used up."""
+        return self.rows[(participant_index - 1) % len(self.rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study without errors, ready to be expanded. `digest` is the SHA-256 of its text."""
+
+    digest: str
+    blocks: Mapping[str, BlockTemplate]
+    order: Order
+    init_blocks: Edge = Edge()
+    final_blocks: Edge = Edge()
+    random_seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of one participant. `config` includes participant_index, name and block_id."""
+
+    name: str
+    extends: str | None
+    config: Config
+
+    def as_dict(self) -> dict[str, Any]:
+        """`{"name", "extends"?, "config"}`: the form of section 7 of the language."""
+        parent = {} if self.extends is None else {"extends": self.extends}
+        return {"name": self.name, **parent, "config": self.config}

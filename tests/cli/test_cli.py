@@ -1,0 +1,201 @@
+"""The command line, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from experiment_server.cli.main import COMMANDS, main
+from tests.conftest import SMALL_STUDY
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], **options)
+
+
+@pytest.fixture
+def study(study_file, monkeypatch):
+    monkeypatch.chdir(study_file.parent)
+    return study_file.name
+
+
+def test_help_lists_every_command_with_its_aliases_and_imports_nothing_heavy():
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "experiment_server", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for command in COMMANDS:
+        assert f"{command.name} ({', '.join(command.aliases)})" in result.stdout
+    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    heavy = {"aiohttp", "asyncio", "sqlalchemy", "alembic", "socketio", "rich", "tomli", "jinja2"}
+    assert imported & heavy == set()
+    assert "click" in imported
+
+
+@pytest.mark.parametrize(
+    "name", [name for command in COMMANDS for name in (command.name, *command.aliases)]
+)
+def test_every_command_and_alias_teaches(name):
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert "Usage: " in result.output
+
+
+# new-config-file
+
+
+@pytest.mark.parametrize("alias", ["new-config-file", "n", "new"])
+def test_a_new_study_verifies_as_it_stands(tmp_path, alias):
+    path = tmp_path / "made" / "study.toml"
+    assert run(alias, path).exit_code == 0
+    verified = run("verify", path)
+    assert verified.exit_code == 0
+    assert "warning" not in verified.output
+    assert path.read_text(encoding="utf-8").count("#") > 20, "it is commented"
+
+
+def test_a_folder_gets_a_new_config(tmp_path):
+    assert run("new", tmp_path / "my-study").exit_code == 0
+    assert (tmp_path / "my-study" / "new_config.toml").is_file()
+
+
+def test_an_existing_file_is_never_overwritten(study):
+    result = run("new", study)
+    assert result.exit_code == 1
+    assert "exists already" in result.output
+    assert Path(study).read_text(encoding="utf-8") == SMALL_STUDY
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "notes").touch()
+    result = run("new", tmp_path / "notes" / "study.toml")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+
+
+# verify-config-file
+
+
+def test_verify_shows_the_orders_and_blocks_of_five_participants(study):
+    result = run("verify", study)
+    assert result.exit_code == 0
+    assert "Orders of participants 1 to 5" in result.output
+    lines = result.output.splitlines()
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines]
+    assert ["1", "A", "C", "A", "C", "A"] in cells
+    assert sum(line.startswith("Participant ") for line in lines) == 5
+    assert '    3  C      {"speed": 3}' in lines
+    assert result.output.endswith("study.toml is valid.\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('"D"]', '"Dee"]'), 'order, group 2 names the unknown block "Dee"'),
+        (("speed = 3", 'speed = "$SPEED"'), 'uses the unknown variable "$SPEED"'),
+        (('"latin_square"', '"latin"'), "groups_strategy is 'latin', which is no strategy"),
+        (('name = "B"', 'name = "A"'), 'two blocks have the name "A"'),
+        (("speed = 3", 'x = { function_name = "pick" }'), 'unknown function "pick"'),
+        (("order = [[", "order = [[["), "not valid TOML"),
+    ],
+)
+def test_a_mistake_gets_one_clear_message_and_exit_code_1(study, change, message):
+    Path(study).write_text(SMALL_STUDY.replace(*change), encoding="utf-8")
+    result = run("verify", study)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert f"{study}:" in result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.toml", None, "does not exist"),
+        ("study.json", b"{}", "has to end with .toml"),
+        ("latin1.toml", "name = 'größe'".encode("latin-1"), "not UTF-8"),
+        ("folder.toml", "folder", "is a directory"),
+    ],
+)
+@pytest.mark.parametrize("command", ["verify", "generate", "run"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, command, name, content, message):
+    path = tmp_path / name
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    more = ["-i", "1"] if command == "generate" else []
+    result = run(command, path, *more)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert message in result.output
+
+
+@pytest.mark.parametrize("command", [["generate", "-i", "1"], ["run", "-p", "0"]])
+def test_a_broken_study_is_not_used(study, command):
+    Path(study).write_text("[[blocks]]\nname='A'\n", encoding="utf-8")
+    result = run(command[0], study, *command[1:])
+    assert result.exit_code == 1
+    assert "neither config nor extends" in result.stderr
+
+
+# generate-config-json
+
+
+def test_generate_prints_a_line_of_json_per_participant(study):
+    result = run("generate", study, "-r", 3)
+    assert result.exit_code == 0
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [[config["name"] for config in configs] for configs in lines] == [
+        ["Hello", "A", "B", "C", "D"],
+        ["Hello", "C", "D", "A", "B"],
+        ["Hello", "A", "B", "C", "D"],
+    ]
+    assert lines[1][1] == {"speed": 3, "participant_index": 2, "name": "C", "block_id": 1}
+
+
+def test_generate_writes_indented_files(study):
+    assert run("g", study, "-i", 2, "-d", "out").exit_code == 0
+    [path] = Path("out").iterdir()
+    assert path.name == "study-participant_2.json"
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith('[\n  {\n    "text": "hi",')
+    [line] = run("generate", study, "-i", 2).stdout.splitlines()
+    assert json.loads(text) == json.loads(line)
+
+
+def test_with_both_options_the_range_wins_and_generate_says_so(study):
+    result = run("generate", study, "-i", 9, "-r", 2)
+    assert len(result.stdout.splitlines()) == 2
+    assert "-r counts: participants 1 to 2" in result.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["-i", "0"], ["-i", "x"], ["-r", "-1"]])
+def test_generate_teaches_when_used_wrongly(study, options):
+    result = run("generate", study, *options)
+    assert result.exit_code == 2
+    assert "Usage: " in result.stderr
+
+
+def test_any_terminal_encoding_is_survived(study):
+    Path(study).write_text(SMALL_STUDY.replace('"hi"', '"größe ✓"'), encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, "-m", "experiment_server", "verify", study],
+        capture_output=True,
+        env={
+            **os.environ,
+            "PYTHONIOENCODING": "ascii",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        },
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert b"Traceback" not in result.stderr

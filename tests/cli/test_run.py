@@ -1,0 +1,152 @@
+"""`run`, as a process: what it prints, what it keeps, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from experiment_server import Client
+from experiment_server.server.settings import Settings
+from tests.conftest import ROOT, server_running
+
+
+def client(url):
+    host, _, port = url.removeprefix("http://").partition(":")
+    return Client(host, port)
+
+
+def refused(*arguments):
+    result = subprocess.run(
+        [sys.executable, "-m", "experiment_server", "run", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def test_everyone_is_where_they_were_after_a_restart(study_file):
+    with server_running(study_file) as server:
+        ours = client(server.url)
+        ours.add_participant(5)
+        ours.move_to_block(3, 5)
+        ours.move_to_next()
+        before = [ours.get_state(index) for index in (1, 5)]
+    with server_running(study_file) as server:
+        ours = client(server.url)
+        assert [ours.get_state(index) for index in (1, 5)] == before
+        assert ours.get_config(5)[1]["name"] == "C"
+
+
+def test_kill_right_after_an_acknowledged_move_loses_nothing(study_file):
+    for moved in range(1, 5):
+        with server_running(study_file) as server:
+            assert client(server.url).move_to_next()[0] is True
+            server.kill()
+        with server_running(study_file) as server:
+            assert client(server.url).get_state()[1]["block_id"] == moved - 1
+
+
+def test_nothing_is_kept_in_memory(study_file):
+    with server_running(study_file, "--database", ":memory:") as server:
+        client(server.url).move_to_next()
+    assert sorted(path.name for path in study_file.parent.iterdir()) == ["study.toml"]
+
+
+def test_the_database_may_be_elsewhere(study_file, tmp_path):
+    place = tmp_path / "elsewhere" / "places.db"
+    with server_running(study_file, "--database", place) as server:
+        client(server.url).move_to_next()
+    assert place.exists()
+    assert not study_file.with_suffix(".sqlite3").exists()
+
+
+def test_a_second_server_on_the_same_study_says_why_it_does_not_start(study_file):
+    with server_running(study_file) as server:
+        message = refused(study_file, "-p", "0")
+        assert "in use by another server" in message
+        assert f"process {server.process.pid}" in message
+        assert client(server.url).move_to_next()[0] is True
+
+
+def test_a_port_that_is_taken_is_named(study_file, tmp_path):
+    with server_running(study_file) as server:
+        port = server.url.rpartition(":")[2]
+        message = refused(study_file, "-p", port, "--database", tmp_path / "other.db")
+        assert f"cannot listen on 127.0.0.1 port {port}: address already in use" in message
+
+
+def test_an_app_folder_without_a_page_is_named(study_file, tmp_path):
+    assert "has no index.html" in refused(study_file, "--app", tmp_path)
+
+
+def test_an_app_is_served_beside_the_study(study_file, tmp_path):
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "index.html").write_text("<p>take part</p>", encoding="utf-8")
+    (app / "task.js").write_text("1", encoding="utf-8")
+    (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
+    with server_running(study_file, "--app", app) as server:
+        for path in ("/app/", "/app", "/app/?participant=3"):
+            with urllib.request.urlopen(server.url + path) as response:
+                assert b"take part" in response.read()
+                assert response.headers["Cache-Control"] == "no-cache"
+        with urllib.request.urlopen(f"{server.url}/app/task.js") as response:
+            assert "javascript" in response.headers["Content-Type"]
+        for path in ("/app/../secret.txt", "/app/%2e%2e/secret.txt", "/app/..%2fsecret.txt"):
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(server.url + path)
+            assert caught.value.code in (403, 404)
+            caught.value.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_server_cleanly(study_file, number):
+    with server_running(study_file) as server:
+        server.process.send_signal(number)
+        _, errors = server.process.communicate(timeout=10)
+        assert server.process.returncode == 0, errors
+        assert "Traceback" not in errors
+
+
+def test_shutdown_by_a_client_stops_the_server_cleanly(study_file):
+    with server_running(study_file) as server:
+        assert client(server.url).shutdown() == (True, None)
+        server.process.communicate(timeout=10)
+        assert server.process.returncode == 0
+
+
+def test_the_default_participant_is_asked_for(study_file):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiment_server", "run", str(study_file), "-a", "-p", "0"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    with process:
+        process.stdin.write("0\n7\n")
+        process.stdin.flush()
+        url = next(line.split()[-1] for line in process.stdout if "Dashboard:" in line)
+        with urllib.request.urlopen(f"{url}api/summary-data") as response:
+            assert json.load(response)["participant_index"] == 7
+        process.terminate()
+        process.stdout.read()
+
+
+def test_the_readme_shows_every_setting():
+    from dataclasses import fields
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for field in fields(Settings):
+        for flag in field.metadata.get("flags", ()):
+            assert f"`{flag}" in text or f" {flag}" in text, f"README does not show {flag}"

@@ -1,0 +1,99 @@
+"""On loopback a browser's foreign pages are kept out, and programs are let in."""
+
+import aiohttp
+import pytest
+
+from experiment_server.errors import OriginForeign
+from experiment_server.server.security import check_browser
+
+HANDSHAKES = [
+    f"/{path}/?EIO=4&transport={transport}"
+    for path in ("socket.io", "socket.io-msgpack")
+    for transport in ("polling", "websocket")
+]
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+async def status(http, method, path, **headers):
+    async with http.request(method, path, headers=headers) as response:
+        return response.status
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1", "x"])
+async def test_a_foreign_page_can_neither_ask_nor_move(http, origin):
+    assert await status(http, "POST", "/api/move-to-next", Origin=origin) == 403
+    assert await status(http, "GET", "/api/state", Origin=origin) == 403
+    assert await status(http, "PUT", "/api/new-participant", Origin=origin) == 403
+    assert await status(http, "POST", "/api/shutdown", Origin=origin) == 403
+    async with http.get("/api/participants") as response:
+        assert [row["revision"] for row in await response.json()] == [0]
+
+
+@pytest.mark.parametrize("path", HANDSHAKES)
+async def test_a_foreign_page_gets_no_socket(http, path):
+    upgrade = UPGRADE if "websocket" in path else {}
+    headers = {**upgrade, "Origin": "http://evil.example"}
+    assert await status(http, "GET", path, **headers) == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/api/state", *HANDSHAKES])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:5000", "127.0.0.1.evil.example"])
+async def test_a_foreign_host_is_refused(http, path, host):
+    upgrade = UPGRADE if "websocket" in path else {}
+    assert await status(http, "GET", path, **{**upgrade, "Host": host}) == 403
+
+
+async def test_programs_without_origin_are_let_in(http):
+    assert await status(http, "POST", "/api/move-to-next") == 200
+
+
+async def test_our_own_page_may_do_everything(http, server):
+    assert await status(http, "POST", "/api/move-to-next", Origin=server.url) == 200
+    by_name = server.url.replace("127.0.0.1", "localhost")
+    host = by_name.removeprefix("http://")
+    assert await status(http, "POST", "/api/move-to-next", Origin=by_name, Host=host) == 200
+    headers = {**UPGRADE, "Origin": server.url}
+    async with http.ws_connect("/socket.io/?EIO=4&transport=websocket", headers=headers) as ws:
+        assert (await ws.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT
+
+
+async def test_a_cross_site_form_is_refused_also_without_origin(http):
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert await status(http, "POST", "/api/move-to-next", **headers) == 403
+    assert await status(http, "GET", "/api/state", **headers) == 200, "a link may lead here"
+
+
+@pytest.mark.parametrize("listening_on", ["0.0.0.0", "192.168.1.20", "::"])
+def test_a_server_for_other_machines_has_any_name_but_only_its_own_pages(listening_on):
+    check_browser(listening_on, "lab-pc:5000", "http://lab-pc:5000", None, "POST")
+    check_browser(listening_on, "192.168.1.20:5000", None, None, "POST")
+    with pytest.raises(OriginForeign, match="may not talk"):
+        check_browser(listening_on, "lab-pc:5000", "http://evil.example", None, "POST")
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("localhost:5000", "https://localhost:5000"),
+        ("[::1]:5000", "http://[::1]:5000"),
+        ("127.0.0.1", "http://127.0.0.1:80"),
+    ],
+)
+def test_the_same_address_may_be_written_in_several_ways(host, origin):
+    check_browser("127.0.0.1", host, origin, "same-origin", "POST")
+
+
+@pytest.mark.parametrize("host", [None, "", "[::1", "a:b:c", "localhost:notaport"])
+def test_a_broken_host_is_a_refusal_and_no_failure(host):
+    if host == "localhost:notaport":
+        check_browser("127.0.0.1", host, None, None, "GET")
+        with pytest.raises(OriginForeign):
+            check_browser("127.0.0.1", host, "http://localhost:5000", None, "GET")
+    else:
+        with pytest.raises(OriginForeign):
+            check_browser("127.0.0.1", host, None, None, "GET")

@@ -1,0 +1,76 @@
+"""The Python API: a study file in memory."""
+
+import pytest
+
+import experiment_server
+from experiment_server import Experiment
+from experiment_server.errors import (
+    BlockOutOfRange,
+    NotInBlock,
+    ParticipantExists,
+    ParticipantUnknown,
+    StudyFileUnreadable,
+    StudyInvalid,
+)
+
+
+def test_a_walk_through_a_study(study_file):
+    experiment = Experiment(study_file)
+    assert experiment.is_active() is False
+    assert experiment.get_blocks_count() == 5
+    with pytest.raises(NotInBlock):
+        experiment.get_config()
+    names = [experiment.move_to_next() for _ in range(6)]
+    assert names == ["Hello", "A", "B", "C", "D", "END"]
+    assert experiment.move_to_previous() == "D"
+    assert experiment.move_to_block(1) == "A"
+    assert experiment.get_config()["speed"] == 1
+    assert experiment.get_state()["revision"] == 8
+
+
+def test_participants_have_their_own_place_and_order(study_file):
+    experiment = Experiment(study_file, default_participant_index=2)
+    experiment.add_participant(7)
+    assert experiment.new_participant() == 8
+    assert experiment.participants() == [2, 7, 8]
+    experiment.move_to_next()
+    experiment.move_to_next(7)
+    assert experiment.move_all_to_block(3) == [2, 7]
+    assert experiment.get_config(2)["name"] == "A"
+    assert experiment.get_config(7)["name"] == "C"
+    assert [config["name"] for config in experiment.get_all_configs(8)][1:] == ["C", "D", "A", "B"]
+
+
+def test_misuse_is_named(study_file):
+    experiment = Experiment(study_file)
+    with pytest.raises(ParticipantUnknown):
+        experiment.move_to_next(5)
+    with pytest.raises(ParticipantExists):
+        experiment.add_participant(1)
+    with pytest.raises(BlockOutOfRange):
+        experiment.move_to_block(9)
+
+
+def test_configs_belong_to_the_caller(study_file):
+    experiment = Experiment(study_file)
+    experiment.move_to_next()
+    experiment.get_config()["text"] = "changed"
+    assert experiment.get_config()["text"] == "hi"
+
+
+def test_a_file_that_is_no_study_is_refused(tmp_path):
+    with pytest.raises(StudyFileUnreadable, match="does not exist"):
+        Experiment(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[[blocks]]\nname='A'\n", encoding="utf-8")
+    with pytest.raises(StudyInvalid, match="neither config nor extends") as caught:
+        Experiment(broken)
+    assert [item.code for item in caught.value.diagnostics] == ["block-empty"]
+
+
+def test_the_package_offers_these_names_and_no_others():
+    assert experiment_server.__all__ == ["Client", "Experiment", "server_process"]
+    for name in experiment_server.__all__:
+        assert getattr(experiment_server, name).__name__ == name
+    with pytest.raises(AttributeError):
+        experiment_server.nothing  # noqa: B018

@@ -38,7 +38,7 @@ from experiment_server.live.tasks import Tasks
 from experiment_server.store.store import Change, Store
 from experiment_server.study.diagnostics import Diagnostic
 from experiment_server.study.expand import block_order, expand
-from experiment_server.study.model import Block, Names, Study
+from experiment_server.study.model import Block, Study
 from experiment_server.study.parse import Parsed
 
 log = logging.getLogger(__name__)
@@ -105,9 +105,10 @@ class Service:
 
     def row(self, participant_index: int) -> Snapshot:
         """One participant as lists show them: without config, with their own block_names."""
+        state = self._state(participant_index)
         names = self._order(participant_index)
         summary = flow.summary(
-            self._state(participant_index),
+            state,
             names,
             connected=self._connected[participant_index],
             study=self._study.digest,
@@ -233,7 +234,7 @@ class Service:
     def _use(self, study: Study) -> None:
         self._study = study
         self._expand = lru_cache(maxsize=EXPANSIONS_CACHED)(partial(expand, study))
-        self._order = lru_cache(maxsize=ORDERS_CACHED)(partial(_order_of, study))
+        self._order = lru_cache(maxsize=ORDERS_CACHED)(partial(block_order, study))
 
     def _study_changed(self, room: str) -> Message:
         payload: dict[str, Any] = {"digest": self._study.digest, "name": self.name}
@@ -355,10 +356,6 @@ class Service:
             rows = [self.row(index) for index in changed]
             await self._hub.publish(Message(DASHBOARD, "participants-changed", rows))
             await asyncio.sleep(DASHBOARD_GATHERING)
-
-
-def _order_of(study: Study, participant_index: int) -> Names:
-    return block_order(study, participant_index)
 
 
 def _to_block(block_id: int) -> Transition:

@@ -81,7 +81,7 @@ class ServerProcess:
 def server_running(*arguments: str | Path) -> Iterator[ServerProcess]:
     """`experiment-server run ... -p 0`; the context ends with the server gone."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "experiment_server", "run", *map(str, arguments), "-p", "0"],
+        [sys.executable, "-m", "experiment_server", "run", "-p", "0", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -15,7 +15,7 @@ def test_the_predecessors_client_gets_the_answers_it_expects(study_file):
     with server_running(study_file) as server:
         host, _, port = server.url.removeprefix("http://").partition(":")
         result = subprocess.run(
-            [python, "-P", str(ROOT / "tests" / "clients" / "predecessor.py"), host, port],
+            [python, str(ROOT / "tests" / "clients" / "predecessor.py"), host, port],
             capture_output=True,
             text=True,
             timeout=60,

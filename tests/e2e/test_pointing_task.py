@@ -1,0 +1,88 @@
+"""Taking part in the pointing study, from the first page to the last, in a real browser."""
+
+import csv
+import subprocess
+
+from playwright.sync_api import expect
+
+from experiment_server import Client
+from tests.conftest import ROOT
+from tests.e2e.conftest import screenshot
+
+
+def block_is(page, name):
+    expect(page.locator("body")).to_have_attribute("data-block", name)
+
+
+def press_targets(page, movements):
+    for _ in range(movements + 1):
+        page.get_by_test_id("target").click()
+
+
+def test_a_participant_takes_part_from_begin_to_end(pointing_task, window, tmp_path):
+    host, _, port = pointing_task.url.removeprefix("http://").partition(":")
+    rest = Client(host, port)
+    order = [config["name"] for config in rest.get_all_configs()[1]]
+    page = window.open(f"{pointing_task.url}/app/?participant=1")
+    screenshot(page, "pointing-start")
+    page.get_by_test_id("begin").click()
+    for name in order:
+        block_is(page, name)
+        config = rest.get_config()[1]
+        assert config["name"] == name, "the page shows what the server says"
+        if config["kind"] == "text":
+            if "consent" in config:
+                page.get_by_test_id("consent").check()
+        elif config["kind"] == "pointing":
+            press_targets(page, config["movements"])
+            expect(page.get_by_test_id("mean-time")).to_be_visible()
+        else:
+            for question in config["questions"]:
+                choices = page.get_by_test_id(f"question-{question['id']}").locator(
+                    "input[type=radio]"
+                )
+                if choices.count():
+                    choices.first.check()
+        screenshot(page, f"pointing-{config['kind']}-{config['block_id']}")
+        page.get_by_test_id("continue").click()
+    block_is(page, "END")
+    screenshot(page, "pointing-end")
+    with page.expect_download() as caught:
+        page.get_by_test_id("download-movements").click()
+    path = tmp_path / "movements.csv"
+    caught.value.save_as(path)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8 + 6 * 26
+    assert {row["hit"] for row in rows} <= {"true", "1"}, "the middle of a target is a hit"
+
+
+def test_the_page_follows_when_the_experimenter_moves_the_participant(pointing_task, window):
+    host, _, port = pointing_task.url.removeprefix("http://").partition(":")
+    rest = Client(host, port)
+    page = window.open(f"{pointing_task.url}/app/?participant=1")
+    block_is(page, "START")
+    rest.move_to_block(2)
+    block_is(page, "near-large")
+    press_targets(page, 3)
+    page.reload()
+    block_is(page, "near-large")
+    rest.move_to_block(8)
+    block_is(page, "questionnaire")
+
+
+def test_an_unknown_participant_is_told_what_to_do(pointing_task, window):
+    page = window.open(f"{pointing_task.url}/app/?participant=77")
+    expect(page.get_by_test_id("refusal")).to_contain_text("77")
+
+
+def test_the_measures_of_the_task_are_right(node):
+    result = subprocess.run(
+        [node, "--test", "examples/pointing-task/test/"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    assert "pass 11" in result.stdout

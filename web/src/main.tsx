@@ -1,0 +1,17 @@
+import { render } from "preact";
+import type { Overview } from "./protocol";
+import { connect } from "./socket";
+import { Store } from "./store";
+import { startClock } from "./time";
+import { App } from "./views/app";
+
+const store = new Store();
+
+// The page carries the first snapshot, so that it is right before the socket opens.
+const first = document.getElementById("first-snapshot")?.textContent;
+if (first) store.replace(JSON.parse(first) as Overview);
+
+startClock();
+const ask = connect(store);
+const root = document.getElementById("root");
+if (root) render(<App store={store} ask={ask} />, root);

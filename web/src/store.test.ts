@@ -1,0 +1,106 @@
+import { effect } from "@preact/signals";
+import { describe, expect, it } from "vitest";
+import type { Overview, ParticipantRow } from "./protocol";
+import { Store } from "./store";
+
+function row(index: number, more: Partial<ParticipantRow> = {}): ParticipantRow {
+  return {
+    participant_index: index,
+    active: true,
+    block_id: 0,
+    block_name: "A",
+    blocks_count: 2,
+    revision: 1,
+    connected: 0,
+    block_started_at: "2026-11-23T12:00:00.000Z",
+    updated_at: "2026-11-23T12:00:00.000Z",
+    study: "d",
+    block_names: ["A", "B"],
+    ...more,
+  };
+}
+
+function overview(...participants: ParticipantRow[]): Overview {
+  return {
+    study: { name: "study.toml", digest: "d" },
+    diagnostics: [],
+    participants,
+    default_participant: 1,
+    database: ":memory:",
+    server_time: "2026-11-23T12:00:05.000Z",
+  };
+}
+
+function filled(...participants: ParticipantRow[]): Store {
+  const store = new Store();
+  store.replace(overview(...participants));
+  return store;
+}
+
+describe("the store", () => {
+  it("holds what the snapshot says, and forgets what it does not", () => {
+    const store = filled(row(7), row(3, { revision: 9 }));
+    store.replace(overview(row(3, { revision: 1 }), row(4)));
+    expect(store.indices.value).toEqual([3, 4]);
+    expect(store.row(3).value.revision).toBe(1);
+    expect(() => store.row(7)).toThrow("participant 7");
+  });
+
+  it("takes changes and new participants in", () => {
+    const store = filled(row(2));
+    store.change([row(2, { revision: 2, block_id: 1, block_name: "B" }), row(1)]);
+    expect(store.indices.value).toEqual([1, 2]);
+    expect(store.row(2).value.block_name).toBe("B");
+  });
+
+  it("drops what is older, and takes what is as old: presence has no revision", () => {
+    const store = filled(row(1, { revision: 5 }));
+    store.change([row(1, { revision: 4, block_id: 1 })]);
+    expect(store.row(1).value.block_id).toBe(0);
+    store.change([row(1, { revision: 5, connected: 2 })]);
+    expect(store.row(1).value.connected).toBe(2);
+  });
+
+  it("repaints the row that changed, and no other, nor the list", () => {
+    const store = filled(row(1), row(2));
+    const painted: string[] = [];
+    effect(() => void painted.push(`list ${store.indices.value.length}`));
+    for (const index of [1, 2]) {
+      effect(() => void painted.push(`${index} at ${store.row(index).value.block_id}`));
+    }
+    painted.length = 0;
+    store.change([row(2, { revision: 2, block_id: 1 })]);
+    expect(painted).toEqual(["2 at 1"]);
+  });
+
+  it("removes participants", () => {
+    const store = filled(row(1), row(2));
+    store.remove([1]);
+    expect(store.indices.value).toEqual([2]);
+  });
+
+  it("counts who is where", () => {
+    const store = filled(
+      row(1, { connected: 2 }),
+      row(2, { active: false, block_id: -1 }),
+      row(3, { active: false, block_id: 2 }),
+    );
+    expect(store.totals.value).toEqual({ participants: 3, connected: 1, active: 1, finished: 1 });
+    store.change([row(2, { revision: 2 })]);
+    expect(store.totals.value.active).toBe(2);
+  });
+
+  it("keeps the study when its file is broken, with what is wrong", () => {
+    const store = filled(row(1));
+    const problem = { code: "x", severity: "error", message: "m", hint: null, line: 1, column: 1 };
+    store.changeStudy({ name: "study.toml", digest: "d", diagnostics: [problem as never] });
+    expect(store.study.value.digest).toBe("d");
+    expect(store.diagnostics.value).toHaveLength(1);
+  });
+
+  it("knows how far the clocks are apart", () => {
+    const store = new Store();
+    store.replace(overview(), Date.parse("2026-11-23T12:00:00.000Z"));
+    expect(store.clockOffset.value).toBe(5000);
+  });
+});

@@ -1,0 +1,40 @@
+import type { Connection, Store } from "../store";
+
+const CONNECTIONS: Record<Connection, string> = {
+  connecting: "connecting",
+  live: "live",
+  lost: "no connection",
+  stopped: "server stopped",
+};
+
+export function Header({ store }: { store: Store }) {
+  const { name, digest } = store.study.value;
+  const { participants, connected, active, finished } = store.totals.value;
+  const connection = store.connection.value;
+  return (
+    <header class="top">
+      <h1>{name}</h1>
+      <span class="digest" title={`Version of the study file: ${digest}`}>
+        {digest.slice(0, 8)}
+      </span>
+      <dl class="totals">
+        <Total label="participants" value={participants} />
+        <Total label="connected" value={connected} />
+        <Total label="in a block" value={active} />
+        <Total label="finished" value={finished} />
+      </dl>
+      <span class={`connection ${connection}`} role="status" data-testid="connection">
+        {CONNECTIONS[connection]}
+      </span>
+    </header>
+  );
+}
+
+function Total({ label, value }: { label: string; value: number }) {
+  return (
+    <div>
+      <dt>{label}</dt>
+      <dd data-testid={`total-${label.replaceAll(" ", "-")}`}>{value}</dd>
+    </div>
+  );
+}

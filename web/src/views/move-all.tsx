@@ -1,0 +1,63 @@
+import type { RefObject } from "preact";
+import { useState } from "preact/hooks";
+import type { Store } from "../store";
+import type { Do } from "./app";
+
+interface Props {
+  store: Store;
+  act: Do;
+  dialog: RefObject<HTMLDialogElement | null>;
+}
+
+/** Asks once, and says how many it touches. */
+export function MoveAllDialog({ store, act, dialog }: Props) {
+  const [block, setBlock] = useState(0);
+  const rows = store.indices.value.map((index) => store.row(index).value);
+  const moving = rows.filter((row) => row.active);
+  // A place that all of them have; who has fewer blocks would refuse the move for everybody.
+  const places = Math.min(...moving.map((row) => row.blocks_count));
+  const count = Number.isFinite(places) ? places : 0;
+  const who = moving.length === 1 ? "1 participant" : `${moving.length} participants`;
+
+  const confirm = () =>
+    act("move-all-to-block", { block_id: block }, `${who} moved to block ${block + 1}.`);
+
+  return (
+    <dialog ref={dialog} aria-labelledby="move-all-title">
+      <form method="dialog" onSubmit={confirm}>
+        <h2 id="move-all-title">Move everybody who is in a block</h2>
+        <label>
+          To block{" "}
+          <select
+            value={block}
+            data-testid="move-all-block"
+            onChange={(event) => setBlock(Number(event.currentTarget.value))}
+          >
+            {Array.from({ length: count }, (_, place) => (
+              <option key={place} value={place}>
+                {place + 1}: {namesAt(moving, place)}
+              </option>
+            ))}
+          </select>
+        </label>
+        <p>Each goes to this place in their own order. Who has not started or has finished stays.</p>
+        <div class="actions">
+          <button type="button" onClick={() => dialog.current?.close()}>
+            Cancel
+          </button>
+          <button type="submit" class="danger" disabled={count === 0} data-testid="move-all-confirm">
+            Move {who}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+const NAMES_SHOWN = 3;
+
+function namesAt(rows: { block_names: string[] }[], place: number): string {
+  const names = [...new Set(rows.map((row) => row.block_names[place] ?? ""))];
+  const shown = names.slice(0, NAMES_SHOWN).join(", ");
+  return names.length > NAMES_SHOWN ? `${shown}, …` : shown;
+}

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from experiment_server.limits import PARTICIPANT_INDEX
+
 MEMORY = ":memory:"
 
 
@@ -28,7 +30,7 @@ class Settings:
         "The participant meant by clients that name none.",
         metavar="N",
         minimum=1,
-        maximum=2**31 - 1,
+        maximum=PARTICIPANT_INDEX,
     )
     host: str = _option(
         "127.0.0.1",

@@ -18,8 +18,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from experiment_server.errors import DatabaseInUse, DatabaseUnusable
 from experiment_server.store.schema import serving
 
-MEMORY = ":memory:"
-
 
 def lock(path: Path) -> FileLock:
     """Hold the database for this process; the system frees it however the process ends.
@@ -44,7 +42,7 @@ def lock(path: Path) -> FileLock:
 
 def connect(path: Path | None) -> Engine:
     """An engine for a database file, or for one in memory that goes with the process."""
-    engine = create_engine(URL.create("sqlite", database=str(path) if path else MEMORY))
+    engine = create_engine(URL.create("sqlite", database=str(path) if path else None))
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine

@@ -16,9 +16,13 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"
 FLAGS = ("--no-sandbox", "--disable-quic", "--disable-background-networking")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """The system's Chromium, without a window."""
+    """The system's Chromium, without a window.
+
+    Kept no longer than a module: while it is open, its event loop counts as running in this
+    thread, and no test with a loop of its own could run.
+    """
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield opened

@@ -65,6 +65,7 @@ def test_the_page_follows_when_the_experimenter_moves_the_participant(pointing_t
     rest.move_to_block(2)
     block_is(page, "near-large")
     press_targets(page, 3)
+    screenshot(page, "pointing-task")
     page.reload()
     block_is(page, "near-large")
     rest.move_to_block(8)
@@ -78,7 +79,7 @@ def test_an_unknown_participant_is_told_what_to_do(pointing_task, window):
 
 def test_the_measures_of_the_task_are_right(node):
     result = subprocess.run(
-        [node, "--test", "examples/pointing-task/test/"],
+        [node, "--test", "examples/pointing-task/test/fitts.test.mjs"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -13,7 +13,11 @@ export type Ask = <Name extends keyof Operations>(
 
 /** Feed the store from the server, and return how to ask it for something. */
 export function connect(store: Store): Ask {
-  const socket: Socket<ServerEvents> = io("/dashboard", { transports: ["websocket", "polling"] });
+  const socket: Socket<ServerEvents> = io("/dashboard", {
+    transports: ["websocket", "polling"],
+    // Somebody is waiting for a restarted server, and is the only one who knocks.
+    reconnectionDelayMax: 1500,
+  });
 
   socket.on("snapshot", (overview) => {
     store.replace(overview);

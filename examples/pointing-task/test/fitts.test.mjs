@@ -1,4 +1,4 @@
-// Run with `node --test examples/pointing-task/test/`.
+// Run with `node --test examples/pointing-task/test/*.mjs`.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -218,7 +218,11 @@ class Service:
             return
         changed = parsed.study.digest != self._study.digest
         self._use(parsed.study)
-        await self._fit_everybody()
+        try:
+            await self._fit_everybody()
+        except StoreUnavailable as error:
+            # Whoever is beyond the end is shown there all the same; it is only not durable yet.
+            log.error("%s", error)
         await self._hub.publish(
             *([self._study_changed(PARTICIPANTS)] if changed else []),
             self._study_changed(DASHBOARD),
@@ -312,8 +316,9 @@ class Service:
     def _settle(self, changes: Sequence[Change], committed: asyncio.Future[None]) -> None:
         kept = not committed.cancelled() and committed.exception() is None
         for state in (change.state for change in changes):
-            if self._latest.get(state.participant_index) is state:
-                del self._latest[state.participant_index]
+            # Whatever lined up behind a change that failed will fail too; nothing new joins it.
+            if not kept or self._latest.get(state.participant_index) is state:
+                self._latest.pop(state.participant_index, None)
             if kept:
                 self._learn(state)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
+from experiment_server.errors import StudyFileUnreadable
 from experiment_server.live.service import Service
 from experiment_server.store.study_file import read_text
 from experiment_server.study.parse import parse
@@ -62,7 +62,4 @@ async def _load(path: Path, text: str, service: Service) -> None:
         log.error("%s has errors; the last good study keeps running", path.name)
     else:
         log.info("%s changed; now serving it to everyone", path.name)
-    try:
-        await service.apply(parsed)
-    except StoreUnavailable as error:
-        log.error("%s", error)
+    await service.apply(parsed)

@@ -103,6 +103,14 @@ def test_verify_shows_the_orders_and_blocks_of_five_participants(study):
         (('name = "B"', 'name = "A"'), 'two blocks have the name "A"'),
         (("speed = 3", 'x = { function_name = "pick" }'), 'unknown function "pick"'),
         (("order = [[", "order = [[["), "not valid TOML"),
+        (('["C", "D"]]', '["C"]]\nwithin_groups_strategy = "latin_square"'), "groups of one size"),
+        (
+            (
+                "speed = 1",
+                'x = { function_name = "choices", args = [[1]], params = {unique = true} }',
+            ),
+            "only 0 of its values are left",
+        ),
     ],
 )
 def test_a_mistake_gets_one_clear_message_and_exit_code_1(study, change, message):

@@ -18,7 +18,7 @@ export function Header({ store }: { store: Store }) {
         {digest.slice(0, 8)}
       </span>
       <dl class="totals">
-        <Total label="participants" value={participants} />
+        <Total label={participants === 1 ? "participant" : "participants"} value={participants} />
         <Total label="connected" value={connected} />
         <Total label="in a block" value={active} />
         <Total label="finished" value={finished} />

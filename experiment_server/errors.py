@@ -42,14 +42,15 @@ class ExperimentServerError(Exception):
 
 
 class StudyInvalid(ExperimentServerError):
-    """The study has errors; `diagnostics` holds every one that was found."""
+    """The study has errors; `diagnostics` holds every one that was found in `text`."""
 
     code = "study-invalid"
     status = 422
 
-    def __init__(self, message: str, diagnostics: Sequence[Any] = ()) -> None:
+    def __init__(self, message: str, diagnostics: Sequence[Any] = (), text: str = "") -> None:
         super().__init__(message)
         self.diagnostics = tuple(diagnostics)
+        self.text = text
 
 
 class StudyFileUnreadable(ExperimentServerError):
@@ -60,14 +61,20 @@ class StudyFileUnreadable(ExperimentServerError):
 
 
 class ExpansionFailed(ExperimentServerError):
-    """The study cannot be expanded for this participant; `problem` is the diagnostic code."""
+    """The study cannot be expanded for this participant.
+
+    `problem` is the diagnostic code, `at` the path of the culprit in the study file.
+    """
 
     code = "expansion-failed"
     status = 422
 
-    def __init__(self, message: str, problem: str = "expansion-failed") -> None:
+    def __init__(
+        self, message: str, problem: str = "expansion-failed", at: tuple[str | int, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.problem = problem
+        self.at = at
 
 
 class ParticipantUnknown(ExperimentServerError):

@@ -70,7 +70,7 @@ class LazyGroup(click.Group):
         except StudyInvalid as error:
             from experiment_server.cli.output import print_diagnostics
 
-            print_diagnostics(error.diagnostics)
+            print_diagnostics(error.diagnostics, text=error.text)
             raise click.ClickException("the study has errors, so nothing was done") from None
         except ExperimentServerError as error:
             raise click.ClickException(error.detail) from None

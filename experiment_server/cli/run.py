@@ -81,7 +81,7 @@ def command(config_file: Path, ask_default_participant_index: bool, **settings: 
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(serve(chosen, lambda running: _greet(chosen, running)))
     except StudyInvalid as error:
-        print_diagnostics(error.diagnostics, config_file.name)
+        print_diagnostics(error.diagnostics, config_file.name, error.text)
         raise click.ClickException(f"{config_file} has errors, so it is not served") from None
     click.echo("Stopped; everyone's place is kept." if chosen.database_path else "Stopped.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from experiment_server.cli.output import print_diagnostics
 from experiment_server.store.study_file import read_text
 from experiment_server.study.expand import expand
 from experiment_server.study.model import RESERVED_KEYS, Block, Study
-from experiment_server.study.parse import parse
+from experiment_server.study.parse import Parsed, parse
 
 PARTICIPANTS_SHOWN = 5
 
@@ -22,23 +23,51 @@ PIPED_WIDTH = 10_000
 
 @click.command(
     name="verify-config-file",
-    epilog="Exit codes: 0 the study can run (there may be warnings), 1 it has errors.",
+    epilog="Exit codes: 0 the study can run (there may be warnings), 1 it has errors, or with "
+    "--strict also warnings, 2 wrong usage.",
 )
 @click.argument("config_file", type=click.Path(path_type=Path))
-def command(config_file: Path) -> None:
+@click.option("--strict", is_flag=True, help="Let warnings fail, too.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json prints the diagnostics alone, for editors and CI.",
+)
+def command(config_file: Path, strict: bool, output_format: str) -> None:
     """Check CONFIG_FILE, and show the first five participants' orders and blocks.
 
-    Every problem is listed, not only the first.
+    Every problem is listed, not only the first, with its line and what to do about it.
     """
-    parsed = parse(read_text(config_file))
-    print_diagnostics(parsed.diagnostics, config_file.name)
-    errors = sum(diagnostic.severity == "error" for diagnostic in parsed.diagnostics)
-    if parsed.study is None:
-        problems = "1 error" if errors == 1 else f"{errors} errors"
-        click.secho(f"{config_file} has {problems}.", fg="red", err=True)
+    text = read_text(config_file)
+    parsed = parse(text)
+    failing = ("error", "warning") if strict else ("error",)
+    failed = any(diagnostic.severity in failing for diagnostic in parsed.diagnostics)
+    if output_format == "json":
+        found = [diagnostic.as_dict() for diagnostic in parsed.diagnostics]
+        click.echo(json.dumps({"file": str(config_file), "ok": not failed, "diagnostics": found}))
+    else:
+        print_diagnostics(parsed.diagnostics, config_file.name, text)
+        if parsed.study is not None:
+            _show(parsed.study)
+        if failed:
+            click.secho(f"{config_file} has {_counted(parsed)}.", fg="red", err=True)
+        else:
+            click.secho(f"{config_file} is valid.", fg="green")
+    if failed:
         sys.exit(1)
-    _show(parsed.study)
-    click.secho(f"{config_file} is valid.", fg="green")
+
+
+def _counted(parsed: Parsed) -> str:
+    """How many errors and warnings there are, in words."""
+    counts = Counter(diagnostic.severity for diagnostic in parsed.diagnostics)
+    return " and ".join(
+        f"{counts[severity]} {severity}{'s' if counts[severity] > 1 else ''}"
+        for severity in ("error", "warning")
+        if counts[severity]
+    )
 
 
 def _show(study: Study) -> None:

@@ -15,6 +15,8 @@ from experiment_server.study.parse import parse
 
 log = logging.getLogger(__name__)
 
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
+
 # Editors save in bursts (truncate, write, rename); the file is read once it is quiet this long.
 QUIET_MILLISECONDS = 100
 
@@ -56,8 +58,7 @@ async def watch(path: Path, served: str, service: Service) -> None:
 async def _load(path: Path, text: str, service: Service) -> None:
     parsed = await asyncio.to_thread(parse, text)
     for diagnostic in parsed.diagnostics:
-        level = logging.ERROR if diagnostic.severity == "error" else logging.WARNING
-        log.log(level, "%s", diagnostic.render(path.name))
+        log.log(_LEVELS[diagnostic.severity], "%s", diagnostic.render(path.name, text))
     if parsed.study is None:
         log.error("%s has errors; the last good study keeps running", path.name)
     else:

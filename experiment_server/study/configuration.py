@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from experiment_server.study.diagnostics import Findings, nearest
+from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.model import BlockTemplate, Edge, Names, Order, Strategy
 from experiment_server.study.order import square_rows
+from experiment_server.study.positions import Path
 
 CONFIGURATION_KEYS = (
     "order",
@@ -22,10 +24,19 @@ CONFIGURATION_KEYS = (
     "random_seed",
     "variables",
 )
+SECTION = "configuration"
+OLDER_NAMES = {"groups_strategy": "groups", "within_groups_strategy": "within_groups"}
 EDGE_STRATEGIES = (Strategy.AS_IS, Strategy.RANDOMIZE)
 ORDER_SHAPES = (
     'a list of block names, a list of lists of block names, or a table like { 1 = ["A", "B"] }'
 )
+
+
+class _Spot(NamedTuple):
+    """A place in the file: what messages call it, and how to reach it."""
+
+    name: str
+    at: Path
 
 
 class Reader:
@@ -43,9 +54,10 @@ class Reader:
 
     def order(self) -> Order:
         """The groups and their strategies."""
-        groups_strategy = self._strategy("groups_strategy", "groups", tuple(Strategy))
-        within = self._strategy("within_groups_strategy", "within_groups", tuple(Strategy))
+        groups_strategy = self._strategy("groups_strategy", tuple(Strategy))
+        within = self._strategy("within_groups_strategy", tuple(Strategy))
         value = self._configuration.get("order")
+        flat = value is None
         if isinstance(value, dict):
             if groups_strategy is not Strategy.AS_IS:
                 self._findings.error(
@@ -53,63 +65,96 @@ class Reader:
                     f'order is a table, so groups_strategy has to be "as_is", '
                     f'not "{groups_strategy.value}"',
                     "the table itself says which participant gets which order",
+                    at=(SECTION, self._written_as("groups_strategy")),
                 )
             rows = self._table("order", value, self._groups)
         elif value is None:
             rows = (tuple((name,) for name in self._templates),)
         else:
-            groups = self._groups("order", value)
-            if groups and not any(isinstance(item, list) for item in value):
+            groups = self._groups(_spot("order"), value)
+            flat = bool(groups) and not any(isinstance(item, list) for item in value)
+            if flat:
                 groups = tuple((name,) for name in groups[0])
             rows = (groups,)
         order = Order(rows, groups_strategy, within)
+        self._check_effect(order, flat)
         self._check_squares(order)
         return order
 
     def edge(self, key: str) -> Edge:
         """The blocks of init_blocks or final_blocks."""
-        strategy = self._strategy(f"{key}_strategy", None, EDGE_STRATEGIES)
+        strategy = self._strategy(f"{key}_strategy", EDGE_STRATEGIES)
         value = self._configuration.get(key, [])
         if isinstance(value, dict):
-            return Edge(self._table(key, value, self._names), strategy)
-        return Edge((self._names(key, value),), strategy)
+            edge = Edge(self._table(key, value, self._names), strategy)
+        else:
+            edge = Edge((self._names(_spot(key), value),), strategy)
+        if strategy is not Strategy.AS_IS and all(len(row) < 2 for row in edge.rows):
+            self._no_effect(f"{key}_strategy", f"{key} has nothing to put into an order")
+        return edge
 
     def seed(self) -> int:
         """The random seed, 0 where the file has none."""
         seed = self._configuration.get("random_seed", 0)
         if isinstance(seed, int) and not isinstance(seed, bool):
             return seed
-        self._findings.error("type", f"random_seed has to be a whole number, got {seed!r}")
+        self._findings.error(
+            "type",
+            f"random_seed has to be a whole number, got {shown(seed)}",
+            at=(SECTION, "random_seed"),
+        )
         return 0
 
-    def _strategy(self, key: str, older_key: str | None, allowed: tuple[Strategy, ...]) -> Strategy:
+    def report_cycle(self, order: Order, edges: Iterable[Edge]) -> None:
+        """Say after how many participants the orders start over, where squares or tables do."""
+        if self._findings.has_errors:
+            return
+        cycle = math.lcm(_cycle(order), *(len(edge.rows) for edge in edges))
+        if cycle > 1:
+            self._findings.info(
+                "cycle",
+                f"the orders start over after {cycle} participants",
+                f"plan for a multiple of {cycle}, so that each order is used equally often",
+                at=(SECTION, "order"),
+            )
+
+    def _strategy(self, key: str, allowed: tuple[Strategy, ...]) -> Strategy:
         names = [strategy.value for strategy in allowed]
-        if older_key is not None and older_key in self._configuration:
-            if key in self._configuration:
-                self._findings.warning(
-                    "key-twice",
-                    f"{key} and its older name {older_key} are both given; {key} counts",
-                    f"remove {older_key}",
-                )
-            else:
-                key = older_key
-        value = self._configuration.get(key, Strategy.AS_IS.value)
+        written = self._written_as(key)
+        older = OLDER_NAMES.get(key)
+        if written == key and key in self._configuration and older in self._configuration:
+            self._findings.warning(
+                "key-twice",
+                f"{key} and its older name {older} are both given; {key} counts",
+                f"remove {older}",
+                at=(SECTION, str(older)),
+                key=True,
+            )
+        value = self._configuration.get(written, Strategy.AS_IS.value)
         if value in names:
             return Strategy(value)
         self._findings.error(
             "strategy-unknown",
-            f"{key} is {value!r}, which is no strategy for it",
+            f"{written} is {shown(value)}, which is no strategy for it",
             (isinstance(value, str) and nearest(value, names))
             or f"choose one of {', '.join(names)}",
+            at=(SECTION, written),
         )
         return Strategy.AS_IS
 
+    def _written_as(self, key: str) -> str:
+        """The name under which the file has a key: its own, or its older one."""
+        older = OLDER_NAMES.get(key)
+        if older is None or older not in self._configuration or key in self._configuration:
+            return key
+        return older
+
     def _table(
-        self, key: str, table: Mapping[str, Any], read: Callable[[str, Any], Any]
+        self, key: str, table: Mapping[str, Any], read: Callable[[_Spot, Any], Any]
     ) -> tuple[Any, ...]:
         expected = [str(number) for number in range(1, len(table) + 1)]
         if not table:
-            self._findings.error("order-empty", f"{key} is an empty table")
+            self._findings.error("order-empty", f"{key} is an empty table", at=(SECTION, key))
         elif set(table) != set(expected):
             missing = next(number for number in expected if number not in table)
             self._findings.error(
@@ -117,66 +162,111 @@ class Reader:
                 f"the keys of {key} have to be the participants 1 to {len(table)}, "
                 f"got {', '.join(table)}",
                 f"key {missing} is missing; later participants start over at key 1",
+                at=(SECTION, key),
             )
         return tuple(
-            read(f"{key}.{number}", table[number]) for number in expected if number in table
+            read(_Spot(f"{key}.{number}", (SECTION, key, number)), table[number])
+            for number in expected
+            if number in table
         ) or ((),)
 
-    def _groups(self, where: str, value: Any) -> tuple[Names, ...]:
+    def _groups(self, spot: _Spot, value: Any) -> tuple[Names, ...]:
         """The groups in a list; a flat list is one group."""
         if not isinstance(value, list):
-            self._findings.error("type", f"{where} has to be {ORDER_SHAPES}")
+            self._findings.error("type", f"{spot.name} has to be {ORDER_SHAPES}", at=spot.at)
             return ()
         nested = [isinstance(item, list) for item in value]
         if any(nested) and not all(nested):
-            odd_one = value[nested.index(False)]
+            odd_one = nested.index(False)
             self._findings.error(
                 "order-mixed",
-                f"{where} mixes block names and lists of block names",
-                f"put {odd_one!r} into a list of its own, or take the inner lists away",
+                f"{spot.name} mixes block names and lists of block names",
+                f"put {shown(value[odd_one])} into a list of its own, or take the inner lists away",
+                at=(*spot.at, odd_one),
             )
             return ()
         if not value or not all(value if any(nested) else [True]):
             what = "has an empty group" if value else "is empty"
-            self._findings.error("order-empty", f"{where} {what}", "name the blocks to run")
+            at = (*spot.at, value.index([])) if value else spot.at
+            self._findings.error(
+                "order-empty", f"{spot.name} {what}", "name the blocks to run", at=at
+            )
             return ()
         if not any(nested):
-            return (self._names(where, value),)
+            return (self._names(spot, value),)
         return tuple(
-            self._names(f"{where}, group {number}", group)
-            for number, group in enumerate(value, start=1)
+            self._names(_Spot(f"{spot.name}, group {place + 1}", (*spot.at, place)), group)
+            for place, group in enumerate(value)
         )
 
-    def _names(self, where: str, value: Any) -> Names:
+    def _names(self, spot: _Spot, value: Any) -> Names:
         if not isinstance(value, list):
-            self._findings.error("type", f"{where} has to be a list of block names")
+            self._findings.error("type", f"{spot.name} has to be a list of block names", at=spot.at)
             return ()
         names = []
-        for item in value:
+        for place, item in enumerate(value):
+            at = (*spot.at, place)
             name = block_name(item)
             if name is None:
-                self._findings.error("type", f"{where} has {item!r}, which is no block name")
+                self._findings.error(
+                    "type",
+                    f"{spot.name} has {shown(item)}, which is no block name",
+                    "block names are text in quotes",
+                    at=at,
+                )
             elif name not in self._templates:
+                # Without any block there is a larger mistake, which has been told.
+                if not self._templates:
+                    continue
                 self._findings.error(
                     "block-unknown",
-                    f'{where} names the unknown block "{name}"',
+                    f'{spot.name} names the unknown block "{name}"',
                     nearest(name, self._templates)
-                    or f"the blocks are {', '.join(self._templates) or '(none)'}",
+                    or f"the blocks are {', '.join(self._templates)}",
+                    at=at,
                 )
             else:
                 names.append(name)
         return tuple(names)
 
+    def _check_effect(self, order: Order, flat: bool) -> None:
+        within = order.within_groups_strategy
+        if within is not Strategy.AS_IS and all(
+            len(group) < 2 for groups in order.rows for group in groups
+        ):
+            why = "order is a flat list, which groups_strategy orders"
+            self._no_effect(
+                "within_groups_strategy", why if flat else "every group has a single block"
+            )
+        is_table = isinstance(self._configuration.get("order"), dict)
+        if (
+            order.groups_strategy is not Strategy.AS_IS
+            and not is_table
+            and (len(order.rows[0]) == 1)
+        ):
+            self._no_effect("groups_strategy", "there is only one group to put into an order")
+
+    def _no_effect(self, key: str, why: str) -> None:
+        written = self._written_as(key)
+        self._findings.warning(
+            "strategy-without-effect",
+            f"{written} has no effect: {why}",
+            f"remove {written}, or change what it should put into an order",
+            at=(SECTION, written),
+        )
+
     def _check_squares(self, order: Order) -> None:
+        within = self._written_as("within_groups_strategy")
         for groups in order.rows:
             sizes = {len(group) for group in groups}
             inside = order.within_groups_strategy
             if len(sizes) > 1 and square_rows(inside, 1):
                 self._findings.error(
                     "groups-unequal",
-                    f'within_groups_strategy = "{inside.value}" needs groups of one size, '
+                    f'{within} = "{inside.value}" needs groups of one size, '
                     f"got groups of {', '.join(str(len(group)) for group in groups)} blocks",
                     "make the groups equal, or order them inside with randomize or as_is",
+                    at=(SECTION, within),
                 )
             self._check_odd("groups_strategy", order.groups_strategy, len(groups))
             for size in sizes:
@@ -184,13 +274,32 @@ class Reader:
 
     def _check_odd(self, key: str, strategy: Strategy, size: int) -> None:
         if strategy is Strategy.LATIN_SQUARE and size % 2 and size > 1:
+            written = self._written_as(key)
             self._findings.warning(
                 "latin-square-odd",
-                f"{key}: a balanced Latin square of {size} takes {2 * size} orders; "
+                f"{written}: a balanced Latin square of {size} takes {2 * size} orders; "
                 f"release 0.3 stopped after {size} and left it unbalanced",
                 f"plan for a multiple of {2 * size} participants; a study that is already running "
                 'keeps its old orders with "latin_square_0_3"',
+                at=(SECTION, written),
             )
+
+
+def _spot(key: str) -> _Spot:
+    return _Spot(key, (SECTION, key))
+
+
+def _cycle(order: Order) -> int:
+    """After how many participants the rows of an order's table and squares start over."""
+    cycles = []
+    for groups in order.rows:
+        square = square_rows(order.groups_strategy, len(groups)) if groups else None
+        among = len(square) if square else 1
+        inside = square_rows(order.within_groups_strategy, len(groups[0])) if groups else None
+        if inside and len(inside) > 1:
+            among = (among if square else len(groups)) * len(inside)
+        cycles.append(among)
+    return math.lcm(len(order.rows), *cycles)
 
 
 def block_name(value: Any) -> str | None:
@@ -201,13 +310,22 @@ def block_name(value: Any) -> str | None:
 
 
 def unknown_keys(
-    table: Mapping[str, Any], known: Iterable[str], where: str, findings: Findings
+    table: Mapping[str, Any],
+    known: Iterable[str],
+    where: str,
+    findings: Findings,
+    *,
+    at: Path = (),
 ) -> None:
-    """Warn of the keys of a table that nobody reads."""
+    """Warn of the keys that nobody reads, in a table that stands at a path."""
     for key in table:
         if key not in known:
             findings.warning(
                 "key-unknown",
                 f'{where} has the unknown key "{key}", which does nothing',
-                nearest(key, known) or f"known here: {', '.join(known)}",
+                "it belongs under [configuration]"
+                if not at and key in CONFIGURATION_KEYS
+                else nearest(key, known) or f"known here: {', '.join(known)}",
+                at=(*at, key),
+                key=True,
             )

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Severity = Literal["error", "warning"]
+from experiment_server.study.positions import Path, Positions, Span
+
+Severity = Literal["error", "warning", "info"]
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One problem in a study file; `line` and `column` count from 1, where they are known."""
+    """One finding in a study file.
+
+    An `error` keeps the study from running, a `warning` runs but is hardly meant, an `info` is
+    good to know. Lines and columns count from 1, in characters, the end is exclusive; they are
+    None where the finding is about no place in the file.
+    """
 
     code: str
     severity: Severity
@@ -20,31 +28,63 @@ class Diagnostic:
     hint: str | None = None
     line: int | None = None
     column: int | None = None
+    end_line: int | None = None
+    end_column: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The wire form: the fields under their own names."""
         return asdict(self)
 
-    def render(self, file_name: str = "study") -> str:
-        """One line as compilers print it: file:line:column: severity[code]: message."""
+    def render(self, file_name: str = "study", text: str | None = None) -> str:
+        """As compilers print it, with the line underlined if `text` is the file's.
+
+        `file:line:column: severity[code]: message`, the line, the hint.
+        """
         place = ":".join(str(part) for part in (file_name, self.line, self.column) if part)
-        text = f"{place}: {self.severity}[{self.code}]: {self.message}"
-        return f"{text}\n    hint: {self.hint}" if self.hint else text
+        rendered = [f"{place}: {self.severity}[{self.code}]: {self.message}"]
+        if text is not None and self.line is not None:
+            rendered += self._excerpt(text)
+        if self.hint:
+            rendered.append(f"  hint: {self.hint}")
+        return "\n".join(rendered)
+
+    def _excerpt(self, text: str) -> list[str]:
+        lines = text.removeprefix("\ufeff").split("\n")
+        if self.line is None or self.line > len(lines):
+            return []
+        line = lines[self.line - 1].rstrip("\r")
+        start = min((self.column or 1) - 1, len(line))
+        end = len(line)
+        if self.end_column is not None and self.end_line == self.line:
+            end = self.end_column - 1
+        # What stands before and under the mark is shown alike, tabs and all.
+        margin = "".join(character if character == "\t" else " " for character in line[:start])
+        marks = "^" * max(1, len(line[start:end].rstrip()))
+        number = str(self.line)
+        return [f"  {number} | {line}", f"  {' ' * len(number)} | {margin}{marks}"]
 
 
 class Findings:
-    """Collects the diagnostics of one run over a study file."""
+    """Collects the diagnostics of one run over a study file with this text."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
+        self._positions = Positions(text)
         self._found: list[Diagnostic] = []
 
-    def error(self, code: str, message: str, hint: str | None = None) -> None:
-        """Note a problem that keeps the study from running."""
-        self.add(Diagnostic(code, "error", message, hint))
+    def error(self, code: str, message: str, hint: str | None = None, *, at: Path = ()) -> None:
+        """Note a problem that keeps the study from running, with the value at the path `at`."""
+        self._note(code, "error", message, hint, self._positions.value(at))
 
-    def warning(self, code: str, message: str, hint: str | None = None) -> None:
-        """Note something that runs but is hardly meant."""
-        self.add(Diagnostic(code, "warning", message, hint))
+    def warning(
+        self, code: str, message: str, hint: str | None = None, *, at: Path = (), key: bool = False
+    ) -> None:
+        """Note something that runs but is hardly meant; `key` marks the key, not its value."""
+        span = self._positions.key(at) if key else self._positions.value(at)
+        self._note(code, "warning", message, hint, span)
+
+    def info(self, code: str, message: str, hint: str | None = None, *, at: Path = ()) -> None:
+        """Note something that is good to know."""
+        self._note(code, "info", message, hint, self._positions.value(at))
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Note a diagnostic, once however often it is met."""
@@ -57,8 +97,21 @@ class Findings:
         return any(diagnostic.severity == "error" for diagnostic in self._found)
 
     def all(self) -> tuple[Diagnostic, ...]:
-        """All of them, in the order in which they were found."""
-        return tuple(self._found)
+        """All of them, from the top of the file to its end, those without a place last."""
+        return tuple(
+            sorted(self._found, key=lambda item: (item.line or 10**9, item.column or 10**9))
+        )
+
+    def _note(
+        self, code: str, severity: Severity, message: str, hint: str | None, span: Span | None
+    ) -> None:
+        place = asdict(span) if span is not None else {}
+        self.add(Diagnostic(code, severity, message, hint, **place))
+
+
+def shown(value: Any) -> str:
+    """A value of the file as TOML writes it, for messages."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -88,8 +88,9 @@ class _Draws:
             raise ExpansionFailed(
                 f"participant {self._participant_index}: {call.function_name} {problem}",
                 "function-arguments",
+                call.at,
             ) from None
         except TooFewValues as problem:
             raise ExpansionFailed(
-                f"participant {self._participant_index}: {problem}", "unique-exhausted"
+                f"participant {self._participant_index}: {problem}", "unique-exhausted", call.at
             ) from None

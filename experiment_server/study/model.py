@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from experiment_server.study.positions import Path
+
 Config = dict[str, Any]
 """A block's settings as JSON knows them: text, numbers, booleans, lists and tables."""
 
@@ -31,7 +33,8 @@ class FunctionCall:
 
     `bound` holds the checked arguments by name; it is None where an argument is itself a call, so
     that they can only be bound when drawn. `group` names the calls that share their values when
-    `unique` is set: equal groups never repeat a value for one participant.
+    `unique` is set: equal groups never repeat a value for one participant. `at` is where the file
+    has it.
     """
 
     function_name: str
@@ -39,6 +42,7 @@ class FunctionCall:
     bound: Mapping[str, Any] | None
     unique: bool
     group: str
+    at: Path = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,15 @@ from experiment_server.errors import ExpansionFailed, StudyInvalid
 from experiment_server.limits import STUDY_NESTING, TRIAL_EXPANSIONS
 from experiment_server.study.configuration import (
     CONFIGURATION_KEYS,
+    SECTION,
     Reader,
     block_name,
     unknown_keys,
 )
 from experiment_server.study.diagnostics import Diagnostic, Findings, nearest
 from experiment_server.study.expand import expand
-from experiment_server.study.model import (
-    Study,
-)
+from experiment_server.study.model import RESERVED_KEYS, Study
+from experiment_server.study.positions import Path
 from experiment_server.study.templates import RawBlock, build_templates
 
 TOP_KEYS = ("configuration", "blocks")
@@ -36,6 +36,7 @@ class Parsed:
 
     study: Study | None
     diagnostics: tuple[Diagnostic, ...]
+    text: str = ""
 
     def require(self) -> Study:
         """The study; raises StudyInvalid, with all diagnostics, if there is none."""
@@ -43,7 +44,9 @@ class Parsed:
             return self.study
         errors = [item for item in self.diagnostics if item.severity == "error"]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise StudyInvalid(f"the study has errors: {errors[0].message}{more}", self.diagnostics)
+        raise StudyInvalid(
+            f"the study has errors: {errors[0].message}{more}", self.diagnostics, self.text
+        )
 
 
 def digest_of(text: str) -> str:
@@ -53,35 +56,63 @@ def digest_of(text: str) -> str:
 
 def parse(text: str) -> Parsed:
     """Read a study. Never raises: whatever the text is, the outcome says what was found."""
-    findings = Findings()
-    document = _document(text, findings)
+    # Editors on Windows put a byte order mark first; TOML has no place for it.
+    text_without_mark = text.removeprefix("\ufeff")
+    findings = Findings(text_without_mark)
+    document = _document(text_without_mark, findings)
     study = None if document is None else _study(document, digest_of(text), findings)
     if study is not None and not findings.has_errors:
         _try_out(study, findings)
-    return Parsed(None if findings.has_errors else study, findings.all())
+    return Parsed(None if findings.has_errors else study, findings.all(), text)
 
 
 def _document(text: str, findings: Findings) -> dict[str, Any] | None:
-    # Editors on Windows put a byte order mark first; TOML has no place for it.
     try:
-        document = tomli.loads(text.removeprefix("\ufeff"))
+        document = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        message = getattr(error, "msg", str(error))
-        line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
-        findings.add(
-            Diagnostic("toml-syntax", "error", f"not valid TOML: {message}", None, line, column)
-        )
+        findings.add(_syntax_error(error, text))
         return None
-    except (ValueError, RecursionError) as error:
-        findings.error("toml-syntax", f"not valid TOML: {error}")
+    except RecursionError:
+        _report_nesting(findings)
+        return None
+    except ValueError:
+        # Python does not even try to read a number of more than some thousand digits.
+        findings.error("number-not-json", "a number in the file has too many digits")
         return None
     if _nesting(document) > STUDY_NESTING:
-        findings.error(
-            "nesting-too-deep", f"lists and tables are nested more than {STUDY_NESTING} deep"
-        )
+        _report_nesting(findings)
         return None
-    plain: dict[str, Any] = _plain(document, "", findings)
+    plain: dict[str, Any] = _plain(document, "", (), findings)
     return plain
+
+
+def _syntax_error(error: tomli.TOMLDecodeError, text: str) -> Diagnostic:
+    message = getattr(error, "msg", str(error))
+    line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
+    if line is not None and column is not None:
+        written = text.split("\n")[line - 1] if line <= text.count("\n") + 1 else ""
+        # The parser stops behind a statement that it could read but not take: mark all of it.
+        if column > len(written.rstrip()):
+            column = len(written) - len(written.lstrip()) + 1
+    hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in message), None)
+    return Diagnostic("toml-syntax", "error", f"not valid TOML: {message}", hint, line, column)
+
+
+_SYNTAX_HINTS = {
+    "Unclosed array": "a list has no ] at its end, or a text in it lacks a quote",
+    "Invalid value": 'text needs quotes, like "far"; true and false are written small',
+    "Cannot overwrite": "this key is there already: remove one of the two",
+    "twice": "this table is there already: put the two together",
+    "Expected '=' after a key": 'a setting is written as key = value; put quotes around "odd keys"',
+    "Unterminated string": "a text that begins here has no closing quote",
+    "Illegal character": "a text that begins here has no closing quote",
+}
+
+
+def _report_nesting(findings: Findings) -> None:
+    findings.error(
+        "nesting-too-deep", f"lists and tables are nested more than {STUDY_NESTING} deep"
+    )
 
 
 def _nesting(value: Any) -> int:
@@ -97,25 +128,29 @@ def _nesting(value: Any) -> int:
     return depth
 
 
-def _plain(value: Any, path: str, findings: Findings) -> Any:
+def _plain(value: Any, name: str, at: Path, findings: Findings) -> Any:
     """The value in JSON's types, because every participant's app gets it as JSON."""
     if isinstance(value, dict):
         return {
-            key: _plain(item, f"{path}.{key}" if path else key, findings)
+            key: _plain(item, f"{name}.{key}" if name else key, (*at, key), findings)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_plain(item, f"{path}[{index}]", findings) for index, item in enumerate(value)]
+        return [
+            _plain(item, f"{name}[{place}]", (*at, place), findings)
+            for place, item in enumerate(value)
+        ]
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
         findings.error(
             "number-not-json",
-            f"{path} is {value}, which JSON cannot carry to the participants' apps",
+            f"{name} is {value}, which JSON cannot carry to the participants' apps",
             f'write it as text: "{value}"',
+            at=at,
         )
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        findings.error("number-not-json", f"{path} does not fit into 64 bits")
+        findings.error("number-not-json", f"{name} does not fit into 64 bits", at=at)
     return value
 
 
@@ -123,17 +158,23 @@ def _study(document: Mapping[str, Any], digest: str, findings: Findings) -> Stud
     unknown_keys(document, TOP_KEYS, "the file", findings)
     configuration = document.get("configuration", {})
     if not isinstance(configuration, dict):
-        findings.error("type", "configuration has to be a table: write [configuration]")
+        findings.error(
+            "type", "configuration has to be a table: write [configuration]", at=(SECTION,)
+        )
         configuration = {}
-    unknown_keys(configuration, CONFIGURATION_KEYS, "[configuration]", findings)
+    unknown_keys(configuration, CONFIGURATION_KEYS, "[configuration]", findings, at=(SECTION,))
     raw_blocks = _raw_blocks(document.get("blocks"), findings)
     variables = configuration.get("variables", {})
     if not isinstance(variables, dict):
-        findings.error("type", "variables has to be a table: write [configuration.variables]")
+        findings.error(
+            "type",
+            "variables has to be a table: write [configuration.variables]",
+            at=(SECTION, "variables"),
+        )
         variables = {}
     templates = build_templates(raw_blocks, variables, findings)
     reader = Reader(configuration, templates, findings)
-    return Study(
+    study = Study(
         digest=digest,
         blocks=templates,
         order=reader.order(),
@@ -141,14 +182,41 @@ def _study(document: Mapping[str, Any], digest: str, findings: Findings) -> Stud
         final_blocks=reader.edge("final_blocks"),
         random_seed=reader.seed(),
     )
+    _report_unused(study, raw_blocks, findings)
+    reader.report_cycle(study.order, (study.init_blocks, study.final_blocks))
+    return study
+
+
+def _report_unused(study: Study, raw_blocks: Mapping[str, RawBlock], findings: Findings) -> None:
+    used = {raw.extends for raw in raw_blocks.values()}
+    used.update(name for groups in study.order.rows for group in groups for name in group)
+    for edge in (study.init_blocks, study.final_blocks):
+        used.update(name for row in edge.rows for name in row)
+    # With a mistake in the order itself, nobody can say what it would have used.
+    if findings.has_errors:
+        return
+    for raw in raw_blocks.values():
+        if raw.name not in used:
+            findings.warning(
+                "block-unused",
+                f"{raw.owner} is in no order, and no block extends it",
+                "put it into order, init_blocks or final_blocks, or remove it",
+                at=(*raw.at, "name"),
+            )
 
 
 def _raw_blocks(blocks: Any, findings: Findings) -> dict[str, RawBlock]:
     if blocks is None or blocks == []:
-        findings.error("blocks-missing", "the study has no blocks", "add one with [[blocks]]")
+        findings.error(
+            "blocks-missing", "the study has no blocks", "add one with [[blocks]]", at=("blocks",)
+        )
         return {}
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
-        findings.error("type", "blocks has to be a list of tables: write [[blocks]] for each one")
+        findings.error(
+            "type",
+            "blocks has to be a list of tables: write [[blocks]] for each one",
+            at=("blocks",),
+        )
         return {}
     found: dict[str, RawBlock] = {}
     for number, block in enumerate(blocks, start=1):
@@ -160,6 +228,7 @@ def _raw_blocks(blocks: Any, findings: Findings) -> dict[str, RawBlock]:
                 "block-duplicate",
                 f'two blocks have the name "{raw.name}"; block {number} in the file is the second',
                 "give each block a name of its own",
+                at=(*raw.at, "name"),
             )
             continue
         found[raw.name] = raw
@@ -169,34 +238,55 @@ def _raw_blocks(blocks: Any, findings: Findings) -> dict[str, RawBlock]:
                 "block-unknown",
                 f'block "{raw.name}" extends the unknown block "{raw.extends}"',
                 nearest(raw.extends, found),
+                at=(*raw.at, "extends"),
             )
     return found
 
 
 def _raw_block(block: Mapping[str, Any], number: int, findings: Findings) -> RawBlock | None:
+    at: Path = ("blocks", number - 1)
     name = block_name(block.get("name"))
     if not name:
         problem = "has no name" if "name" not in block else "has a name that is no text"
         findings.error(
-            "block-name", f"block {number} in the file {problem}", 'add name = "..." to it'
+            "block-name",
+            f"block {number} in the file {problem}",
+            'add name = "..." to it',
+            at=(*at, "name"),
         )
         return None
     where = f'block "{name}"'
-    unknown_keys(block, BLOCK_KEYS, where, findings)
+    unknown_keys(block, BLOCK_KEYS, where, findings, at=at)
     if "config" not in block and "extends" not in block:
         findings.error(
             "block-empty",
             f"{where} has neither config nor extends",
             "add [blocks.config] below it, even if empty",
+            at=(*at, "name"),
         )
     config = block.get("config", {})
     if not isinstance(config, dict):
-        findings.error("type", f"{where}: config has to be a table: write [blocks.config]")
+        findings.error(
+            "type",
+            f"{where}: config has to be a table: write [blocks.config]",
+            at=(*at, "config"),
+        )
         config = {}
+    for key in RESERVED_KEYS:
+        if key in config:
+            findings.warning(
+                "key-reserved",
+                f"{where}: the config's \"{key}\" is overwritten with the participant's own",
+                "give it another name",
+                at=(*at, "config", key),
+                key=True,
+            )
     extends = block_name(block.get("extends"))
     if "extends" in block and not extends:
-        findings.error("type", f"{where}: extends has to be the name of a block")
-    return RawBlock(name, extends or None, config)
+        findings.error(
+            "type", f"{where}: extends has to be the name of a block", at=(*at, "extends")
+        )
+    return RawBlock(name, extends or None, config, at)
 
 
 def _try_out(study: Study, findings: Findings) -> None:
@@ -211,7 +301,8 @@ def _try_out(study: Study, findings: Findings) -> None:
         try:
             expand(study, participant_index)
         except ExpansionFailed as error:
-            findings.error(error.problem, error.detail, _EXPANSION_HINTS.get(error.problem))
+            hint = _EXPANSION_HINTS.get(error.problem)
+            findings.error(error.problem, error.detail, hint, at=error.at)
 
 
 _EXPANSION_HINTS = {

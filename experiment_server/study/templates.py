@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from experiment_server.study.diagnostics import Findings, nearest
+from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.functions import FUNCTIONS, ArgumentsInvalid
 from experiment_server.study.model import BlockTemplate, Config, FunctionCall
+from experiment_server.study.positions import Path
 
 CALL_KEYS = ("function_name", "args", "params", "id")
+VARIABLES: Path = ("configuration", "variables")
 
 _VARIABLE = re.compile(r"\$([A-Za-z0-9_-]+)")
 
@@ -24,6 +26,13 @@ class RawBlock:
     name: str
     extends: str | None
     config: Config
+    at: Path
+    """Where in the file the block stands."""
+
+    @property
+    def owner(self) -> str:
+        """What messages call it."""
+        return f'block "{self.name}"'
 
 
 def build_templates(
@@ -37,15 +46,16 @@ def build_templates(
     values = _Variables(variables, findings)
     values.check_all()
     filled = {
-        raw.name: replace(raw, config=values.fill(raw.config, f'block "{raw.name}"'))
+        raw.name: replace(raw, config=values.fill(raw.config, raw.owner, (*raw.at, "config")))
         for raw in raw_blocks.values()
     }
+    values.report_unused()
     calls = _Calls(filled, findings)
     return {
         raw.name: BlockTemplate(
             raw.name,
             raw.extends,
-            calls.recognise(_inherit(raw, filled, findings), f'block "{raw.name}"'),
+            calls.recognise(_inherit(raw, filled, findings), raw.owner, (*raw.at, "config")),
         )
         for raw in filled.values()
     }
@@ -73,6 +83,7 @@ def _inherit(raw: RawBlock, raw_blocks: Mapping[str, RawBlock], findings: Findin
                 "these blocks extend each other in a circle: "
                 + _ring(path[path.index(ancestor.extends) :]),
                 "each takes the settings along the circle once; remove one of the extends",
+                at=(*_first(path[path.index(ancestor.extends) :], raw_blocks).at, "extends"),
             )
             break
         ancestor = raw_blocks[ancestor.extends]
@@ -88,6 +99,11 @@ def _ring(names: list[str]) -> str:
     return " -> ".join([*turned, turned[0]])
 
 
+def _first(names: list[str], raw_blocks: Mapping[str, RawBlock]) -> RawBlock:
+    """The block of a circle that its ring begins with."""
+    return raw_blocks[min(names)]
+
+
 class _Variables:
     """Puts values in the place of `$NAME`; variables may stand in variables."""
 
@@ -95,6 +111,7 @@ class _Variables:
         self._variables = variables
         self._findings = findings
         self._filled: dict[str, Any] = {}
+        self._used: set[str] = set()
         self._open: list[str] = []
 
     def check_all(self) -> None:
@@ -102,29 +119,43 @@ class _Variables:
         for name in self._variables:
             self._value(name)
 
-    def fill(self, value: Any, owner: str) -> Any:
-        """A copy of `value`, written by `owner`, with its variables put in."""
+    def report_unused(self) -> None:
+        """Warn of variables that stand nowhere; to be called after everything was filled."""
+        for name in self._variables:
+            if name not in self._used:
+                self._findings.warning(
+                    "variable-unused",
+                    f'variable "{name}" is used nowhere',
+                    f'write "${name}" where its value is meant, or remove it',
+                    at=(*VARIABLES, name),
+                    key=True,
+                )
+
+    def fill(self, value: Any, owner: str, at: Path) -> Any:
+        """A copy of `value`, which `owner` wrote at a place, with its variables put in."""
         if isinstance(value, str):
-            return self._text(value, owner)
+            return self._text(value, owner, at)
         if isinstance(value, list):
-            return [self.fill(item, owner) for item in value]
+            return [self.fill(item, owner, (*at, place)) for place, item in enumerate(value)]
         if isinstance(value, dict):
-            return {key: self.fill(item, owner) for key, item in value.items()}
+            return {key: self.fill(item, owner, (*at, key)) for key, item in value.items()}
         return value
 
-    def _text(self, text: str, owner: str) -> Any:
+    def _text(self, text: str, owner: str, at: Path) -> Any:
         if text.startswith("$$"):
             return text[1:]
         if text[:1] == "$" and text[1:] in self._variables:
+            self._used.add(text[1:])
             return self._value(text[1:])
         match = _VARIABLE.fullmatch(text)
         if match:
             self._findings.error(
                 "variable-unknown",
                 f'{owner} uses the unknown variable "{text}"',
-                nearest(match[1], self._variables)
+                nearest(text, [f"${name}" for name in self._variables])
                 or "define it under [configuration.variables], "
                 f"or write $${match[1]} to mean the text {text}",
+                at=at,
             )
         return text
 
@@ -137,10 +168,13 @@ class _Variables:
                 "variable-cycle",
                 f"variables stand in each other in a circle: {circle}",
                 "give one of them a plain value",
+                at=(*VARIABLES, min(self._open[self._open.index(name) :])),
             )
             return None
         self._open.append(name)
-        self._filled[name] = self.fill(self._variables[name], f'variable "{name}"')
+        self._filled[name] = self.fill(
+            self._variables[name], f'variable "{name}"', (*VARIABLES, name)
+        )
         self._open.pop()
         return self._filled[name]
 
@@ -150,48 +184,52 @@ class _Calls:
 
     def __init__(self, blocks: Mapping[str, RawBlock], findings: Findings) -> None:
         self._findings = findings
-        self._owners: dict[int, str] = {}
+        self._origins: dict[int, tuple[str, Path]] = {}
+        self._written: dict[str, str] = {}
         for raw in blocks.values():
-            self._claim(raw.config, f'block "{raw.name}"')
+            self._claim(raw.config, raw.owner, (*raw.at, "config"))
 
-    def _claim(self, value: Any, owner: str) -> None:
+    def _claim(self, value: Any, owner: str, at: Path) -> None:
         """Remember who wrote a value, so that an heir is not blamed for its parent's mistake."""
         if isinstance(value, (dict, list)):
-            self._owners.setdefault(id(value), owner)
-            for item in value.values() if isinstance(value, dict) else value:
-                self._claim(item, owner)
+            self._origins.setdefault(id(value), (owner, at))
+            for key, item in _items(value):
+                self._claim(item, owner, (*at, key))
 
-    def recognise(self, value: Any, owner: str) -> Any:
+    def recognise(self, value: Any, owner: str, at: Path) -> Any:
         """A copy of `value` with a FunctionCall in the place of each table that is one."""
-        owner = self._owners.get(id(value), owner)
+        owner, at = self._origins.get(id(value), (owner, at))
         if isinstance(value, list):
-            return [self.recognise(item, owner) for item in value]
+            return [self.recognise(item, owner, (*at, key)) for key, item in _items(value)]
         if not isinstance(value, dict):
             return value
         if "function_name" in value:
             unknown = [key for key in value if key not in CALL_KEYS]
             if not unknown:
-                return self._call(value, owner)
+                return self._call(value, owner, at)
             self._findings.warning(
                 "call-not-recognised",
                 f'{owner}: a table with function_name also has the key "{unknown[0]}", '
                 "so it is taken as plain data and nothing is called",
                 nearest(unknown[0], CALL_KEYS)
                 or f"a function call has only {', '.join(CALL_KEYS)}",
+                at=(*at, unknown[0]),
+                key=True,
             )
-        return {key: self.recognise(item, owner) for key, item in value.items()}
+        return {key: self.recognise(item, owner, (*at, key)) for key, item in value.items()}
 
-    def _call(self, table: Mapping[str, Any], owner: str) -> Any:
+    def _call(self, table: Mapping[str, Any], owner: str, at: Path) -> Any:
         name = table["function_name"]
         if name not in FUNCTIONS if isinstance(name, str) else True:
             self._findings.error(
                 "function-unknown",
-                f"{owner} calls the unknown function {json.dumps(name, ensure_ascii=False)}",
+                f"{owner} calls the unknown function {shown(name)}",
                 (isinstance(name, str) and nearest(name, FUNCTIONS))
                 or f"the known functions are {', '.join(FUNCTIONS)}",
+                at=(*at, "function_name"),
             )
             return None
-        args = self.recognise(table.get("args", []), owner)
+        args = self.recognise(table.get("args", []), owner, (*at, "args"))
         bound = None
         if not any(isinstance(part, FunctionCall) for part in _parts(args)):
             try:
@@ -201,16 +239,32 @@ class _Calls:
                     "function-arguments",
                     f"{owner}: {name} {problem}",
                     f"it is called as {FUNCTIONS[name].signature}",
+                    at=(*at, "args"),
                 )
         group = json.dumps([name, args], sort_keys=True, default=repr)
         if "id" in table:
-            group = f"id {table['id']!r}"
-        return FunctionCall(name, args, bound, self._unique(table.get("params", {}), owner), group)
+            group = self._group_of_id(table["id"], written=group, owner=owner, at=at)
+        unique = self._unique(table.get("params", {}), owner, (*at, "params"))
+        return FunctionCall(name, args, bound, unique, group, at)
 
-    def _unique(self, params: Any, owner: str) -> bool:
+    def _group_of_id(self, identifier: Any, *, written: str, owner: str, at: Path) -> str:
+        group = f"id {identifier!r}"
+        if self._written.setdefault(group, written) != written:
+            self._findings.warning(
+                "id-shared",
+                f"{owner}: another call with the id {shown(identifier)} has other arguments; "
+                "with unique, no value comes from both",
+                "give calls that have nothing to do with each other ids of their own",
+                at=(*at, "id"),
+            )
+        return group
+
+    def _unique(self, params: Any, owner: str, at: Path) -> bool:
         if not isinstance(params, dict):
             self._findings.error(
-                "function-params", f"{owner}: params has to be a table, like {{ unique = true }}"
+                "function-params",
+                f"{owner}: params has to be a table, like {{ unique = true }}",
+                at=at,
             )
             return False
         for key in params:
@@ -219,19 +273,26 @@ class _Calls:
                     "function-params",
                     f'{owner}: params has the unknown key "{key}", which does nothing',
                     nearest(key, ["unique"]) or "params knows only unique",
+                    at=(*at, key),
+                    key=True,
                 )
         unique = params.get("unique", False)
         if not isinstance(unique, bool):
             self._findings.error(
-                "function-params", f"{owner}: unique has to be true or false, got {unique!r}"
+                "function-params",
+                f"{owner}: unique has to be true or false, got {shown(unique)}",
+                at=(*at, "unique"),
             )
         return unique is True
 
 
+def _items(container: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int, Any]]:
+    """The values in a table or a list, each with its key or place."""
+    return iter(container.items() if isinstance(container, dict) else enumerate(container))
+
+
 def _parts(value: Any) -> Iterator[Any]:
     yield value
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
+    if isinstance(value, (dict, list)):
+        for _, item in _items(value):
             yield from _parts(item)

@@ -99,7 +99,7 @@ def test_verify_shows_the_orders_and_blocks_of_five_participants(study):
     [
         (('"D"]', '"Dee"]'), 'order, group 2 names the unknown block "Dee"'),
         (("speed = 3", 'speed = "$SPEED"'), 'uses the unknown variable "$SPEED"'),
-        (('"latin_square"', '"latin"'), "groups_strategy is 'latin', which is no strategy"),
+        (('"latin_square"', '"latin"'), 'groups_strategy is "latin", which is no strategy'),
         (('name = "B"', 'name = "A"'), 'two blocks have the name "A"'),
         (("speed = 3", 'x = { function_name = "pick" }'), 'unknown function "pick"'),
         (("order = [[", "order = [[["), "not valid TOML"),
@@ -153,6 +153,46 @@ def test_a_broken_study_is_not_used(study, command):
     result = run(command[0], study, *command[1:])
     assert result.exit_code == 1
     assert "neither config nor extends" in result.stderr
+
+
+def test_the_line_is_shown_and_what_is_wrong_is_underlined(study):
+    Path(study).write_text(SMALL_STUDY.replace('"D"]', '"Dee"]'), encoding="utf-8")
+    assert run("verify", study).stderr.splitlines() == [
+        'study.toml:3:28: error[block-unknown]: order, group 2 names the unknown block "Dee"',
+        '  3 | order = [["A", "B"], ["C", "Dee"]]',
+        "    |                            ^^^^^",
+        "  hint: the blocks are Hello, A, B, C, D",
+        "study.toml has 1 error.",
+    ]
+
+
+def test_diagnostics_are_there_as_json(study):
+    Path(study).write_text(SMALL_STUDY.replace("[configuration]", "[configuration]\noder = 1"))
+    result = run("verify", study, "--format", "json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    report = json.loads(result.stdout)
+    assert (report["file"], report["ok"]) == ("study.toml", True)
+    warning = next(item for item in report["diagnostics"] if item["severity"] == "warning")
+    assert warning == {
+        "code": "key-unknown",
+        "severity": "warning",
+        "message": '[configuration] has the unknown key "oder", which does nothing',
+        "hint": 'did you mean "order"?',
+        "line": 3,
+        "column": 1,
+        "end_line": 3,
+        "end_column": 5,
+    }
+    broken = run("verify", study, "--format", "json", "--strict")
+    assert (broken.exit_code, json.loads(broken.stdout)["ok"]) == (1, False)
+
+
+def test_strict_lets_warnings_fail_but_not_what_is_only_good_to_know(study):
+    assert run("verify", study, "--strict").exit_code == 0
+    Path(study).write_text(SMALL_STUDY.replace('order = [["A", "B"], ', "order = ["))
+    result = run("verify", study, "--strict")
+    assert result.exit_code == 1
+    assert "study.toml has 2 warnings." in result.stderr
 
 
 # generate-config-json

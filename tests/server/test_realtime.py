@@ -145,7 +145,7 @@ async def test_the_dashboard_begins_with_everything(connect, server):
     await post(server, "/api/add-participant/2", "PUT")
     snapshot = await (await connect("/dashboard")).expect("snapshot")
     assert snapshot["study"]["name"] == "study.toml"
-    assert snapshot["diagnostics"] == []
+    assert [item["code"] for item in snapshot["diagnostics"]] == ["cycle"]
     assert [row["participant_index"] for row in snapshot["participants"]] == [1, 2]
 
 

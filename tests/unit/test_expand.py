@@ -68,7 +68,7 @@ def test_the_newer_name_of_a_strategy_wins_with_a_warning():
         + BLOCKS.format("B")
     )
     assert orders(outcome.study, 2) == ["AB", "AB"]
-    assert [item.code for item in outcome.diagnostics] == ["key-twice"]
+    assert "key-twice" in [item.code for item in outcome.diagnostics]
 
 
 def test_a_table_gives_each_participant_their_row_and_starts_over():

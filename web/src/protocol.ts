@@ -22,11 +22,14 @@ export interface ParticipantRow {
 
 export interface Diagnostic {
   code: string;
-  severity: "error" | "warning";
+  severity: "error" | "warning" | "info";
   message: string;
   hint: string | null;
+  /** Counted from 1; null where the finding is about no place in the file. The end is exclusive. */
   line: number | null;
   column: number | null;
+  end_line: number | null;
+  end_column: number | null;
 }
 
 export interface StudyInfo {

@@ -1,0 +1,141 @@
+"""Where in its text a value of a TOML document stands.
+
+The values themselves come from a TOML parser that knows no places; this walks the syntax tree of
+the same text, and is asked only when there is something to say about a place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import tomli
+import tree_sitter_toml
+from tree_sitter import Language, Node, Parser
+
+Path = tuple[str | int, ...]
+"""How to reach a value from the document: keys of tables, and places in lists from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of text. Lines and columns count from 1, in characters; the end is exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Positions:
+    """The places of a document's keys and values; built when first asked."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
+        self._text = text
+
+    def value(self, path: Path) -> Span | None:
+        """The value at a path, or the innermost one around it that the text has."""
+        for length in range(len(path), 0, -1):
+            span = self._index.values.get(path[:length])
+            if span is not None:
+                return span
+        return None
+
+    def key(self, path: Path) -> Span | None:
+        """The key at a path, or what is next around it."""
+        return (self._index.keys.get(path) if path else None) or self.value(path)
+
+    @cached_property
+    def _index(self) -> _Index:
+        parser = Parser(Language(tree_sitter_toml.language()))
+        index = _Index(self._lines)
+        index.read(parser.parse(self._text.encode("utf-8", "surrogatepass")).root_node)
+        return index
+
+
+class _Index:
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+        self.values: dict[Path, Span] = {}
+        self.keys: dict[Path, Span] = {}
+        self._lengths: dict[Path, int] = {}
+
+    def read(self, document: Node) -> None:
+        """Note every key and value below the document."""
+        for node in document.named_children:
+            if node.type == "pair":
+                self._pair(node, ())
+            elif node.type in ("table", "table_array_element"):
+                self._table(node)
+
+    def _table(self, node: Node) -> None:
+        header = next((child for child in node.named_children if child.type != "comment"), None)
+        if header is None or header.type == "pair":
+            return
+        path = self._open(_names(header))
+        if node.type == "table_array_element":
+            place = self._lengths.get(path, 0)
+            self._lengths[path] = place + 1
+            # The list begins where its first table does.
+            self.values.setdefault(path, self._span(header))
+            path = (*path, place)
+        self.values.setdefault(path, self._span(header))
+        self.keys.setdefault(path, self._span(header))
+        for child in node.named_children:
+            if child.type == "pair":
+                self._pair(child, path)
+
+    def _open(self, names: list[str]) -> Path:
+        """The path that a header means: inside a list of tables it is the list's last table."""
+        path: Path = ()
+        for position, name in enumerate(names):
+            path = (*path, name)
+            if position < len(names) - 1 and path in self._lengths:
+                path = (*path, self._lengths[path] - 1)
+        return path
+
+    def _pair(self, node: Node, table: Path) -> None:
+        parts = [child for child in node.named_children if child.type != "comment"]
+        if len(parts) < 2:
+            return
+        key, value = parts[0], parts[-1]
+        path = table
+        for name in _names(key):
+            path = (*path, name)
+            self.keys.setdefault(path, self._span(key))
+            self.values.setdefault(path, self._span(value))
+        self._value(value, path)
+
+    def _value(self, node: Node, path: Path) -> None:
+        self.values[path] = self._span(node)
+        if node.type == "inline_table":
+            for child in node.named_children:
+                if child.type == "pair":
+                    self._pair(child, path)
+        elif node.type == "array":
+            items = [child for child in node.named_children if child.type != "comment"]
+            for place, child in enumerate(items):
+                self._value(child, (*path, place))
+
+    def _span(self, node: Node) -> Span:
+        start, end = node.start_point, node.end_point
+        return Span(*self._place(start.row, start.column), *self._place(end.row, end.column))
+
+    def _place(self, row: int, byte_column: int) -> tuple[int, int]:
+        line = self._lines[row] if row < len(self._lines) else ""
+        before = line.encode("utf-8", "surrogatepass")[:byte_column]
+        return row + 1, len(before.decode("utf-8", "ignore")) + 1
+
+
+def _names(key: Node) -> list[str]:
+    """The names in a key, quoted or dotted or plain."""
+    if key.type == "dotted_key":
+        return [name for part in key.named_children for name in _names(part)]
+    text = (key.text or b"").decode("utf-8", "replace")
+    if key.type == "quoted_key":
+        try:
+            return list(tomli.loads(f"{text} = 0"))
+        except tomli.TOMLDecodeError:
+            return [text]
+    return [text]

@@ -12,6 +12,10 @@ STUDY_NESTING: Final = 64
 # mistyped k from filling the memory.
 DRAW_SIZE: Final = 100_000
 
+# Blocks that one factorial block may stand for. The largest designs in the field cross some
+# hundred conditions; a mistyped list of levels must not fill the memory.
+CROSSED_BLOCKS: Final = 2_000
+
 # A table order keyed 1..n and init blocks keyed 1..m repeat together after lcm(n, m)
 # participants; each is tried out when a study is read, and this many take well under a second.
 TRIAL_EXPANSIONS: Final = 256

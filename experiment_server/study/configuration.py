@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from experiment_server.study.diagnostics import Findings, nearest, shown
-from experiment_server.study.model import BlockTemplate, Edge, Names, Order, Strategy
+from experiment_server.study.model import (
+    NO_CELL,
+    Between,
+    BlockTemplate,
+    Edge,
+    Names,
+    Order,
+    Strategy,
+)
 from experiment_server.study.order import square_rows
 from experiment_server.study.positions import Path
 
@@ -23,6 +31,9 @@ CONFIGURATION_KEYS = (
     "final_blocks_strategy",
     "random_seed",
     "variables",
+    "factors",
+    "between",
+    "between_strategy",
 )
 SECTION = "configuration"
 OLDER_NAMES = {"groups_strategy": "groups", "within_groups_strategy": "within_groups"}
@@ -46,10 +57,14 @@ class Reader:
         self,
         configuration: Mapping[str, Any],
         templates: Mapping[str, BlockTemplate],
+        families: Mapping[str, Names],
+        between: Between | None,
         findings: Findings,
     ) -> None:
         self._configuration = configuration
         self._templates = templates
+        self._families = families
+        self._between = between
         self._findings = findings
 
     def order(self) -> Order:
@@ -72,7 +87,7 @@ class Reader:
             rows = (tuple((name,) for name in self._templates),)
         else:
             groups = self._groups(_spot("order"), value)
-            flat = bool(groups) and not any(isinstance(item, list) for item in value)
+            flat = bool(groups) and not any(map(self._is_group, value))
             if flat:
                 groups = tuple((name,) for name in groups[0])
             rows = (groups,)
@@ -109,7 +124,9 @@ class Reader:
         """Say after how many participants the orders start over, where squares or tables do."""
         if self._findings.has_errors:
             return
-        cycle = math.lcm(_cycle(order), *(len(edge.rows) for edge in edges))
+        cells = self._between.cells if self._between else [NO_CELL]
+        orders = math.lcm(*(_cycle(order.without(cell.left_out)) for cell in cells))
+        cycle = math.lcm(len(cells) * orders, *(len(edge.rows) for edge in edges))
         if cycle > 1:
             self._findings.info(
                 "cycle",
@@ -175,13 +192,13 @@ class Reader:
         if not isinstance(value, list):
             self._findings.error("type", f"{spot.name} has to be {ORDER_SHAPES}", at=spot.at)
             return ()
-        nested = [isinstance(item, list) for item in value]
+        nested = [self._is_group(item) for item in value]
         if any(nested) and not all(nested):
             odd_one = nested.index(False)
             self._findings.error(
                 "order-mixed",
                 f"{spot.name} mixes block names and lists of block names",
-                f"put {shown(value[odd_one])} into a list of its own, or take the inner lists away",
+                f"put {shown(value[odd_one])} into a list of its own: [{shown(value[odd_one])}]",
                 at=(*spot.at, odd_one),
             )
             return ()
@@ -195,19 +212,28 @@ class Reader:
         if not any(nested):
             return (self._names(spot, value),)
         return tuple(
-            self._names(_Spot(f"{spot.name}, group {place + 1}", (*spot.at, place)), group)
+            self._names(
+                _Spot(f"{spot.name}, group {place + 1}", (*spot.at, place)),
+                group if isinstance(group, list) else [group],
+            )
             for place, group in enumerate(value)
         )
+
+    def _is_group(self, item: Any) -> bool:
+        """A list is a group, and so is the name of a block that stands for several."""
+        return isinstance(item, list) or (isinstance(item, str) and item in self._families)
 
     def _names(self, spot: _Spot, value: Any) -> Names:
         if not isinstance(value, list):
             self._findings.error("type", f"{spot.name} has to be a list of block names", at=spot.at)
             return ()
-        names = []
+        names: list[str] = []
         for place, item in enumerate(value):
             at = (*spot.at, place)
             name = block_name(item)
-            if name is None:
+            if name is not None and name in self._families:
+                names += self._families[name]
+            elif name is None:
                 self._findings.error(
                     "type",
                     f"{spot.name} has {shown(item)}, which is no block name",
@@ -221,7 +247,7 @@ class Reader:
                 self._findings.error(
                     "block-unknown",
                     f'{spot.name} names the unknown block "{name}"',
-                    nearest(name, self._templates)
+                    nearest(name, [*self._families, *self._templates])
                     or f"the blocks are {', '.join(self._templates)}",
                     at=at,
                 )
@@ -230,6 +256,9 @@ class Reader:
         return tuple(names)
 
     def _check_effect(self, order: Order, flat: bool) -> None:
+        # Where names are missing from the order, what is left of it says nothing.
+        if self._findings.has_errors:
+            return
         within = order.within_groups_strategy
         if within is not Strategy.AS_IS and all(
             len(group) < 2 for groups in order.rows for group in groups
@@ -257,7 +286,8 @@ class Reader:
 
     def _check_squares(self, order: Order) -> None:
         within = self._written_as("within_groups_strategy")
-        for groups in order.rows:
+        cells = self._between.cells if self._between else [NO_CELL]
+        for groups in (row for cell in cells for row in order.without(cell.left_out).rows):
             sizes = {len(group) for group in groups}
             inside = order.within_groups_strategy
             if len(sizes) > 1 and square_rows(inside, 1):

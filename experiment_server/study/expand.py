@@ -13,7 +13,16 @@ from typing import Any
 
 from experiment_server.errors import ExpansionFailed
 from experiment_server.study.functions import FUNCTIONS, ArgumentsInvalid, TooFewValues, Used
-from experiment_server.study.model import Block, Config, FunctionCall, Names, Study
+from experiment_server.study.model import (
+    NO_CELL,
+    BetweenStrategy,
+    Block,
+    Cell,
+    Config,
+    FunctionCall,
+    Names,
+    Study,
+)
 from experiment_server.study.order import arrange, arrange_groups
 
 
@@ -40,6 +49,22 @@ def expand(study: Study, participant_index: int) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
+def cell_of(study: Study, participant_index: int) -> Cell:
+    """The cell of the between-subjects factors that a participant is in.
+
+    The cells are gone through in turn, or, block-randomised, each run of as many participants as
+    there are cells meets every cell once, in an order that only the study's seed decides.
+    """
+    if study.between is None:
+        return NO_CELL
+    cells = study.between.cells
+    run, place = divmod(participant_index - 1, len(cells))
+    if study.between.strategy is BetweenStrategy.BLOCK_RANDOMIZE:
+        shuffled = random.Random(f"between {study.random_seed} {run}")
+        place = shuffled.sample(range(len(cells)), len(cells))[place]
+    return cells[place]
+
+
 def _generator(study: Study, participant_index: int) -> random.Random:
     if participant_index < 1:
         raise ValueError(f"participants count from 1, got {participant_index}")
@@ -47,10 +72,18 @@ def _generator(study: Study, participant_index: int) -> random.Random:
 
 
 def _order(study: Study, participant_index: int, generator: random.Random) -> Names:
-    groups = arrange_groups(study.order, participant_index, generator)
+    cell = cell_of(study, participant_index)
     turn = participant_index - 1
+    cells = len(study.between.cells) if study.between else 1
+    # The orders are dealt anew in each cell, so that cell and order are crossed, not confounded.
+    groups = arrange_groups(study.order.without(cell.left_out), turn // cells + 1, generator)
     first, last = (
-        arrange(edge.row(participant_index), edge.strategy, turn, generator)
+        arrange(
+            [name for name in edge.row(participant_index) if name not in cell.left_out],
+            edge.strategy,
+            turn,
+            generator,
+        )
         for edge in (study.init_blocks, study.final_blocks)
     )
     return (*first, *(name for group in groups for name in group), *last)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -70,6 +70,16 @@ class Order:
         """The groups for participant 1, 2, ...; a table starts over when its keys are used up."""
         return self.rows[(participant_index - 1) % len(self.rows)]
 
+    def without(self, left_out: frozenset[str]) -> Order:
+        """The order without some blocks, and without the groups that have no other."""
+        if not left_out:
+            return self
+        rows = []
+        for groups in self.rows:
+            kept = (tuple(name for name in group if name not in left_out) for group in groups)
+            rows.append(tuple(group for group in kept if group))
+        return replace(self, rows=tuple(rows))
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:
@@ -83,6 +93,36 @@ class Edge:
         return self.rows[(participant_index - 1) % len(self.rows)]
 
 
+class BetweenStrategy(str, Enum):
+    """How the levels of between-subjects factors are given out."""
+
+    CYCLE = "cycle"
+    BLOCK_RANDOMIZE = "block_randomize"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of levels of the between-subjects factors.
+
+    `left_out` names the blocks that a participant in this cell does not meet.
+    """
+
+    levels: Mapping[str, Any]
+    left_out: frozenset[str]
+
+
+NO_CELL = Cell({}, frozenset())
+"""Where everybody is in a design without between-subjects factors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """The between-subjects part of a design: every participant is in one of the cells."""
+
+    cells: tuple[Cell, ...]
+    strategy: BetweenStrategy = BetweenStrategy.CYCLE
+
+
 @dataclass(frozen=True, slots=True)
 class Study:
     """A study without errors, ready to be expanded. `digest` is the SHA-256 of its text."""
@@ -93,6 +133,7 @@ class Study:
     init_blocks: Edge = Edge()
     final_blocks: Edge = Edge()
     random_seed: int = 0
+    between: Between | None = None
 
 
 @dataclass(frozen=True, slots=True)

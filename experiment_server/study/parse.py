@@ -22,12 +22,13 @@ from experiment_server.study.configuration import (
 )
 from experiment_server.study.diagnostics import Diagnostic, Findings, nearest
 from experiment_server.study.expand import expand
+from experiment_server.study.factors import Crossed, cross, read_between, read_levels
 from experiment_server.study.model import RESERVED_KEYS, Study
 from experiment_server.study.positions import Path
 from experiment_server.study.templates import RawBlock, build_templates
 
 TOP_KEYS = ("configuration", "blocks")
-BLOCK_KEYS = ("name", "config", "extends")
+BLOCK_KEYS = ("name", "config", "extends", "factors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,10 @@ def _study(document: Mapping[str, Any], digest: str, findings: Findings) -> Stud
         )
         configuration = {}
     unknown_keys(configuration, CONFIGURATION_KEYS, "[configuration]", findings, at=(SECTION,))
-    raw_blocks = _raw_blocks(document.get("blocks"), findings)
+    levels = read_levels(configuration.get("factors", {}), findings)
+    crossed = cross(_raw_blocks(document.get("blocks"), findings), levels, findings)
+    between = read_between(configuration, levels, crossed, findings)
+    _check_parents(crossed, findings)
     variables = configuration.get("variables", {})
     if not isinstance(variables, dict):
         findings.error(
@@ -172,8 +176,8 @@ def _study(document: Mapping[str, Any], digest: str, findings: Findings) -> Stud
             at=(SECTION, "variables"),
         )
         variables = {}
-    templates = build_templates(raw_blocks, variables, findings)
-    reader = Reader(configuration, templates, findings)
+    templates = build_templates(crossed.blocks, variables, findings)
+    reader = Reader(configuration, templates, crossed.families, between, findings)
     study = Study(
         digest=digest,
         blocks=templates,
@@ -181,21 +185,22 @@ def _study(document: Mapping[str, Any], digest: str, findings: Findings) -> Stud
         init_blocks=reader.edge("init_blocks"),
         final_blocks=reader.edge("final_blocks"),
         random_seed=reader.seed(),
+        between=between,
     )
-    _report_unused(study, raw_blocks, findings)
+    _report_unused(study, crossed, findings)
     reader.report_cycle(study.order, (study.init_blocks, study.final_blocks))
     return study
 
 
-def _report_unused(study: Study, raw_blocks: Mapping[str, RawBlock], findings: Findings) -> None:
-    used = {raw.extends for raw in raw_blocks.values()}
+def _report_unused(study: Study, crossed: Crossed, findings: Findings) -> None:
+    used = {raw.extends for raw in crossed.blocks.values()}
     used.update(name for groups in study.order.rows for group in groups for name in group)
     for edge in (study.init_blocks, study.final_blocks):
         used.update(name for row in edge.rows for name in row)
     # With a mistake in the order itself, nobody can say what it would have used.
     if findings.has_errors:
         return
-    for raw in raw_blocks.values():
+    for raw in crossed.blocks.values():
         if raw.name not in used:
             findings.warning(
                 "block-unused",
@@ -205,42 +210,36 @@ def _report_unused(study: Study, raw_blocks: Mapping[str, RawBlock], findings: F
             )
 
 
-def _raw_blocks(blocks: Any, findings: Findings) -> dict[str, RawBlock]:
+def _raw_blocks(blocks: Any, findings: Findings) -> list[RawBlock]:
     if blocks is None or blocks == []:
         findings.error(
             "blocks-missing", "the study has no blocks", "add one with [[blocks]]", at=("blocks",)
         )
-        return {}
+        return []
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         findings.error(
             "type",
             "blocks has to be a list of tables: write [[blocks]] for each one",
             at=("blocks",),
         )
-        return {}
-    found: dict[str, RawBlock] = {}
-    for number, block in enumerate(blocks, start=1):
-        raw = _raw_block(block, number, findings)
-        if raw is None:
+        return []
+    found = (_raw_block(block, number, findings) for number, block in enumerate(blocks, start=1))
+    return [raw for raw in found if raw is not None]
+
+
+def _check_parents(crossed: Crossed, findings: Findings) -> None:
+    for raw in crossed.blocks.values():
+        if raw.extends is None or raw.extends in crossed.blocks:
             continue
-        if raw.name in found:
-            findings.error(
-                "block-duplicate",
-                f'two blocks have the name "{raw.name}"; block {number} in the file is the second',
-                "give each block a name of its own",
-                at=(*raw.at, "name"),
-            )
-            continue
-        found[raw.name] = raw
-    for raw in found.values():
-        if raw.extends is not None and raw.extends not in found:
-            findings.error(
-                "block-unknown",
-                f'block "{raw.name}" extends the unknown block "{raw.extends}"',
-                nearest(raw.extends, found),
-                at=(*raw.at, "extends"),
-            )
-    return found
+        members = crossed.families.get(raw.extends)
+        findings.error(
+            "block-unknown",
+            f'{raw.owner} extends the unknown block "{raw.extends}"',
+            f"it stands for several blocks; extend one of them, like {members[0]}"
+            if members
+            else nearest(raw.extends, crossed.blocks),
+            at=(*raw.at, "extends"),
+        )
 
 
 def _raw_block(block: Mapping[str, Any], number: int, findings: Findings) -> RawBlock | None:
@@ -257,7 +256,7 @@ def _raw_block(block: Mapping[str, Any], number: int, findings: Findings) -> Raw
         return None
     where = f'block "{name}"'
     unknown_keys(block, BLOCK_KEYS, where, findings, at=at)
-    if "config" not in block and "extends" not in block:
+    if not any(key in block for key in ("config", "extends", "factors")):
         findings.error(
             "block-empty",
             f"{where} has neither config nor extends",
@@ -286,7 +285,11 @@ def _raw_block(block: Mapping[str, Any], number: int, findings: Findings) -> Raw
         findings.error(
             "type", f"{where}: extends has to be the name of a block", at=(*at, "extends")
         )
-    return RawBlock(name, extends or None, config, at)
+    factors = block.get("factors", [])
+    if not isinstance(factors, list) or not all(isinstance(factor, str) for factor in factors):
+        findings.error("type", f"{where}: factors has to be a list of factors", at=(*at, "factors"))
+        factors = []
+    return RawBlock(name, extends or None, config, at, tuple(dict.fromkeys(factors)))
 
 
 def _try_out(study: Study, findings: Findings) -> None:
@@ -297,6 +300,8 @@ def _try_out(study: Study, findings: Findings) -> None:
     kinds = math.lcm(
         len(study.order.rows), len(study.init_blocks.rows), len(study.final_blocks.rows)
     )
+    if study.between is not None:
+        kinds *= len(study.between.cells)
     for participant_index in range(1, min(kinds, TRIAL_EXPANSIONS) + 1):
         try:
             expand(study, participant_index)

@@ -10,7 +10,7 @@ from typing import Any
 
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.functions import FUNCTIONS, ArgumentsInvalid
-from experiment_server.study.model import BlockTemplate, Config, FunctionCall
+from experiment_server.study.model import BlockTemplate, Config, FunctionCall, Names
 from experiment_server.study.positions import Path
 
 CALL_KEYS = ("function_name", "args", "params", "id")
@@ -28,6 +28,7 @@ class RawBlock:
     config: Config
     at: Path
     """Where in the file the block stands."""
+    factors: Names = ()
 
     @property
     def owner(self) -> str:

@@ -1,0 +1,251 @@
+"""Factorial designs: a block that lists factors stands for one block per combination of levels."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from experiment_server.limits import CROSSED_BLOCKS
+from experiment_server.study.diagnostics import Findings, nearest, shown
+from experiment_server.study.model import Between, BetweenStrategy, Cell, Names
+from experiment_server.study.positions import Path
+from experiment_server.study.templates import RawBlock
+
+Level = str | int | float | bool
+Levels = Mapping[str, tuple[Level, ...]]
+
+FACTORS: Path = ("configuration", "factors")
+BETWEEN: Path = ("configuration", "between")
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """The blocks of a file after crossing.
+
+    `families` has the members of each block that lists factors, under its name as written;
+    `levels` says for each member which level of which factor it is.
+    """
+
+    blocks: Mapping[str, RawBlock]
+    families: Mapping[str, Names]
+    levels: Mapping[str, Mapping[str, Level]]
+
+
+def read_levels(value: Any, findings: Findings) -> Levels:
+    """The levels of each factor, from `[configuration.factors]`; none where they are broken."""
+    if not isinstance(value, dict):
+        findings.error(
+            "type", "factors has to be a table: write [configuration.factors]", at=FACTORS
+        )
+        return {}
+    levels: dict[str, tuple[Level, ...]] = {}
+    for name, listed in value.items():
+        at = (*FACTORS, name)
+        if not isinstance(listed, list) or not listed:
+            findings.error(
+                "factor-levels",
+                f'factor "{name}" has to be a list of levels',
+                f'like {name} = ["small", "large"]',
+                at=at,
+            )
+            levels[name] = ()
+            continue
+        for place, level in enumerate(listed):
+            if not isinstance(level, (str, int, float)):
+                findings.error(
+                    "factor-levels",
+                    f'factor "{name}" has the level {shown(level)}; '
+                    "levels are text, numbers, true or false",
+                    at=(*at, place),
+                )
+            elif shown(level) in map(shown, listed[:place]):
+                findings.error(
+                    "factor-levels",
+                    f'factor "{name}" has the level {shown(level)} twice',
+                    at=(*at, place),
+                )
+        levels[name] = tuple({shown(level): level for level in listed}.values())
+    return levels
+
+
+def cross(raw_blocks: Iterable[RawBlock], levels: Levels, findings: Findings) -> Crossed:
+    """Replace each block that lists factors by its members; the last factor varies fastest."""
+    blocks: dict[str, RawBlock] = {}
+    families: dict[str, Names] = {}
+    members_levels: dict[str, Mapping[str, Level]] = {}
+    used: set[str] = set()
+    for raw in raw_blocks:
+        members: Mapping[str, tuple[RawBlock, Mapping[str, Level]]] = {raw.name: (raw, {})}
+        if raw.factors:
+            used.update(raw.factors)
+            members = _members(raw, levels, findings)
+            families[raw.name] = tuple(members)
+        for name, (member, chosen) in members.items():
+            if name in blocks:
+                findings.error(
+                    "block-duplicate",
+                    f'two blocks have the name "{name}"'
+                    + (f"; one is a member of {raw.owner}" if raw.factors else ""),
+                    "give each block a name of its own",
+                    at=(*raw.at, "name"),
+                )
+                continue
+            blocks[name] = member
+            if chosen:
+                members_levels[name] = chosen
+    for name in levels:
+        if name not in used and not findings.has_errors:
+            findings.warning(
+                "factor-unused",
+                f'no block lists the factor "{name}"',
+                f'write factors = ["{name}"] in a block, or remove the factor',
+                at=(*FACTORS, name),
+                key=True,
+            )
+    return Crossed(blocks, families, members_levels)
+
+
+def read_between(
+    configuration: Mapping[str, Any], levels: Levels, crossed: Crossed, findings: Findings
+) -> Between | None:
+    """The factors of which a participant gets one level only, and how levels are given out."""
+    listed = configuration.get("between")
+    strategy = _between_strategy(configuration, listed is not None, findings)
+    if listed is None:
+        return None
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        findings.error("type", "between has to be a list of factors", at=BETWEEN)
+        return None
+    for place, name in enumerate(listed):
+        if name not in levels:
+            findings.error(
+                "factor-unknown",
+                f'between names the unknown factor "{name}"',
+                nearest(name, levels) or "define it under [configuration.factors]",
+                at=(*BETWEEN, place),
+            )
+    names = [name for name in dict.fromkeys(listed) if name in levels]
+    if not names or math.prod(len(levels[name]) for name in names) > CROSSED_BLOCKS:
+        return None
+    cells = []
+    for combination in itertools.product(*(levels[name] for name in names)):
+        chosen = dict(zip(names, combination, strict=True))
+        left_out = frozenset(
+            member
+            for member, has in crossed.levels.items()
+            if any(name in has and has[name] != level for name, level in chosen.items())
+        )
+        cells.append(Cell(chosen, left_out))
+    return Between(tuple(cells), strategy)
+
+
+def _between_strategy(
+    configuration: Mapping[str, Any], needed: bool, findings: Findings
+) -> BetweenStrategy:
+    key = "between_strategy"
+    value = configuration.get(key, BetweenStrategy.CYCLE.value)
+    names = [strategy.value for strategy in BetweenStrategy]
+    if value not in names:
+        findings.error(
+            "strategy-unknown",
+            f"{key} is {shown(value)}, which is no strategy for it",
+            (isinstance(value, str) and nearest(value, names))
+            or f"choose one of {', '.join(names)}",
+            at=("configuration", key),
+        )
+        return BetweenStrategy.CYCLE
+    if key in configuration and not needed:
+        findings.warning(
+            "strategy-without-effect",
+            f"{key} has no effect: between names no factor",
+            f'add between = ["..."], or remove {key}',
+            at=("configuration", key),
+        )
+    return BetweenStrategy(value)
+
+
+def _members(
+    raw: RawBlock, levels: Levels, findings: Findings
+) -> dict[str, tuple[RawBlock, Mapping[str, Level]]]:
+    if not _fits(raw, levels, findings):
+        return {}
+    members: dict[str, tuple[RawBlock, Mapping[str, Level]]] = {}
+    for combination in itertools.product(*(levels[name] for name in raw.factors)):
+        chosen = dict(zip(raw.factors, combination, strict=True))
+        # Not format(): a level that looks like a placeholder stays what it is.
+        parts = _PLACEHOLDER.split(raw.name)
+        parts[1::2] = [_in_name(chosen[factor]) for factor in parts[1::2]]
+        name = "".join(parts)
+        member = replace(raw, name=name, config={**chosen, **raw.config})
+        if name in members:
+            findings.error(
+                "block-duplicate",
+                f'{raw.owner}: two combinations of levels have the name "{name}"',
+                "choose levels that read differently",
+                at=(*raw.at, "name"),
+            )
+        members[name] = (member, chosen)
+    return members
+
+
+def _fits(raw: RawBlock, levels: Levels, findings: Findings) -> bool:
+    """Whether a block can be crossed; says why if not."""
+    if not levels and findings.has_errors:
+        return False
+    fits = True
+    for place, factor in enumerate(raw.factors):
+        if factor not in levels:
+            findings.error(
+                "factor-unknown",
+                f'{raw.owner} lists the unknown factor "{factor}"',
+                nearest(factor, levels) or "define it under [configuration.factors]",
+                at=(*raw.at, "factors", place),
+            )
+            fits = False
+        elif factor in raw.config:
+            findings.error(
+                "factor-key-taken",
+                f'{raw.owner}: "{factor}" is a factor and cannot be set in the config as well',
+                "remove it from the config; each member gets its own level there",
+                at=(*raw.at, "config", factor),
+            )
+            fits = False
+    if not fits:
+        return False
+    placeholders = set(_PLACEHOLDER.findall(raw.name))
+    for factor in raw.factors:
+        if factor not in placeholders:
+            findings.error(
+                "factor-name",
+                f'{raw.owner}: the name has no place for the factor "{factor}"',
+                f"write {{{factor}}} where its level should stand",
+                at=(*raw.at, "name"),
+            )
+            fits = False
+    for placeholder in sorted(placeholders - set(raw.factors)):
+        findings.error(
+            "factor-name",
+            f'{raw.owner}: the name has a place for "{placeholder}", which the block does not list',
+            nearest(placeholder, raw.factors) or f'add "{placeholder}" to its factors',
+            at=(*raw.at, "name"),
+        )
+        fits = False
+    size = math.prod(len(levels[factor]) for factor in raw.factors)
+    if size > CROSSED_BLOCKS:
+        findings.error(
+            "factor-too-many",
+            f"{raw.owner} stands for {size} blocks; more than {CROSSED_BLOCKS} are not possible",
+            at=(*raw.at, "factors"),
+        )
+        fits = False
+    return fits
+
+
+def _in_name(level: Level) -> str:
+    return level if isinstance(level, str) else shown(level)

@@ -27,6 +27,7 @@ COMMANDS = (
     Command("new-config-file", ("n", "new"), "Write a commented study file to start from."),
     Command("verify-config-file", ("v", "verify"), "Check a study file and show its orders."),
     Command("generate-config-json", ("g", "generate"), "Write participants' blocks as JSON."),
+    Command("schema", (), "Print the JSON Schema of a study file, for editors."),
     Command("run", ("r",), "Serve a study to participants and experimenters."),
 )
 
@@ -56,12 +57,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, each with its aliases."""
         with formatter.section("Commands"):
-            formatter.write_dl(
-                [
-                    (f"{command.name} ({', '.join(command.aliases)})", command.summary)
-                    for command in COMMANDS
-                ]
-            )
+            formatter.write_dl([(_with_aliases(command), command.summary) for command in COMMANDS])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error of ours ends it with its message and exit code 1."""
@@ -74,6 +70,10 @@ class LazyGroup(click.Group):
             raise click.ClickException("the study has errors, so nothing was done") from None
         except ExperimentServerError as error:
             raise click.ClickException(error.detail) from None
+
+
+def _with_aliases(command: Command) -> str:
+    return f"{command.name} ({', '.join(command.aliases)})" if command.aliases else command.name
 
 
 @click.group(

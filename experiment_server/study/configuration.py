@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from experiment_server.study.diagnostics import Findings, nearest, shown
+from experiment_server.study.keys import CONFIGURATION, EDGE_STRATEGIES
 from experiment_server.study.model import (
     NO_CELL,
     Between,
@@ -19,25 +20,8 @@ from experiment_server.study.model import (
 from experiment_server.study.order import square_rows
 from experiment_server.study.positions import Path
 
-CONFIGURATION_KEYS = (
-    "order",
-    "groups_strategy",
-    "within_groups_strategy",
-    "groups",
-    "within_groups",
-    "init_blocks",
-    "final_blocks",
-    "init_blocks_strategy",
-    "final_blocks_strategy",
-    "random_seed",
-    "variables",
-    "factors",
-    "between",
-    "between_strategy",
-)
 SECTION = "configuration"
 OLDER_NAMES = {"groups_strategy": "groups", "within_groups_strategy": "within_groups"}
-EDGE_STRATEGIES = (Strategy.AS_IS, Strategy.RANDOMIZE)
 ORDER_SHAPES = (
     'a list of block names, a list of lists of block names, or a table like { 1 = ["A", "B"] }'
 )
@@ -354,7 +338,7 @@ def unknown_keys(
                 "key-unknown",
                 f'{where} has the unknown key "{key}", which does nothing',
                 "it belongs under [configuration]"
-                if not at and key in CONFIGURATION_KEYS
+                if not at and key in CONFIGURATION
                 else nearest(key, known) or f"known here: {', '.join(known)}",
                 at=(*at, key),
                 key=True,

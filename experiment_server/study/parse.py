@@ -14,7 +14,6 @@ import tomli
 from experiment_server.errors import ExpansionFailed, StudyInvalid
 from experiment_server.limits import STUDY_NESTING, TRIAL_EXPANSIONS
 from experiment_server.study.configuration import (
-    CONFIGURATION_KEYS,
     SECTION,
     Reader,
     block_name,
@@ -23,12 +22,10 @@ from experiment_server.study.configuration import (
 from experiment_server.study.diagnostics import Diagnostic, Findings, nearest
 from experiment_server.study.expand import expand
 from experiment_server.study.factors import Crossed, cross, read_between, read_levels
+from experiment_server.study.keys import BLOCK, CONFIGURATION, FILE
 from experiment_server.study.model import RESERVED_KEYS, Study
 from experiment_server.study.positions import Path
 from experiment_server.study.templates import RawBlock, build_templates
-
-TOP_KEYS = ("configuration", "blocks")
-BLOCK_KEYS = ("name", "config", "extends", "factors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +153,14 @@ def _plain(value: Any, name: str, at: Path, findings: Findings) -> Any:
 
 
 def _study(document: Mapping[str, Any], digest: str, findings: Findings) -> Study:
-    unknown_keys(document, TOP_KEYS, "the file", findings)
+    unknown_keys(document, FILE, "the file", findings)
     configuration = document.get("configuration", {})
     if not isinstance(configuration, dict):
         findings.error(
             "type", "configuration has to be a table: write [configuration]", at=(SECTION,)
         )
         configuration = {}
-    unknown_keys(configuration, CONFIGURATION_KEYS, "[configuration]", findings, at=(SECTION,))
+    unknown_keys(configuration, CONFIGURATION, "[configuration]", findings, at=(SECTION,))
     levels = read_levels(configuration.get("factors", {}), findings)
     crossed = cross(_raw_blocks(document.get("blocks"), findings), levels, findings)
     between = read_between(configuration, levels, crossed, findings)
@@ -255,7 +252,7 @@ def _raw_block(block: Mapping[str, Any], number: int, findings: Findings) -> Raw
         )
         return None
     where = f'block "{name}"'
-    unknown_keys(block, BLOCK_KEYS, where, findings, at=at)
+    unknown_keys(block, BLOCK, where, findings, at=at)
     if not any(key in block for key in ("config", "extends", "factors")):
         findings.error(
             "block-empty",

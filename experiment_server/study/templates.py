@@ -10,10 +10,10 @@ from typing import Any
 
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.functions import FUNCTIONS, ArgumentsInvalid
+from experiment_server.study.keys import CALL
 from experiment_server.study.model import BlockTemplate, Config, FunctionCall, Names
 from experiment_server.study.positions import Path
 
-CALL_KEYS = ("function_name", "args", "params", "id")
 VARIABLES: Path = ("configuration", "variables")
 
 _VARIABLE = re.compile(r"\$([A-Za-z0-9_-]+)")
@@ -205,15 +205,14 @@ class _Calls:
         if not isinstance(value, dict):
             return value
         if "function_name" in value:
-            unknown = [key for key in value if key not in CALL_KEYS]
+            unknown = [key for key in value if key not in CALL]
             if not unknown:
                 return self._call(value, owner, at)
             self._findings.warning(
                 "call-not-recognised",
                 f'{owner}: a table with function_name also has the key "{unknown[0]}", '
                 "so it is taken as plain data and nothing is called",
-                nearest(unknown[0], CALL_KEYS)
-                or f"a function call has only {', '.join(CALL_KEYS)}",
+                nearest(unknown[0], CALL) or f"a function call has only {', '.join(CALL)}",
                 at=(*at, unknown[0]),
                 key=True,
             )

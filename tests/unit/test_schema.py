@@ -1,0 +1,60 @@
+"""The JSON Schema accepts what the parser accepts, and marks what an editor can know is wrong."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+import tomli
+
+from experiment_server.study.functions import FUNCTIONS
+from experiment_server.study.model import Strategy
+from experiment_server.study.parse import parse
+from experiment_server.study.schema import json_schema
+
+TESTS = Path(__file__).parents[1]
+GOOD = [
+    *(TESTS / "parity").glob("*.toml"),
+    *(TESTS.parent / "examples").glob("*/experiment.toml"),
+    TESTS.parent / "experiment_server" / "cli" / "new_config.toml",
+]
+SHAPES = {
+    "block-empty",
+    "function-unknown",
+    "key-unknown",
+    "order-empty",
+    "strategy-unknown",
+    "type",
+}
+MISSHAPEN = [
+    path
+    for path in sorted((TESTS / "unit" / "broken").glob("*.toml"))
+    if SHAPES & {item.code for item in parse(path.read_text(encoding="utf-8")).diagnostics}
+]
+
+
+@pytest.fixture(scope="module")
+def validator():
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_studies_that_run_are_valid(validator, path):
+    assert list(validator.iter_errors(tomli.loads(path.read_text(encoding="utf-8")))) == []
+
+
+@pytest.mark.parametrize("path", MISSHAPEN, ids=lambda path: path.stem)
+def test_mistakes_of_shape_are_invalid(validator, path):
+    assert list(validator.iter_errors(tomli.loads(path.read_text(encoding="utf-8"))))
+
+
+def test_every_strategy_and_function_is_offered():
+    schema = json_schema()
+    properties = schema["$defs"]["configuration"]["properties"]
+    assert properties["groups_strategy"]["enum"] == [strategy.value for strategy in Strategy]
+    offered = {choice["const"] for choice in schema["$defs"]["function"]["oneOf"]}
+    assert offered == set(FUNCTIONS)
+    for table in (schema, *schema["$defs"].values()):
+        for key in table.get("properties", {}).values():
+            assert key["description"]

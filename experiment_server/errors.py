@@ -3,6 +3,7 @@
     ExperimentServerError
     ├── StudyInvalid              the study file has errors (carries its diagnostics)
     ├── StudyFileUnreadable       the study file is missing, misnamed or no text
+    ├── OutputUnwritable          a file that was asked for cannot be written
     ├── ExpansionFailed           a valid study cannot be expanded for this participant
     ├── ParticipantUnknown
     ├── ParticipantExists
@@ -57,6 +58,13 @@ class StudyFileUnreadable(ExperimentServerError):
     """The study file cannot be read as a TOML text."""
 
     code = "study-file-unreadable"
+    status = 422
+
+
+class OutputUnwritable(ExperimentServerError):
+    """A file that a command was asked to write cannot be written, or is there already."""
+
+    code = "output-unwritable"
     status = 422
 
 

@@ -87,3 +87,6 @@ def _with_aliases(command: Command) -> str:
 def main() -> None:
     """Run human-subjects studies: one TOML file expands for every participant, their apps get
     the right block at the right moment, and you steer live in a browser."""
+    from experiment_server.cli.output import survive_any_terminal
+
+    survive_any_terminal()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from experiment_server.errors import StudyFileUnreadable
+from experiment_server.errors import OutputUnwritable
 
 DEFAULT_NAME = "new_config.toml"
 
@@ -32,10 +32,10 @@ def command(new_file_location: Path) -> None:
             file.write(text)
     except FileExistsError as error:
         if path.exists():
-            raise StudyFileUnreadable(
+            raise OutputUnwritable(
                 f"{path} exists already and was left as it is; choose another name"
             ) from None
-        raise StudyFileUnreadable(f"{error.filename} is a file, not a folder") from None
+        raise OutputUnwritable(f"{error.filename} is a file, not a folder") from None
     except OSError as error:
-        raise StudyFileUnreadable(f"{path} cannot be written: {error.strerror}") from None
+        raise OutputUnwritable(f"{path} cannot be written: {error.strerror}") from None
     click.echo(f"Wrote {path}\nNext: experiment-server verify-config-file {path}")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO, TypeVar
 
 import click
 
 from experiment_server.study.diagnostics import Diagnostic
+
+Item = TypeVar("Item")
+
+# Participants that expand before anybody starts to wonder.
+LONG_RUN = 200
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
@@ -24,6 +32,30 @@ def print_diagnostics(
             click.echo(click.style(line, fg=colour) if marks else line, err=True)
 
 
+def survive_any_terminal() -> None:
+    """Write what a terminal's encoding lacks as escapes, rather than fail on it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def data_stream() -> TextIO:
+    """Standard output for data that a program reads: UTF-8, whatever the terminal speaks."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="strict")
+    return sys.stdout
+
+
 def note(message: str) -> None:
     """Write a remark to stderr, so that what is piped on stays clean."""
     click.echo(message, err=True)
+
+
+def progress(items: Sequence[Item], label: str) -> Iterable[Item]:
+    """The items, with a progress bar on stderr where somebody watches a long run."""
+    if len(items) < LONG_RUN or not sys.stderr.isatty():
+        return items
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, label, console=Console(stderr=True), transient=True)

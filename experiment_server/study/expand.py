@@ -26,6 +26,9 @@ from experiment_server.study.model import (
 from experiment_server.study.order import arrange, arrange_groups
 
 
+PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 def block_order(study: Study, participant_index: int) -> Names:
     """The names of a participant's blocks, in order, without expanding them."""
     return _order(study, participant_index, _generator(study, participant_index))
@@ -99,10 +102,15 @@ class _Draws:
 
     def resolve(self, value: Any) -> Any:
         """A fresh copy of a value, with every call in it replaced by what it drew."""
+        # Nearly all values are plain; looking at them here saves a call for each, which is most
+        # of the time of an expansion.
         if isinstance(value, dict):
-            return {key: self.resolve(item) for key, item in value.items()}
+            return {
+                key: item if type(item) in PLAIN else self.resolve(item)
+                for key, item in value.items()
+            }
         if isinstance(value, list):
-            return [self.resolve(item) for item in value]
+            return [item if type(item) in PLAIN else self.resolve(item) for item in value]
         if isinstance(value, FunctionCall):
             return self.resolve(self._draw(value))
         return value

@@ -8,11 +8,12 @@ BIN := $(VENV)/bin
 WEB := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo test lint types test-web test-python lock clean
+.PHONY: help install demo test lint types test-web test-python bench lock clean
 
 help:
 	@echo "make demo    run the example study; prints the dashboard's address (PORT=5001 for another port)"
 	@echo "make test    everything that CI checks"
+	@echo "make bench   figures as ratios: against the predecessor, in the same run"
 	@echo "make lock    renew the lock file of the development environment"
 	@echo "make clean   remove what make has installed and built"
 
@@ -54,6 +55,9 @@ tests/clients/node/node_modules/installed: tests/clients/node/package-lock.json 
 	-$(PYTHON) -m venv .venv-predecessor && \
 	  .venv-predecessor/bin/python -m pip install --quiet --disable-pip-version-check experiment-server==0.3.9 && \
 	  touch $@
+
+bench: install .venv-predecessor/installed
+	$(BIN)/python tests/benchmarks/bench_engine.py
 
 lock: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet uv

@@ -25,7 +25,6 @@ from experiment_server.study.model import (
 )
 from experiment_server.study.order import arrange, arrange_groups
 
-
 PLAIN = frozenset({str, int, float, bool, type(None)})
 
 

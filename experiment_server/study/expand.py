@@ -15,17 +15,15 @@ from experiment_server.errors import ExpansionFailed
 from experiment_server.study.functions import FUNCTIONS, ArgumentsInvalid, TooFewValues, Used
 from experiment_server.study.model import (
     NO_CELL,
+    PLAIN,
     BetweenStrategy,
     Block,
     Cell,
-    Config,
     FunctionCall,
     Names,
     Study,
 )
 from experiment_server.study.order import arrange, arrange_groups
-
-PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def block_order(study: Study, participant_index: int) -> Names:
@@ -45,8 +43,12 @@ def expand(study: Study, participant_index: int) -> tuple[Block, ...]:
     blocks = []
     for block_id, name in enumerate(names):
         template = study.blocks[name]
-        config: Config = draws.resolve(template.config)
-        config |= {"participant_index": participant_index, "name": name, "block_id": block_id}
+        config = template.config.copy()
+        for key in template.deep:
+            config[key] = draws.resolve(config[key])
+        config["participant_index"] = participant_index
+        config["name"] = name
+        config["block_id"] = block_id
         blocks.append(Block(name, template.extends, config))
     return tuple(blocks)
 

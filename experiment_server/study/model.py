@@ -18,6 +18,10 @@ RESERVED_KEYS = ("participant_index", "name", "block_id")
 """The keys that every expanded config gets, whatever the file says."""
 
 
+PLAIN = frozenset({str, int, float, bool, type(None)})
+"""The types of values that an expansion may share with its study."""
+
+
 class Strategy(str, Enum):
     """How a list of blocks or of groups is put into an order for a participant."""
 
@@ -47,11 +51,16 @@ class FunctionCall:
 
 @dataclass(frozen=True, slots=True)
 class BlockTemplate:
-    """A block as written, with inheritance and variables already applied to its config."""
+    """A block as written, with inheritance and variables already applied to its config.
+
+    `deep` names the settings that are not plain values: lists, tables and calls, of which every
+    expansion needs its own.
+    """
 
     name: str
     extends: str | None
-    config: Mapping[str, Any]
+    config: Config
+    deep: Names
 
 
 @dataclass(frozen=True, slots=True)

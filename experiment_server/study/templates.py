@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.functions import FUNCTIONS, ArgumentsInvalid
 from experiment_server.study.keys import CALL
-from experiment_server.study.model import BlockTemplate, Config, FunctionCall, Names
+from experiment_server.study.model import PLAIN, BlockTemplate, Config, FunctionCall, Names
 from experiment_server.study.positions import Path
 
 VARIABLES: Path = ("configuration", "variables")
@@ -53,13 +54,17 @@ def build_templates(
     values.report_unused()
     calls = _Calls(filled, findings)
     return {
-        raw.name: BlockTemplate(
-            raw.name,
-            raw.extends,
+        raw.name: _template(
+            raw,
             calls.recognise(_inherit(raw, filled, findings), raw.owner, (*raw.at, "config")),
         )
         for raw in filled.values()
     }
+
+
+def _template(raw: RawBlock, config: Config) -> BlockTemplate:
+    deep = tuple(key for key, value in config.items() if type(value) not in PLAIN)
+    return BlockTemplate(raw.name, raw.extends, config, deep)
 
 
 def merge(child: Mapping[str, Any], parent: Mapping[str, Any]) -> Config:
@@ -74,7 +79,6 @@ def merge(child: Mapping[str, Any], parent: Mapping[str, Any]) -> Config:
 
 
 def _inherit(raw: RawBlock, raw_blocks: Mapping[str, RawBlock], findings: Findings) -> Config:
-    merged: Config = raw.config
     path = [raw.name]
     ancestor = raw
     while ancestor.extends is not None and ancestor.extends in raw_blocks:
@@ -89,8 +93,8 @@ def _inherit(raw: RawBlock, raw_blocks: Mapping[str, RawBlock], findings: Findin
             break
         ancestor = raw_blocks[ancestor.extends]
         path.append(ancestor.name)
-        merged = merge(merged, ancestor.config)
-    return merged
+    # From the eldest down: what a parent has overwritten is not there for its child to merge with.
+    return reduce(lambda elder, name: merge(raw_blocks[name].config, elder), reversed(path), {})
 
 
 def _ring(names: list[str]) -> str:

@@ -148,6 +148,41 @@ def test_an_heir_has_its_own_keys_first_and_its_values_win():
     )
 
 
+def test_what_a_parent_has_overwritten_is_gone_for_its_child():
+    """Release 0.3.9 gives {"p": 1} here: the table of "old" was replaced before "young" saw it."""
+    text = """
+    [configuration]
+    order = ["young"]
+    [[blocks]]
+    name = "young"
+    extends = "middle"
+    config = { x = { p = 1 } }
+    [[blocks]]
+    name = "middle"
+    extends = "old"
+    config = { x = 1 }
+    [[blocks]]
+    name = "old"
+    config = { x = { q = 2 } }
+    """
+    assert configs(text)[0]["x"] == {"p": 1}
+
+
+@given(st.data())
+def test_merging_along_a_chain_is_associative(data):
+    """For tables whose keys hold the same kind of thing in each, which is what chains are for."""
+
+    def level(depth):
+        kinds = {"a": st.integers(0, 3), "b": st.integers(0, 3)}
+        if depth:
+            kinds["t"] = level(depth - 1)
+        return st.fixed_dictionaries({}, optional=kinds)
+
+    young, middle, old = (data.draw(level(2)) for _ in range(3))
+    left, right = merge(merge(young, middle), old), merge(young, merge(middle, old))
+    assert json.dumps(left) == json.dumps(right), "values and the order of keys"
+
+
 def test_a_circle_of_heirs_merges_until_it_closes_with_one_warning():
     outcome = parse(
         '[[blocks]]\nname="A"\nextends="B"\n[blocks.config]\na=1\nx="A"\n'

@@ -12,6 +12,17 @@ STUDY_NESTING: Final = 64
 # mistyped k from filling the memory.
 DRAW_SIZE: Final = 100_000
 
+# Items of a random Latin square; its drawing keeps the cube of them in memory.
+SQUARED_ITEMS: Final = 100
+
+# Cells that the random walk to a Latin square looks at. Up to 19 items it makes at least as many
+# steps as the square has cells times symbols, which is more than it needs to forget where it
+# began; beyond, this bound keeps it to about a second.
+LATIN_WORK: Final = 2_500_000
+
+# Items of which all orders are dealt: 8 have 40,320, more than a study has participants.
+PERMUTED_ITEMS: Final = 8
+
 # Blocks that one factorial block may stand for. The largest designs in the field cross some
 # hundred conditions; a mistyped list of levels must not fill the memory.
 CROSSED_BLOCKS: Final = 2_000

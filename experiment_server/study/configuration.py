@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from experiment_server.limits import PERMUTED_ITEMS, SQUARED_ITEMS
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.keys import CONFIGURATION, EDGE_STRATEGIES
 from experiment_server.study.model import (
@@ -17,10 +18,14 @@ from experiment_server.study.model import (
     Order,
     Strategy,
 )
-from experiment_server.study.order import square_rows
+from experiment_server.study.order import cycle_length
 from experiment_server.study.positions import Path
 
 SECTION = "configuration"
+MOST_ITEMS = {
+    Strategy.PERMUTATIONS: PERMUTED_ITEMS,
+    Strategy.RANDOM_LATIN_SQUARE: SQUARED_ITEMS,
+}
 OLDER_NAMES = {"groups_strategy": "groups", "within_groups_strategy": "within_groups"}
 ORDER_SHAPES = (
     'a list of block names, a list of lists of block names, or a table like { 1 = ["A", "B"] }'
@@ -274,7 +279,7 @@ class Reader:
         for groups in (row for cell in cells for row in order.without(cell.left_out).rows):
             sizes = {len(group) for group in groups}
             inside = order.within_groups_strategy
-            if len(sizes) > 1 and square_rows(inside, 1):
+            if len(sizes) > 1 and cycle_length(inside, 1):
                 self._findings.error(
                     "groups-unequal",
                     f'{within} = "{inside.value}" needs groups of one size, '
@@ -282,11 +287,20 @@ class Reader:
                     "make the groups equal, or order them inside with randomize or as_is",
                     at=(SECTION, within),
                 )
-            self._check_odd("groups_strategy", order.groups_strategy, len(groups))
+            self._check_size("groups_strategy", order.groups_strategy, len(groups))
             for size in sizes:
-                self._check_odd("within_groups_strategy", inside, size)
+                self._check_size("within_groups_strategy", inside, size)
 
-    def _check_odd(self, key: str, strategy: Strategy, size: int) -> None:
+    def _check_size(self, key: str, strategy: Strategy, size: int) -> None:
+        most = MOST_ITEMS.get(strategy)
+        if most and size > most:
+            written = self._written_as(key)
+            self._findings.error(
+                "strategy-too-many",
+                f'{written} = "{strategy.value}" is for up to {most}, here are {size}',
+                "latin_square balances position and carry-over, for any number",
+                at=(SECTION, written),
+            )
         if strategy is Strategy.LATIN_SQUARE and size % 2 and size > 1:
             written = self._written_as(key)
             self._findings.warning(
@@ -294,7 +308,8 @@ class Reader:
                 f"{written}: a balanced Latin square of {size} takes {2 * size} orders; "
                 f"release 0.3 stopped after {size} and left it unbalanced",
                 f"plan for a multiple of {2 * size} participants; a study that is already running "
-                'keeps its old orders with "latin_square_0_3"',
+                'keeps its old orders with "latin_square_0_3", and "williams" is the whole square '
+                "without this warning",
                 at=(SECTION, written),
             )
 
@@ -307,12 +322,12 @@ def _cycle(order: Order) -> int:
     """After how many participants the rows of an order's table and squares start over."""
     cycles = []
     for groups in order.rows:
-        square = square_rows(order.groups_strategy, len(groups)) if groups else None
-        among = len(square) if square else 1
-        inside = square_rows(order.within_groups_strategy, len(groups[0])) if groups else None
-        if inside and len(inside) > 1:
-            among = (among if square else len(groups)) * len(inside)
-        cycles.append(among)
+        among = cycle_length(order.groups_strategy, len(groups)) if groups else None
+        inside = cycle_length(order.within_groups_strategy, len(groups[0])) if groups else None
+        if inside and inside > 1:
+            cycles.append((among or len(groups)) * inside)
+        else:
+            cycles.append(among or 1)
     return math.lcm(len(order.rows), *cycles)
 
 

@@ -12,7 +12,8 @@ import random
 from typing import Any
 
 from experiment_server.errors import ExpansionFailed
-from experiment_server.study.functions import FUNCTIONS, ArgumentsInvalid, TooFewValues, Used
+from experiment_server.study.arguments import ArgumentsInvalid
+from experiment_server.study.functions import FUNCTIONS, TooFewValues, Used
 from experiment_server.study.model import (
     NO_CELL,
     PLAIN,
@@ -80,7 +81,9 @@ def _order(study: Study, participant_index: int, generator: random.Random) -> Na
     turn = participant_index - 1
     cells = len(study.between.cells) if study.between else 1
     # The orders are dealt anew in each cell, so that cell and order are crossed, not confounded.
-    groups = arrange_groups(study.order.without(cell.left_out), turn // cells + 1, generator)
+    groups = arrange_groups(
+        study.order.without(cell.left_out), turn // cells + 1, generator, study.random_seed
+    )
     first, last = (
         arrange(
             [name for name in edge.row(participant_index) if name not in cell.left_out],
@@ -116,7 +119,7 @@ class _Draws:
             return self.resolve(self._draw(value))
         return value
 
-    def _draw(self, call: FunctionCall) -> list[Any]:
+    def _draw(self, call: FunctionCall) -> Any:
         function = FUNCTIONS[call.function_name]
         try:
             bound = call.bound
@@ -134,5 +137,7 @@ class _Draws:
             ) from None
         except TooFewValues as problem:
             raise ExpansionFailed(
-                f"participant {self._participant_index}: {problem}", "unique-exhausted", call.at
+                f"participant {self._participant_index}: {problem} for them",
+                "unique-exhausted",
+                call.at,
             ) from None

@@ -7,21 +7,16 @@ every run.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiment_server.limits import DRAW_SIZE
-
-Bound = Mapping[str, Any]
-"""Checked arguments by name."""
+from experiment_server.study import arguments
+from experiment_server.study.arguments import Bound
+from experiment_server.study.model import PLAIN
 
 MAX_DRAWS = 22
 """Draws before `unique` chooses from what is left: one, and the 21 repeats of release 0.3.9."""
-
-
-class ArgumentsInvalid(Exception):
-    """The arguments do not fit the function; the message says how."""
 
 
 class TooFewValues(Exception):
@@ -32,14 +27,28 @@ class Used:
     """The values that a group of unique calls has given out to one participant."""
 
     def __init__(self) -> None:
-        self._values: set[Any] = set()
+        self.values: set[Any] = set()
 
-    def __contains__(self, value: Any) -> bool:
-        return freeze(value) in self._values
+    def has_any(self, values: Iterable[Any]) -> bool:
+        """Whether one of the values was given out, or stands among them twice."""
+        fresh: set[Any] = set()
+        for value in values:
+            stand_in = value if type(value) in PLAIN else freeze(value)
+            if stand_in in self.values or stand_in in fresh:
+                return True
+            fresh.add(stand_in)
+        return False
 
-    def add(self, values: Sequence[Any]) -> None:
+    def add(self, values: Iterable[Any]) -> None:
         """Mark values as given out."""
-        self._values.update(map(freeze, values))
+        self.values.update(map(freeze, values))
+
+
+Draw = Callable[[random.Random, Bound], Any]
+"""One draw: a list of values, or for functions of numbers a single one."""
+
+Choose = Callable[[random.Random, Bound, Used], list[Any]]
+"""Values chosen exactly from what is left; raises TooFewValues if that is too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,47 +56,33 @@ class Function:
     """A function of the registry.
 
     `bind` turns the file's list or table of arguments into keyword arguments, or raises
-    ArgumentsInvalid. `draw` makes one draw. `left` lists what a unique draw may still choose
-    from, with weights, given what is used.
+    ArgumentsInvalid. `choose` makes the last resort of a unique draw; functions without it cannot
+    be unique, because a repeated value means nothing for them.
     """
 
     name: str
     signature: str
     bind: Callable[[Any], dict[str, Any]]
-    draw: Callable[[random.Random, Bound], list[Any]]
-    left: Callable[[Bound, Used], tuple[list[Any], list[float]]]
+    draw: Draw
+    choose: Choose | None = None
 
-    def draw_unique(self, generator: random.Random, bound: Bound, used: Used) -> list[Any]:
+    def draw_unique(self, generator: random.Random, bound: Bound, used: Used) -> Any:
         """A draw without a repeated value, neither inside it nor against `used`.
 
         Raises TooFewValues only when fewer values are left than the draw needs.
         """
         for _ in range(MAX_DRAWS):
-            values = self.draw(generator, bound)
-            if not _repeats(values) and not any(value in used for value in values):
+            drawn = self.draw(generator, bound)
+            values = drawn if isinstance(drawn, list) else [drawn]
+            if not used.has_any(values):
                 break
         else:
-            values = self._choose_from_what_is_left(generator, bound, used)
+            if self.choose is None:
+                raise TooFewValues(f"{self.name} cannot be unique")
+            values = self.choose(generator, bound, used)
+            drawn = values if isinstance(drawn, list) else values[0]
         used.add(values)
-        return values
-
-    def _choose_from_what_is_left(
-        self, generator: random.Random, bound: Bound, used: Used
-    ) -> list[Any]:
-        left, weights = self.left(bound, used)
-        wanted = bound.get("k", 1)
-        if len(left) < wanted:
-            raise TooFewValues(
-                f"{self.name} asks for {wanted} more unique value{'s' if wanted > 1 else ''}, "
-                f"but only {len(left)} of its values "
-                f"{'is' if len(left) == 1 else 'are'} left for this participant"
-            )
-        chosen = []
-        for _ in range(wanted):
-            position = generator.choices(range(len(left)), weights)[0]
-            chosen.append(left.pop(position))
-            weights.pop(position)
-        return chosen
+        return drawn
 
 
 def freeze(value: Any) -> Any:
@@ -99,96 +94,149 @@ def freeze(value: Any) -> Any:
     return value
 
 
-def _repeats(values: Sequence[Any]) -> bool:
-    return len(set(map(freeze, values))) < len(values)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _bind(args: Any, positional: Sequence[str], named: Sequence[str]) -> dict[str, Any]:
-    """Arguments by name, from a list (as positional ones) or a table (as named ones)."""
-    if isinstance(args, dict):
-        unknown = [key for key in args if key not in named]
-        if unknown:
-            raise ArgumentsInvalid(f'has no argument "{unknown[0]}"; it knows {", ".join(named)}')
-        return dict(args)
-    if isinstance(args, list):
-        if len(args) > len(positional):
-            raise ArgumentsInvalid(
-                f"takes at most {len(positional)} arguments as a list "
-                f"({', '.join(positional)}), got {len(args)}; give the others by name in a table"
-            )
-        return dict(zip(positional, args, strict=False))
-    raise ArgumentsInvalid("needs args as a list or a table")
-
-
-def _bind_choices(args: Any) -> dict[str, Any]:
-    bound = _bind(args, ("population", "weights"), ("population", "weights", "cum_weights", "k"))
-    population = bound.get("population")
-    if not isinstance(population, (list, str)) or not population:
-        hint = " (args is a list of arguments, so write the list in a list: [[1, 2, 3]])"
-        got = "is missing" if population is None else "has to be a list with at least one value"
-        raise ArgumentsInvalid(f"population {got}{hint if isinstance(args, list) else ''}")
-    amount = bound.get("k", 1)
-    if not isinstance(amount, int) or isinstance(amount, bool) or amount < 0:
-        raise ArgumentsInvalid(f"k has to be a whole number, 0 or more, got {amount!r}")
-    if amount > DRAW_SIZE:
-        raise ArgumentsInvalid(f"k can be at most {DRAW_SIZE}, got {amount}")
-    if "weights" in bound and "cum_weights" in bound:
-        raise ArgumentsInvalid("takes weights or cum_weights, not both")
-    for key in ("weights", "cum_weights"):
-        if key in bound:
-            _check_weights(key, bound[key], len(population))
-    return bound
-
-
-def _check_weights(key: str, weights: Any, size: int) -> None:
-    if not isinstance(weights, list) or not all(map(_is_number, weights)):
-        raise ArgumentsInvalid(f"{key} has to be a list of numbers")
-    if len(weights) != size:
-        raise ArgumentsInvalid(f"{key} has {len(weights)} numbers for {size} values")
-    single = weights if key == "weights" else _differences(weights)
-    if any(weight < 0 for weight in single):
-        problem = "cannot be negative" if key == "weights" else "cannot decrease"
-        raise ArgumentsInvalid(f"{key} {problem}")
-    if not 0 < sum(single) < float("inf"):
-        raise ArgumentsInvalid(f"{key} have to sum to a number above zero")
-
-
-def _differences(cumulative: Sequence[float]) -> list[float]:
-    return [after - before for before, after in zip([0, *cumulative], cumulative, strict=False)]
-
-
 def _draw_choices(generator: random.Random, bound: Bound) -> list[Any]:
     return generator.choices(**bound)
 
 
+def _choose_choices(generator: random.Random, bound: Bound, used: Used) -> list[Any]:
+    left, weights = _left_of_choices(bound, used)
+    wanted = bound.get("k", 1)
+    _require("choices", wanted, len(left))
+    chosen = []
+    for _ in range(wanted):
+        position = generator.choices(range(len(left)), weights)[0]
+        chosen.append(left.pop(position))
+        weights.pop(position)
+    return chosen
+
+
 def _left_of_choices(bound: Bound, used: Used) -> tuple[list[Any], list[float]]:
+    """The distinct values that are not used, each with the sum of its weights."""
     population = list(bound["population"])
     weights = bound.get("weights")
     if "cum_weights" in bound:
-        weights = _differences(bound["cum_weights"])
+        weights = arguments.differences(bound["cum_weights"])
     summed: dict[Any, tuple[Any, float]] = {}
     for value, weight in zip(population, weights or [1] * len(population), strict=True):
-        if weight > 0 and value not in used:
-            before = summed.get(freeze(value), (value, 0.0))[1]
-            summed[freeze(value)] = (value, before + weight)
+        stand_in = freeze(value)
+        if weight > 0 and stand_in not in used.values:
+            summed[stand_in] = (value, summed.get(stand_in, (value, 0.0))[1] + weight)
     left = list(summed.values())
     return [value for value, _ in left], [weight for _, weight in left]
 
 
-FUNCTIONS: dict[str, Function] = {
+def _draw_sample(generator: random.Random, bound: Bound) -> list[Any]:
+    return generator.sample(list(bound["population"]), bound["k"], counts=bound.get("counts"))
+
+
+def _choose_sample(generator: random.Random, bound: Bound, used: Used) -> list[Any]:
+    left = list(_distinct_unused(bound["population"], used))
+    _require("sample", bound["k"], len(left))
+    return generator.sample(left, bound["k"])
+
+
+def _distinct_unused(population: Sequence[Any], used: Used) -> Iterable[Any]:
+    distinct = {freeze(value): value for value in population}
+    return (value for stand_in, value in distinct.items() if stand_in not in used.values)
+
+
+def _draw_shuffle(generator: random.Random, bound: Bound) -> list[Any]:
+    shuffled = list(bound["population"])
+    generator.shuffle(shuffled)
+    return shuffled
+
+
+def _draw_randint(generator: random.Random, bound: Bound) -> int:
+    return generator.randint(bound["a"], bound["b"])
+
+
+def _choose_randint(generator: random.Random, bound: Bound, used: Used) -> list[Any]:
+    # The range may be huge: what is used is skipped by counting, nothing is listed.
+    taken = sorted(
+        {int(value) for value in used.values if _is_whole(value) and _within(value, bound)}
+    )
+    left = bound["b"] - bound["a"] + 1 - len(taken)
+    _require("randint", 1, left)
+    value = bound["a"] + generator.randrange(left)
+    for other in taken:
+        value += other <= value
+    return [value]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+
+
+def _within(value: float, bound: Bound) -> bool:
+    inside: bool = bound["a"] <= value <= bound["b"]
+    return inside
+
+
+def _draw_uniform(generator: random.Random, bound: Bound) -> float:
+    return generator.uniform(bound["a"], bound["b"])
+
+
+def _draw_gauss(generator: random.Random, bound: Bound) -> float:
+    return generator.gauss(bound.get("mu", 0.0), bound.get("sigma", 1.0))
+
+
+def _no_number_left(name: str) -> Choose:
+    # So many collisions in a row of floating-point numbers mean a range of very few of them.
+    def choose(_generator: random.Random, _bound: Bound, _used: Used) -> list[Any]:
+        raise TooFewValues(f"{name} found no new number in {MAX_DRAWS} draws; widen its range")
+
+    return choose
+
+
+def _draw_range(_generator: random.Random, bound: Bound) -> list[int]:
+    return list(range(bound["start"], bound["stop"], bound["step"]))
+
+
+def _require(name: str, wanted: int, left: int) -> None:
+    if left < wanted:
+        raise TooFewValues(
+            f"{name} asks for {wanted} more unique value{'s' if wanted > 1 else ''}, "
+            f"but {left or 'none'} of its values {'is' if left < 2 else 'are'} left"
+        )
+
+
+FUNCTIONS: Mapping[str, Function] = {
     function.name: function
     for function in (
         Function(
             "choices",
             "choices(population, weights=None, *, cum_weights=None, k=1)",
-            _bind_choices,
+            arguments.bind_choices,
             _draw_choices,
-            _left_of_choices,
+            _choose_choices,
         ),
+        Function(
+            "sample",
+            "sample(population, k, *, counts=None)",
+            arguments.bind_sample,
+            _draw_sample,
+            _choose_sample,
+        ),
+        Function("shuffle", "shuffle(population)", arguments.bind_shuffle, _draw_shuffle),
+        Function(
+            "randint", "randint(a, b)", arguments.bind_randint, _draw_randint, _choose_randint
+        ),
+        Function(
+            "uniform",
+            "uniform(a, b)",
+            arguments.bind_uniform,
+            _draw_uniform,
+            _no_number_left("uniform"),
+        ),
+        Function(
+            "gauss",
+            "gauss(mu=0.0, sigma=1.0)",
+            arguments.bind_gauss,
+            _draw_gauss,
+            _no_number_left("gauss"),
+        ),
+        Function("range", "range(stop) or range(start, stop, step=1)", arguments.bind_range,
+                 _draw_range),
     )
-}
+}  # fmt: skip
 """The registry: a config can call what is in here, and nothing else."""

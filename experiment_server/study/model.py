@@ -28,6 +28,9 @@ class Strategy(str, Enum):
     AS_IS = "as_is"
     RANDOMIZE = "randomize"
     LATIN_SQUARE = "latin_square"
+    WILLIAMS = "williams"  # the balanced square under its other name
+    RANDOM_LATIN_SQUARE = "random_latin_square"
+    PERMUTATIONS = "permutations"
     LATIN_SQUARE_0_3 = "latin_square_0_3"
 
 

@@ -1,24 +1,30 @@
 """Which participant gets which order.
 
-The balanced square follows Bradley, J. V. (1958), Complete counterbalancing of immediate
-sequential effects in a Latin square design, Journal of the American Statistical Association
-53(282), 525-528.
+Sources: Bradley, J. V. (1958), Complete counterbalancing of immediate sequential effects in a Latin
+square design, Journal of the American Statistical Association 53(282), 525-528, and Williams, E. J.
+(1949), Experimental designs balanced for the estimation of residual effects of treatments,
+Australian Journal of Scientific Research A 2(2), 149-168, for the balanced square; Jacobson, M. T.,
+and Matthews, P. (1996), Generating uniformly distributed random Latin squares, Journal of
+Combinatorial Designs 4(6), 405-437, for the random one.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeVar
 
+from experiment_server.limits import LATIN_WORK
 from experiment_server.study.model import Names, Order, Strategy
 
 Item = TypeVar("Item")
+Row = tuple[int, ...]
 
 
 @lru_cache(maxsize=64)
-def balanced_latin_square(size: int) -> tuple[tuple[int, ...], ...]:
+def balanced_latin_square(size: int) -> tuple[Row, ...]:
     """The rows of a square over 0..size-1 that balances position and immediate carry-over.
 
     An even size takes `size` rows. An odd size takes `2 * size`, each row followed by its
@@ -34,31 +40,113 @@ def balanced_latin_square(size: int) -> tuple[tuple[int, ...], ...]:
     return tuple(rows)
 
 
-def square_rows(strategy: Strategy, size: int) -> tuple[tuple[int, ...], ...] | None:
-    """The square that a strategy deals its orders from, or None for one that has no square."""
-    if strategy is Strategy.LATIN_SQUARE:
-        return balanced_latin_square(size)
-    if strategy is Strategy.LATIN_SQUARE_0_3:
-        # Release 0.3 stopped after as many rows as there are items, also where the square is odd.
-        return balanced_latin_square(size)[:size]
+@lru_cache(maxsize=64)
+def random_latin_square(size: int, seed: int) -> tuple[Row, ...]:
+    """The rows of a Latin square over 0..size-1, drawn by the seed from all there are.
+
+    Balances position, and carry-over only by chance. A random walk through the Latin squares
+    (Jacobson and Matthews 1996), from a generator of its own.
+    """
+    generator = random.Random(f"random_latin_square {seed} {size}")
+    # cube[row][column][symbol] is 1 where the symbol stands; a walk may pass through squares in
+    # which one place is -1 ("improper" ones), and must not end in one.
+    cube = [
+        [[int((row + column) % size == symbol) for symbol in range(size)] for column in range(size)]
+        for row in range(size)
+    ]
+    # Only steps that end in a square count, for only their chain is uniform; and their number is
+    # random, because small squares fall into two halves that the steps alternate between.
+    steps = min(size**3, LATIN_WORK // size**2)
+    for _ in range(generator.randrange(steps, 2 * steps) if size > 1 else 0):
+        improper = _walk(cube, None, generator)
+        while improper is not None:
+            improper = _walk(cube, improper, generator)
+    return tuple(tuple(line.index(1) for line in plane) for plane in cube)
+
+
+def _walk(
+    cube: list[list[list[int]]], improper: tuple[int, int, int] | None, generator: random.Random
+) -> tuple[int, int, int] | None:
+    """One move; returns the place that is improper after it, if one is."""
+    size = range(len(cube))
+    x, y, z = improper or _empty_place(cube, generator)
+    other_x = generator.choice([at for at in size if cube[at][y][z] == 1])
+    other_y = generator.choice([at for at in size if cube[x][at][z] == 1])
+    other_z = generator.choice([at for at in size if cube[x][y][at] == 1])
+    for row in (x, other_x):
+        for column in (y, other_y):
+            for symbol in (z, other_z):
+                moved = (row == other_x) + (column == other_y) + (symbol == other_z)
+                cube[row][column][symbol] += -1 if moved % 2 else 1
+    last = (other_x, other_y, other_z)
+    return last if cube[other_x][other_y][other_z] == -1 else None
+
+
+def _empty_place(cube: list[list[list[int]]], generator: random.Random) -> tuple[int, int, int]:
+    while True:
+        x, y, z = (generator.randrange(len(cube)) for _ in range(3))
+        if cube[x][y][z] == 0:
+            return x, y, z
+
+
+def permutation(size: int, turn: int) -> Row:
+    """The order of 0..size-1 for a turn in a cycle through all `size!` orders.
+
+    Each run of `size` turns, from the first on, is a Latin square: the rotations of one order. So
+    position is balanced long before the cycle is complete.
+    """
+    start, rotation = divmod(turn % math.factorial(size), size)
+    left = list(range(1, size))
+    order = [0]
+    for remaining in range(size - 1, 0, -1):
+        place, start = divmod(start, math.factorial(remaining - 1))
+        order.append(left.pop(place))
+    return tuple(order[rotation:] + order[:rotation])
+
+
+def cycle_length(strategy: Strategy, size: int) -> int | None:
+    """After how many turns the orders of `size` items start over; None where nothing is dealt."""
+    if strategy in (Strategy.LATIN_SQUARE, Strategy.WILLIAMS):
+        return len(balanced_latin_square(size))
+    if strategy is Strategy.PERMUTATIONS:
+        return math.factorial(size)
+    if strategy in (Strategy.LATIN_SQUARE_0_3, Strategy.RANDOM_LATIN_SQUARE):
+        return size
     return None
 
 
+def dealt_row(strategy: Strategy, size: int, turn: int, seed: int) -> Row:
+    """The order of 0..size-1 for a turn (0, 1, ...), for a strategy that has a cycle."""
+    if strategy is Strategy.PERMUTATIONS:
+        return permutation(size, turn)
+    if strategy is Strategy.RANDOM_LATIN_SQUARE:
+        return random_latin_square(size, seed)[turn % size]
+    rows = balanced_latin_square(size)
+    if strategy is Strategy.LATIN_SQUARE_0_3:
+        # Release 0.3 stopped after as many rows as there are items, also where the square is odd.
+        rows = rows[:size]
+    return rows[turn % len(rows)]
+
+
 def arrange(
-    items: Sequence[Item], strategy: Strategy, turn: int, generator: random.Random
+    items: Sequence[Item], strategy: Strategy, turn: int, generator: random.Random, seed: int = 0
 ) -> list[Item]:
-    """`items` in the order for the given turn (0, 1, ...). Only `randomize` draws."""
+    """`items` in the order for the given turn (0, 1, ...). Only `randomize` draws.
+
+    `seed` is the study's, for the strategies whose orders depend on it.
+    """
     arranged = list(items)
     if strategy is Strategy.RANDOMIZE:
         generator.shuffle(arranged)
-        return arranged
-    rows = square_rows(strategy, len(arranged)) if arranged else None
-    if rows is None:
-        return arranged
-    return [arranged[position] for position in rows[turn % len(rows)]]
+    elif strategy is not Strategy.AS_IS and arranged:
+        row = dealt_row(strategy, len(arranged), turn, seed)
+        return [arranged[position] for position in row]
+    return arranged
 
 
-def arrange_groups(order: Order, participant_index: int, generator: random.Random) -> list[Names]:
+def arrange_groups(
+    order: Order, participant_index: int, generator: random.Random, seed: int = 0
+) -> list[Names]:
     """The groups of one participant: arranged among themselves, then each inside.
 
     The order inside advances once per whole cycle of the groups, so that the two are crossed and
@@ -66,10 +154,9 @@ def arrange_groups(order: Order, participant_index: int, generator: random.Rando
     """
     groups = order.row(participant_index)
     turn = participant_index - 1
-    square = square_rows(order.groups_strategy, len(groups))
-    cycle = len(groups) if square is None else len(square)
-    arranged = arrange(groups, order.groups_strategy, turn, generator)
-    return [
-        tuple(arrange(group, order.within_groups_strategy, turn // cycle, generator))
-        for group in arranged
-    ]
+    cycle = cycle_length(order.groups_strategy, len(groups)) or len(groups)
+    arranged = arrange(groups, order.groups_strategy, turn, generator, seed)
+    inside = order.within_groups_strategy
+    if inside is Strategy.AS_IS:
+        return arranged
+    return [tuple(arrange(group, inside, turn // cycle, generator, seed)) for group in arranged]

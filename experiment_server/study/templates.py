@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
+from experiment_server.study.arguments import ArgumentsInvalid
 from experiment_server.study.diagnostics import Findings, nearest, shown
-from experiment_server.study.functions import FUNCTIONS, ArgumentsInvalid
+from experiment_server.study.functions import FUNCTIONS
 from experiment_server.study.keys import CALL
 from experiment_server.study.model import PLAIN, BlockTemplate, Config, FunctionCall, Names
 from experiment_server.study.positions import Path
@@ -249,6 +250,15 @@ class _Calls:
         if "id" in table:
             group = self._group_of_id(table["id"], written=group, owner=owner, at=at)
         unique = self._unique(table.get("params", {}), owner, (*at, "params"))
+        if unique and FUNCTIONS[name].choose is None:
+            can = (function.name for function in FUNCTIONS.values() if function.choose)
+            self._findings.error(
+                "function-params",
+                f"{owner}: {name} cannot be unique",
+                f"unique is for {', '.join(can)}",
+                at=(*at, "params", "unique"),
+            )
+            unique = False
         return FunctionCall(name, args, bound, unique, group, at)
 
     def _group_of_id(self, identifier: Any, *, written: str, owner: str, at: Path) -> str:

@@ -112,7 +112,7 @@ def test_verify_shows_the_orders_and_blocks_of_five_participants(study):
                 "speed = 1",
                 'x = { function_name = "choices", args = [[1]], params = {unique = true} }',
             ),
-            "only 0 of its values are left",
+            "none of its values is left",
         ),
     ],
 )

@@ -1,15 +1,22 @@
 """Orders: squares that balance, strategies that keep what they order."""
 
+import math
 import random
 from collections import Counter
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from experiment_server.study.model import Order, Strategy
-from experiment_server.study.order import arrange, arrange_groups, balanced_latin_square
+from experiment_server.study.order import (
+    arrange,
+    arrange_groups,
+    balanced_latin_square,
+    permutation,
+    random_latin_square,
+)
 
 sizes = st.integers(min_value=2, max_value=13)
 
@@ -51,8 +58,65 @@ def test_the_old_square_stops_after_as_many_rows_as_items():
     assert ["".join(order) for order in orders] == ["ABC", "CBA", "BCA", "ABC", "CBA", "BCA"]
 
 
+@pytest.mark.parametrize("size", range(1, 7))
+def test_permutations_deal_every_order_once_in_a_cycle(size):
+    rows = [permutation(size, turn) for turn in range(math.factorial(size))]
+    assert sorted(rows) == sorted(permutations(range(size)))
+    assert permutation(size, math.factorial(size)) == rows[0]
+
+
+@given(st.integers(2, 8), st.integers(0, 50_000))
+def test_each_run_of_permutations_is_a_latin_square(size, run):
+    rows = [permutation(size, run * size + place) for place in range(size)]
+    for column in zip(*rows, strict=True):
+        assert sorted(column) == list(range(size))
+
+
+@given(st.integers(1, 9), st.integers(-(2**40), 2**40))
+def test_a_random_square_is_latin_and_its_seeds_own(size, seed):
+    square = random_latin_square(size, seed)
+    for line in (*square, *zip(*square, strict=True)):
+        assert sorted(line) == list(range(size))
+    random_latin_square.cache_clear()
+    assert random_latin_square(size, seed) == square
+
+
+@pytest.mark.parametrize(("size", "squares", "seeds"), [(2, 2, 400), (3, 12, 2400)])
+def test_every_random_square_is_about_equally_likely(size, squares, seeds):
+    met = Counter(random_latin_square(size, seed) for seed in range(seeds))
+    assert len(met) == squares
+    expected = seeds / squares
+    chi_square = sum((count - expected) ** 2 / expected for count in met.values())
+    assert chi_square < 3 * squares, "far beyond what chance gives one seed list in thousands"
+
+
+def test_random_squares_of_four_reach_both_kinds_that_there_are():
+    """Of the 576 squares of four, a quarter has a different structure from the cyclic ones."""
+
+    def intercalates(square):
+        pairs = [(a, b) for a in range(4) for b in range(a)]
+        return sum(
+            square[r][c] == square[s][d] and square[r][d] == square[s][c]
+            for r, s in pairs
+            for c, d in pairs
+        )
+
+    met = Counter(intercalates(random_latin_square(4, seed)) for seed in range(400))
+    assert set(met) == {4, 12}
+    assert 0.15 < met[12] / 400 < 0.35
+
+
+def test_williams_is_the_balanced_square_by_its_other_name():
+    for turn in range(12):
+        rows = {
+            tuple(arrange("ABCDE", strategy, turn, random.Random(0)))
+            for strategy in (Strategy.LATIN_SQUARE, Strategy.WILLIAMS)
+        }
+        assert len(rows) == 1
+
+
 @given(
-    st.lists(st.integers(), max_size=9),
+    st.lists(st.integers(), max_size=8),
     st.sampled_from(Strategy),
     st.integers(min_value=0, max_value=1000),
 )
@@ -83,6 +147,8 @@ def test_the_order_inside_advances_once_per_cycle_of_the_groups():
         (Strategy.RANDOMIZE, [0, 0, 0, 1, 1, 1]),
         (Strategy.LATIN_SQUARE_0_3, [0, 0, 0, 1, 1, 1]),
         (Strategy.LATIN_SQUARE, [0, 0, 0, 0, 0, 0, 1]),
+        (Strategy.PERMUTATIONS, [0, 0, 0, 0, 0, 0, 1]),
+        (Strategy.RANDOM_LATIN_SQUARE, [0, 0, 0, 1, 1, 1]),
     ],
 )
 def test_a_cycle_of_groups_is_their_number_or_their_squares_rows(groups_strategy, expected):

@@ -4,6 +4,7 @@
     ├── StudyInvalid              the study file has errors (carries its diagnostics)
     ├── StudyFileUnreadable       the study file is missing, misnamed or no text
     ├── OutputUnwritable          a file that was asked for cannot be written
+    ├── ExtraMissing              an optional dependency is not installed
     ├── ExpansionFailed           a valid study cannot be expanded for this participant
     ├── ParticipantUnknown
     ├── ParticipantExists
@@ -59,6 +60,13 @@ class StudyFileUnreadable(ExperimentServerError):
 
     code = "study-file-unreadable"
     status = 422
+
+
+class ExtraMissing(ExperimentServerError):
+    """A feature needs a package that is not installed; the message says how to install it."""
+
+    code = "extra-missing"
+    status = 501
 
 
 class OutputUnwritable(ExperimentServerError):

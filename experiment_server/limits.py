@@ -31,6 +31,13 @@ CROSSED_BLOCKS: Final = 2_000
 # participants; each is tried out when a study is read, and this many take well under a second.
 TRIAL_EXPANSIONS: Final = 256
 
+# Participants of one design report: more than any study, and still there in a second.
+DESIGN_PARTICIPANTS: Final = 10_000
+
+# Participants beyond those of a report among which a better number is looked for. The cycle of a
+# square over 11 blocks crossed with one over 10 is 220.
+DESIGN_SEARCH: Final = 256
+
 # The largest index that SQLite, PostgreSQL and a JavaScript number all hold exactly.
 PARTICIPANT_INDEX: Final = 2**31 - 1
 

@@ -27,6 +27,7 @@ COMMANDS = (
     Command("new-config-file", ("n", "new"), "Write a commented study file to start from."),
     Command("verify-config-file", ("v", "verify"), "Check a study file and show its orders."),
     Command("generate-config-json", ("g", "generate"), "Write participants' blocks as JSON."),
+    Command("design", ("d",), "Report what the orders balance, and for how many participants."),
     Command("schema", (), "Print the JSON Schema of a study file, for editors."),
     Command("run", ("r",), "Serve a study to participants and experimenters."),
 )

@@ -13,6 +13,7 @@ import click
 
 from experiment_server.cli.output import print_diagnostics
 from experiment_server.store.study_file import read_text
+from experiment_server.study.balance import balance, usual_participants
 from experiment_server.study.expand import expand
 from experiment_server.study.model import RESERVED_KEYS, Block, Config, Study
 from experiment_server.study.parse import Parsed, parse
@@ -81,6 +82,8 @@ def command(
         print_diagnostics(parsed.diagnostics, config_file.name, text)
         if parsed.study is not None:
             _show(parsed.study, participants, brief=brief, full=full)
+            design = balance(parsed.study, usual_participants(parsed.study))
+            click.echo(f"Design for {design.sentence}")
         if failed:
             click.secho(f"{config_file} has {_counted(parsed)}.", fg="red", err=True)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from experiment_server.study.model import (
     Order,
     Strategy,
 )
-from experiment_server.study.order import cycle_length
+from experiment_server.study.order import cycle_length, whole_cycle
 from experiment_server.study.positions import Path
 
 SECTION = "configuration"
@@ -113,9 +112,7 @@ class Reader:
         """Say after how many participants the orders start over, where squares or tables do."""
         if self._findings.has_errors:
             return
-        cells = self._between.cells if self._between else [NO_CELL]
-        orders = math.lcm(*(_cycle(order.without(cell.left_out)) for cell in cells))
-        cycle = math.lcm(len(cells) * orders, *(len(edge.rows) for edge in edges))
+        cycle = whole_cycle(order, self._between, edges)
         if cycle > 1:
             self._findings.info(
                 "cycle",
@@ -316,19 +313,6 @@ class Reader:
 
 def _spot(key: str) -> _Spot:
     return _Spot(key, (SECTION, key))
-
-
-def _cycle(order: Order) -> int:
-    """After how many participants the rows of an order's table and squares start over."""
-    cycles = []
-    for groups in order.rows:
-        among = cycle_length(order.groups_strategy, len(groups)) if groups else None
-        inside = cycle_length(order.within_groups_strategy, len(groups[0])) if groups else None
-        if inside and inside > 1:
-            cycles.append((among or len(groups)) * inside)
-        else:
-            cycles.append(among or 1)
-    return math.lcm(len(order.rows), *cycles)
 
 
 def block_name(value: Any) -> str | None:

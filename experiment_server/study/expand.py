@@ -32,6 +32,12 @@ def block_order(study: Study, participant_index: int) -> Names:
     return _order(study, participant_index, _generator(study, participant_index))
 
 
+def condition_order(study: Study, participant_index: int) -> Names:
+    """The part of a participant's block order that `order` rules: no init and final blocks."""
+    groups = _groups(study, participant_index, _generator(study, participant_index))
+    return tuple(name for group in groups for name in group)
+
+
 def expand(study: Study, participant_index: int) -> tuple[Block, ...]:
     """A participant's blocks, fully expanded; participants count from 1.
 
@@ -76,14 +82,21 @@ def _generator(study: Study, participant_index: int) -> random.Random:
     return random.Random(study.random_seed + participant_index)
 
 
-def _order(study: Study, participant_index: int, generator: random.Random) -> Names:
-    cell = cell_of(study, participant_index)
-    turn = participant_index - 1
+def _groups(study: Study, participant_index: int, generator: random.Random) -> list[Names]:
     cells = len(study.between.cells) if study.between else 1
     # The orders are dealt anew in each cell, so that cell and order are crossed, not confounded.
-    groups = arrange_groups(
-        study.order.without(cell.left_out), turn // cells + 1, generator, study.random_seed
+    return arrange_groups(
+        study.order.without(cell_of(study, participant_index).left_out),
+        (participant_index - 1) // cells + 1,
+        generator,
+        study.random_seed,
     )
+
+
+def _order(study: Study, participant_index: int, generator: random.Random) -> Names:
+    groups = _groups(study, participant_index, generator)
+    cell = cell_of(study, participant_index)
+    turn = participant_index - 1
     first, last = (
         arrange(
             [name for name in edge.row(participant_index) if name not in cell.left_out],

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
 from experiment_server.limits import LATIN_WORK
-from experiment_server.study.model import Names, Order, Strategy
+from experiment_server.study.model import NO_CELL, Between, Edge, Names, Order, Strategy
 
 Item = TypeVar("Item")
 Row = tuple[int, ...]
@@ -160,3 +160,22 @@ def arrange_groups(
     if inside is Strategy.AS_IS:
         return arranged
     return [tuple(arrange(group, inside, turn // cycle, generator, seed)) for group in arranged]
+
+
+def whole_cycle(order: Order, between: Between | None, edges: Iterable[Edge]) -> int:
+    """After how many participants the rows of tables and squares start over, in all cells."""
+    cells = between.cells if between else [NO_CELL]
+    orders = math.lcm(*(_cycle(order.without(cell.left_out)) for cell in cells))
+    return math.lcm(len(cells) * orders, *(len(edge.rows) for edge in edges))
+
+
+def _cycle(order: Order) -> int:
+    cycles = []
+    for groups in order.rows:
+        among = cycle_length(order.groups_strategy, len(groups)) if groups else None
+        inside = cycle_length(order.within_groups_strategy, len(groups[0])) if groups else None
+        if inside and inside > 1:
+            cycles.append((among or len(groups)) * inside)
+        else:
+            cycles.append(among or 1)
+    return math.lcm(len(order.rows), *cycles)

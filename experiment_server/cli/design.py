@@ -1,0 +1,165 @@
+"""`design`: what the orders balance, before the first participant comes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from experiment_server.cli.output import note
+from experiment_server.errors import ExtraMissing, OutputUnwritable
+from experiment_server.limits import DESIGN_PARTICIPANTS
+from experiment_server.store.study_file import load_study
+from experiment_server.study.balance import Balance, balance, usual_participants
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+PICTURES = (".svg", ".png", ".pdf")
+
+# Grey levels of a 256-colour terminal, from the smallest count to the largest, with a readable
+# colour of text for each.
+SHADES = ("on grey7", "on grey19", "on grey35", "black on grey54", "black on grey74")
+
+
+def _picture(
+    _context: click.Context, _parameter: click.Parameter, path: Path | None
+) -> Path | None:
+    if path is not None and path.suffix.lower() not in PICTURES:
+        raise click.BadParameter(f"the name has to end in {', '.join(PICTURES)}")
+    return path
+
+
+@click.command(name="design")
+@click.argument("config_file", type=click.Path(path_type=Path))
+@click.option(
+    "-n",
+    "--participants",
+    type=click.IntRange(1, DESIGN_PARTICIPANTS),
+    metavar="N",
+    help="For participants 1 to N; without it, for one whole cycle of the orders, or 24.",
+)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_picture,
+    metavar="FILE.svg|png",
+    help="Also draw it, for a paper (needs the extra experiment-server[plot]).",
+)
+def command(
+    config_file: Path, participants: int | None, output_format: str, plot: Path | None
+) -> None:
+    """Report how often each condition of CONFIG_FILE stands where, and after what.
+
+    Position: how many participants have a condition first, second, ... Carry-over: how often a
+    condition is followed at once by another. Init and final blocks are left out.
+    """
+    study = load_study(config_file)
+    report = balance(study, participants or usual_participants(study))
+    if output_format == "json":
+        click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
+    else:
+        _show(report)
+    if plot is not None:
+        _draw(report, plot)
+        note(f"Wrote {plot}")
+
+
+def _show(report: Balance) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 10_000
+    _table(
+        console,
+        "Position: how many participants have the condition at each position",
+        report.conditions,
+        [str(position) for position in range(1, len(report.positions[0]) + 1)],
+        report.positions,
+    )
+    _table(
+        console,
+        "Carry-over: how often the condition on the left is followed by the one above",
+        report.conditions,
+        report.conditions,
+        report.carry_over,
+    )
+    for cell in report.cells:
+        levels = ", ".join(f"{factor} = {level}" for factor, level in cell.levels.items())
+        console.out(f"{cell.participants:>5} participants in {levels}")
+    if report.repeats:
+        console.out(f"A condition follows itself {report.repeats} times.")
+    click.secho(report.sentence, fg="green" if all(report.balanced.values()) else "yellow")
+
+
+def _table(
+    console: Console,
+    title: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    counts: Sequence[Sequence[int]],
+) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table: Table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for column in columns:
+        table.add_column(Text(column), justify="right")
+    largest = max(max(row) for row in counts) or 1
+    for name, row in zip(rows, counts, strict=True):
+        cells = (Text(str(count), SHADES[count * (len(SHADES) - 1) // largest]) for count in row)
+        table.add_row(Text(name), *cells)
+    console.print(table)
+
+
+def _draw(report: Balance, path: Path) -> None:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ExtraMissing(
+            "--plot draws with matplotlib, which is not installed: "
+            "pip install 'experiment-server[plot]'"
+        ) from None
+    matrices = (
+        ("position", [str(at + 1) for at in range(len(report.positions[0]))], report.positions),
+        ("next condition", list(report.conditions), report.carry_over),
+    )
+    # A cell is large enough for its count; names need about a tenth of an inch per letter.
+    letters = 0.1 * max(map(len, report.conditions))
+    sides = [0.45 * len(columns) + 1 for _, columns, _ in matrices]
+    figure = Figure(
+        figsize=(sum(sides) + 2 * letters + 1, 0.45 * len(report.conditions) + letters + 1.6),
+        layout="constrained",
+    )
+    axes = figure.subplots(1, 2, width_ratios=sides)
+    for axis, (label, columns, counts) in zip(axes, matrices, strict=True):
+        largest = max(max(row) for row in counts) or 1
+        axis.imshow(counts, cmap="Blues", vmin=0, vmax=largest * 1.25)
+        axis.set_xticks(range(len(columns)), columns, rotation=90 if label != "position" else 0)
+        axis.set_yticks(range(len(report.conditions)), report.conditions)
+        axis.set_xlabel(label)
+        axis.tick_params(length=0)
+        for y, row in enumerate(counts):
+            for x, count in enumerate(row):
+                dark = count > 0.7 * largest
+                axis.text(x, y, count, ha="center", va="center", color="white" if dark else "black")
+    axes[0].set_ylabel("condition")
+    figure.suptitle(report.sentence, fontsize="medium", wrap=True)
+    try:
+        # Without a date, the same design gives the same file.
+        figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
+    except OSError as error:
+        raise OutputUnwritable(f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,115 @@
+"""The design report: counts of position and carry-over, and what its sentence says of them."""
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiment_server.study.balance import balance, usual_participants
+from experiment_server.study.expand import block_order
+from experiment_server.study.parse import parse
+
+NAMES = "ABCDEFGHIJKLM"
+
+
+def flat(size, strategy, extra=""):
+    blocks = "".join(f'[[blocks]]\nname = "{name}"\nconfig = {{}}\n' for name in NAMES[:size])
+    text = f'[configuration]\norder = {list(NAMES[:size])}\ngroups_strategy = "{strategy}"\n'
+    return parse(text + extra + blocks).require()
+
+
+@given(st.integers(2, 12), st.integers(1, 3))
+def test_whole_cycles_of_the_balanced_square_are_balanced(size, times):
+    study = flat(size, "williams")
+    cycle = usual_participants(study)
+    report = balance(study, cycle * times)
+    assert report.balanced == {"position": True, "carry_over": True}
+    assert {count for row in report.positions for count in row} == {cycle * times // size}
+    assert report.better == ()
+    assert report.repeats == 0
+
+
+@pytest.mark.parametrize("size", [3, 5, 7, 9])
+def test_an_odd_square_at_its_half_is_not_balanced_and_the_whole_is_named(size):
+    report = balance(flat(size, "latin_square"), size)
+    assert not report.balanced["carry_over"]
+    assert report.better == (2 * size,)
+    assert f"{2 * size} would balance more" in report.sentence
+
+
+@given(
+    st.integers(2, 6), st.sampled_from(["as_is", "randomize", "permutations"]), st.integers(1, 9)
+)
+def test_the_counts_are_those_of_the_orders(size, strategy, participants):
+    study = flat(size, strategy)
+    orders = [block_order(study, index) for index in range(1, participants + 1)]
+    report = balance(study, participants)
+    positions = Counter(place for order in orders for place in enumerate(order))
+    pairs = Counter(pair for order in orders for pair in pairwise(order))
+    for row, name in enumerate(report.conditions):
+        assert list(report.positions[row]) == [positions[at, name] for at in range(size)]
+        assert list(report.carry_over[row]) == [pairs[name, next_] for next_ in report.conditions]
+
+
+def test_a_number_between_two_cycles_names_both():
+    report = balance(flat(4, "latin_square"), 6)
+    assert report.better == (4, 8)
+    assert report.sentence == (
+        "6 participants: not balanced for position (counts from 1 to 2) and carry-over "
+        "(counts from 1 to 2); 4 or 8 would balance more."
+    )
+
+
+def test_shuffled_orders_and_fixed_ones_say_why_they_are_not_balanced():
+    assert balance(flat(9, "randomize"), 10).sentence.endswith("balance only by chance.")
+    assert balance(flat(3, "as_is"), 10).sentence.endswith("no number nearby balances more.")
+
+
+def test_a_single_condition_has_nothing_to_balance():
+    assert balance(flat(1, "as_is"), 3).sentence == "3 participants: there is nothing to balance."
+
+
+def test_init_and_final_blocks_are_left_out():
+    study = flat(3, "as_is", 'init_blocks = ["A"]\nfinal_blocks = ["B", "B"]\n')
+    report = balance(study, 2)
+    assert report.positions == ((2, 0, 0), (0, 2, 0), (0, 0, 2))
+    assert report.repeats == 0
+
+
+def test_neighbours_that_are_the_same_condition_are_counted():
+    study = parse(
+        '[configuration]\norder = ["A", "A", "B"]\n'
+        '[[blocks]]\nname = "A"\nconfig = {}\n[[blocks]]\nname = "B"\nconfig = {}\n'
+    ).require()
+    assert balance(study, 5).repeats == 5
+
+
+BETWEEN = """
+[configuration]
+order = ["{size}-{device}"]
+within_groups_strategy = "latin_square"
+between = ["device"]
+[configuration.factors]
+size = ["s", "m", "l", "xl"]
+device = ["mouse", "pen"]
+[[blocks]]
+name = "{size}-{device}"
+factors = ["size", "device"]
+"""
+
+
+def test_between_subjects_cells_are_counted_and_balanced_inside():
+    study = parse(BETWEEN).require()
+    assert usual_participants(study) == 8
+    report = balance(study, 8)
+    assert report.balanced == {"cells": True, "position": True, "carry_over": True}
+    assert [(cell.levels, cell.participants) for cell in report.cells] == [
+        ({"device": "mouse"}, 4),
+        ({"device": "pen"}, 4),
+    ]
+    odd = balance(study, 9)
+    assert odd.balanced == {"cells": False, "position": False, "carry_over": False}
+    assert odd.better == (8, 16)
+    assert "the between-subjects cells (counts from 4 to 5)" in odd.sentence

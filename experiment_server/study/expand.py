@@ -9,6 +9,7 @@ who was expanded before.
 from __future__ import annotations
 
 import random
+from itertools import chain
 from typing import Any
 
 from experiment_server.errors import ExpansionFailed
@@ -35,7 +36,7 @@ def block_order(study: Study, participant_index: int) -> Names:
 def condition_order(study: Study, participant_index: int) -> Names:
     """The part of a participant's block order that `order` rules: no init and final blocks."""
     groups = _groups(study, participant_index, _generator(study, participant_index))
-    return tuple(name for group in groups for name in group)
+    return tuple(chain.from_iterable(groups))
 
 
 def expand(study: Study, participant_index: int) -> tuple[Block, ...]:
@@ -98,15 +99,16 @@ def _order(study: Study, participant_index: int, generator: random.Random) -> Na
     cell = cell_of(study, participant_index)
     turn = participant_index - 1
     first, last = (
-        arrange(
-            [name for name in edge.row(participant_index) if name not in cell.left_out],
-            edge.strategy,
-            turn,
-            generator,
-        )
+        arrange(_present(edge.row(participant_index), cell), edge.strategy, turn, generator)
         for edge in (study.init_blocks, study.final_blocks)
     )
-    return (*first, *(name for group in groups for name in group), *last)
+    return (*first, *chain.from_iterable(groups), *last)
+
+
+def _present(names: Names, cell: Cell) -> Names:
+    if not cell.left_out:
+        return names
+    return tuple(name for name in names if name not in cell.left_out)
 
 
 class _Draws:
@@ -129,7 +131,8 @@ class _Draws:
         if isinstance(value, list):
             return [item if type(item) in PLAIN else self.resolve(item) for item in value]
         if isinstance(value, FunctionCall):
-            return self.resolve(self._draw(value))
+            drawn = self._draw(value)
+            return drawn if type(drawn) in PLAIN else self.resolve(drawn)
         return value
 
     def _draw(self, call: FunctionCall) -> Any:

@@ -29,19 +29,16 @@ class Used:
     def __init__(self) -> None:
         self.values: set[Any] = set()
 
-    def has_any(self, values: Iterable[Any]) -> bool:
-        """Whether one of the values was given out, or stands among them twice."""
-        fresh: set[Any] = set()
+    def add_new(self, values: Iterable[Any]) -> bool:
+        """Mark values as given out; False, and nothing is marked, if one of them repeats."""
+        fresh = set()
         for value in values:
             stand_in = value if type(value) in PLAIN else freeze(value)
             if stand_in in self.values or stand_in in fresh:
-                return True
+                return False
             fresh.add(stand_in)
-        return False
-
-    def add(self, values: Iterable[Any]) -> None:
-        """Mark values as given out."""
-        self.values.update(map(freeze, values))
+        self.values |= fresh
+        return True
 
 
 Draw = Callable[[random.Random, Bound], Any]
@@ -71,18 +68,16 @@ class Function:
 
         Raises TooFewValues only when fewer values are left than the draw needs.
         """
+        draw = self.draw
         for _ in range(MAX_DRAWS):
-            drawn = self.draw(generator, bound)
-            values = drawn if isinstance(drawn, list) else [drawn]
-            if not used.has_any(values):
-                break
-        else:
-            if self.choose is None:
-                raise TooFewValues(f"{self.name} cannot be unique")
-            values = self.choose(generator, bound, used)
-            drawn = values if isinstance(drawn, list) else values[0]
-        used.add(values)
-        return drawn
+            drawn = draw(generator, bound)
+            if used.add_new(drawn if isinstance(drawn, list) else (drawn,)):
+                return drawn
+        if self.choose is None:
+            raise TooFewValues(f"{self.name} cannot be unique")
+        values = self.choose(generator, bound, used)
+        used.add_new(values)
+        return values if isinstance(drawn, list) else values[0]
 
 
 def freeze(value: Any) -> Any:

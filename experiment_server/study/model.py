@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiment_server.study.positions import Path
 
@@ -148,8 +148,7 @@ class Study:
     between: Between | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """One block of one participant. `config` includes participant_index, name and block_id."""
 
     name: str

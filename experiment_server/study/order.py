@@ -136,12 +136,12 @@ def arrange(
     `seed` is the study's, for the strategies whose orders depend on it.
     """
     arranged = list(items)
+    if strategy is Strategy.AS_IS or not arranged:
+        return arranged
     if strategy is Strategy.RANDOMIZE:
         generator.shuffle(arranged)
-    elif strategy is not Strategy.AS_IS and arranged:
-        row = dealt_row(strategy, len(arranged), turn, seed)
-        return [arranged[position] for position in row]
-    return arranged
+        return arranged
+    return [arranged[position] for position in dealt_row(strategy, len(arranged), turn, seed)]
 
 
 def arrange_groups(

@@ -11,6 +11,12 @@
     ├── ParticipantIndexInvalid
     ├── NotInBlock                a config was asked for before the first or after the last block
     ├── BlockOutOfRange
+    ├── ParticipantElsewhere      a move named the block it was meant for (carries the snapshot)
+    ├── NothingToUndo             the participant has not been moved, or all moves are taken back
+    ├── OverrideRefused           a change of a config names what only the server may set
+    ├── KeyReused                 an idempotency key came again with another request
+    ├── StudyStale                the study file is no longer the one that was edited
+    ├── PreconditionMissing       an edit of the study file does not say what it was made from
     ├── ParameterInvalid          a parameter has the wrong type or is missing
     ├── IdentifierInvalid         an identifier in an address is no integer
     ├── OperationUnknown
@@ -37,6 +43,10 @@ class ExperimentServerError(Exception):
     code: ClassVar[str] = "internal-error"
     status: ClassVar[int] = 500
 
+    def members(self) -> dict[str, Any]:
+        """What clients are told besides the code and the detail; plain JSON data."""
+        return {}
+
     @property
     def detail(self) -> str:
         """What is wrong, where, and what to do, in one or two sentences."""
@@ -53,6 +63,10 @@ class StudyInvalid(ExperimentServerError):
         super().__init__(message)
         self.diagnostics = tuple(diagnostics)
         self.text = text
+
+    def members(self) -> dict[str, Any]:
+        """`{"diagnostics"}`."""
+        return {"diagnostics": [item.as_dict() for item in self.diagnostics]}
 
 
 class StudyFileUnreadable(ExperimentServerError):
@@ -135,6 +149,56 @@ class BlockOutOfRange(ExperimentServerError):
 
     code = "block-out-of-range"
     status = 404
+
+
+class ParticipantElsewhere(ExperimentServerError):
+    """The participant is not at the block that the request names.
+
+    `snapshot` says where they are; None where the error has not yet passed the service.
+    """
+
+    code = "participant-elsewhere"
+    status = 409
+    snapshot: dict[str, Any] | None = None
+
+    def members(self) -> dict[str, Any]:
+        """`{"snapshot"}`."""
+        return {"snapshot": self.snapshot}
+
+
+class NothingToUndo(ExperimentServerError):
+    """There is no move of this participant that can be taken back."""
+
+    code = "nothing-to-undo"
+    status = 409
+
+
+class OverrideRefused(ExperimentServerError):
+    """A change of a config names a key that only the server sets."""
+
+    code = "override-refused"
+    status = 422
+
+
+class KeyReused(ExperimentServerError):
+    """An idempotency key came with a request before that was another one."""
+
+    code = "idempotency-key-reused"
+    status = 422
+
+
+class StudyStale(ExperimentServerError):
+    """The study file has changed since the text that was edited was read."""
+
+    code = "study-stale"
+    status = 412
+
+
+class PreconditionMissing(ExperimentServerError):
+    """A change of the study file does not say which text it was made from."""
+
+    code = "precondition-missing"
+    status = 428
 
 
 class ParameterInvalid(ExperimentServerError):

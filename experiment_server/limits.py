@@ -58,9 +58,38 @@ COMMITS_GROUPED: Final = 256
 # Lost races before a change is given up. Each retry starts from the state that won.
 COMMIT_ATTEMPTS: Final = 64
 
+# How long a repeated request still gets its first answer: a headset that lay in a drawer over
+# night has given up. Seconds.
+REPLIES_KEPT: Final = 24 * 60 * 60
+
+# Old replies are looked for this often. Seconds.
+REPLIES_SWEPT: Final = 60 * 60
+
+# Characters of an idempotency key, as the wire contract has it; a UUID has 36.
+KEY_LENGTH: Final = 128
+
+# Characters of the reason that somebody gives for a move: a sentence for the log.
+REASON_LENGTH: Final = 500
+
+# Errors of a refused study that the log quotes; who mends the file sees all of them.
+DIAGNOSTICS_LOGGED: Final = 20
+
+# Characters of a session's name.
+SESSION_NAME: Final = 100
+
+# The largest id of a log entry that a JavaScript number holds exactly.
+EVENT_ID: Final = 2**53 - 1
+
+# Log entries in one answer, and in one read of a stream: some 500 kB.
+EVENTS_PAGE: Final = 1000
+
 # A change of one participant reaches the dashboards within this time; changes that fall into it
 # travel together, so that moving 300 people at once is one message. Seconds.
 DASHBOARD_GATHERING: Final = 0.05
+
+# A saved study file is read once nothing about it has changed for this long: longer than an editor
+# takes between emptying a file and filling it, and shorter than anybody waits. Seconds.
+FILE_SETTLES: Final = 0.25
 
 # A TOML study of a thousand blocks is about 200 kB; nothing that a client sends is larger.
 BODY_SIZE: Final = 4 * 1024 * 1024

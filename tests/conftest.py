@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,24 @@ def _announced_url(process: subprocess.Popen[str]) -> str:
             return line.split()[-1].rstrip("/")
     _, errors = process.communicate()
     raise AssertionError(f"the server did not start: {errors}")
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The address of an empty schema of its own on the PostgreSQL server of this machine."""
+    server = os.environ.get("TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
+    schema = f"experiment_server_{uuid.uuid4().hex}"
+    connection = None
+    with contextlib.suppress(ImportError):
+        import psycopg
+
+        with contextlib.suppress(psycopg.OperationalError):
+            connection = psycopg.connect(server, autocommit=True, connect_timeout=5)
+    need("PostgreSQL" if connection else None, f"a PostgreSQL server at {server}")
+    with connection:
+        connection.execute(f'CREATE SCHEMA "{schema}"')
+        yield f"{server}?options=-csearch_path%3D{schema}"
+        connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, replace
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import click
 from experiment_server.cli.output import print_diagnostics
 from experiment_server.errors import StudyInvalid
 from experiment_server.server.settings import Settings
+from experiment_server.store.choices import DEFAULT_SESSION, MEMORY
 
 if TYPE_CHECKING:
     from experiment_server.server.app import Running
@@ -32,6 +34,8 @@ def _option(field: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., A
     kind: Any = str
     if "minimum" in field.metadata:
         kind = click.IntRange(field.metadata["minimum"], field.metadata["maximum"])
+    elif isinstance(field.default, Enum):
+        kind = click.Choice(type(field.default))
     elif "Path" in str(field.type):
         kind = click.Path(path_type=Path)
     return click.option(
@@ -83,16 +87,18 @@ def command(config_file: Path, ask_default_participant_index: bool, **settings: 
     except StudyInvalid as error:
         print_diagnostics(error.diagnostics, config_file.name, error.text)
         raise click.ClickException(f"{config_file} has errors, so it is not served") from None
-    click.echo("Stopped; everyone's place is kept." if chosen.database_path else "Stopped.")
+    click.echo("Stopped." if chosen.place == MEMORY else "Stopped; everyone's place is kept.")
 
 
 def _greet(settings: Settings, running: Running) -> None:
-    kept = settings.database_path or "nowhere: they are gone when the server stops"
+    in_memory = settings.place == MEMORY
+    kept = "nowhere: they are gone when the server stops" if in_memory else running.database
     lines = {
         "Dashboard": f"{running.url}/",
         "Taking part": f"{running.url}/app/?participant=1" if settings.app else None,
         "REST": f"{running.url}/api/",
         "Places kept in": kept,
+        "Session": None if settings.session == DEFAULT_SESSION else settings.session,
     }
     click.echo(f"Serving {settings.config_file}; Ctrl+C stops.")
     for label, value in lines.items():

@@ -13,7 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from experiment_server.errors import BlockOutOfRange, NotInBlock, ParticipantIndexInvalid
+from experiment_server.errors import (
+    BlockOutOfRange,
+    NothingToUndo,
+    NotInBlock,
+    ParticipantElsewhere,
+    ParticipantIndexInvalid,
+)
+from experiment_server.flow import overrides as changes
+from experiment_server.flow.overrides import Overrides, Patch
 from experiment_server.limits import PARTICIPANT_INDEX
 from experiment_server.study.model import Block, Config, Names
 
@@ -28,7 +36,8 @@ class ParticipantState:
 
     `ended` marks those who went past their last block; they stay at END when the study later
     grows, because they have gone home. `block_id` then is the number of blocks they had.
-    Times are UTC.
+    `study` is the digest of the version that they keep, None where they have the one that is
+    served. Times are UTC.
     """
 
     participant_index: int
@@ -37,6 +46,8 @@ class ParticipantState:
     ended: bool = False
     revision: int = 0
     block_started_at: datetime | None = None
+    overrides: Overrides = ()
+    study: str | None = None
 
 
 def added(participant_index: int, now: datetime) -> ParticipantState:
@@ -88,6 +99,60 @@ def move_to_block(
     return _moved(state, block_id, ended=False, now=now)
 
 
+def require_block(state: ParticipantState, block_id: int, blocks_count: int) -> None:
+    """Raise ParticipantElsewhere unless the participant stands at this block id, -1 for START."""
+    if block_id != position(state, blocks_count):
+        raise ParticipantElsewhere(
+            f"participant {state.participant_index} is at block "
+            f"{position(state, blocks_count)}, not at {block_id}; nothing was changed"
+        )
+
+
+def take_back(
+    state: ParticipantState, block_id: int, blocks_count: int, now: datetime
+) -> ParticipantState:
+    """To where a move that is undone came from, START and END among it.
+
+    Raises NothingToUndo if the study no longer has that place.
+    """
+    if not START <= block_id <= blocks_count:
+        raise NothingToUndo(
+            f"participant {state.participant_index} came from block {block_id}, which the study "
+            "no longer has; move them to a block by hand"
+        )
+    return _moved(state, block_id, ended=block_id == blocks_count, now=now)
+
+
+def override(
+    state: ParticipantState, blocks: Sequence[Block], patch: Patch, now: datetime
+) -> ParticipantState:
+    """The state with its current block's config changed; `blocks` are the file's.
+
+    Raises NotInBlock before the first block and after the last.
+    """
+    if not is_active(state, len(blocks)):
+        raise not_in_block(state.participant_index, position(state, len(blocks)), len(blocks))
+    block_id = position(state, len(blocks))
+    overrides = changes.with_patch(blocks, state.overrides, block_id, patch)
+    if overrides == state.overrides:
+        return state
+    return replace(state, overrides=overrides, revision=state.revision + 1, updated_at=now)
+
+
+def reset(state: ParticipantState, _blocks_count: int, now: datetime) -> ParticipantState:
+    """The state with all overrides dropped; the position is kept."""
+    if not state.overrides:
+        return state
+    return replace(state, overrides=(), revision=state.revision + 1, updated_at=now)
+
+
+def keep_study(state: ParticipantState, digest: str | None, now: datetime) -> ParticipantState:
+    """The state bound to a version of the study, or with None to the one that is served."""
+    if state.study == digest:
+        return state
+    return replace(state, study=digest, revision=state.revision + 1, updated_at=now)
+
+
 def fit_to_study(state: ParticipantState, blocks_count: int, now: datetime) -> ParticipantState:
     """The state in a changed study: positions are kept, and beyond the new end there is END."""
     if state.ended or state.block_id < blocks_count:
@@ -107,6 +172,7 @@ def summary(state: ParticipantState, names: Names, *, connected: int, study: str
     """The participant snapshot of the wire contract, without its config.
 
     `connected` counts the participant's sockets; `study` is the digest of the study's text.
+    `overridden` is the number of blocks whose config was changed for this participant.
     """
     return {
         "participant_index": state.participant_index,
@@ -119,28 +185,47 @@ def summary(state: ParticipantState, names: Names, *, connected: int, study: str
         "block_started_at": timestamp(state.block_started_at),
         "updated_at": timestamp(state.updated_at),
         "study": study,
+        "overridden": len(state.overrides),
     }
 
 
 def snapshot(
     state: ParticipantState, blocks: Sequence[Block], *, connected: int, study: str
 ) -> dict[str, Any]:
-    """The participant snapshot of the wire contract; `config` is None outside a block."""
+    """The participant snapshot of the wire contract; `blocks` are the file's.
+
+    `config` is None outside a block. `overrides` lists what was changed about it:
+    `{"path", "value", "file"}` for each value.
+    """
     names = tuple(block.name for block in blocks)
-    place = position(state, len(blocks))
-    config = blocks[place].config if is_active(state, len(blocks)) else None
-    return {**summary(state, names, connected=connected, study=study), "config": config}
+    known = summary(state, names, connected=connected, study=study)
+    if not known["active"]:
+        return {**known, "config": None, "overrides": []}
+    config = blocks[known["block_id"]].config
+    patch = changes.override_of(blocks, state.overrides, known["block_id"])
+    return {
+        **known,
+        "config": changes.merged(config, patch) if patch else config,
+        "overrides": changes.compared(config, patch),
+    }
 
 
 def config_of(snapshot: Mapping[str, Any]) -> Config:
     """The config in a snapshot; raises NotInBlock before the first block and after the last."""
     config: Config | None = snapshot["config"]
-    if config is not None:
-        return config
-    who = f"participant {snapshot['participant_index']} is not in a block"
-    if snapshot["block_id"] == START:
-        raise NotInBlock(f"{who}: move-to-next takes them to their first one")
-    raise NotInBlock(f"{who}: they have finished all {snapshot['blocks_count']} of them")
+    if config is None:
+        raise not_in_block(
+            snapshot["participant_index"], snapshot["block_id"], snapshot["blocks_count"]
+        )
+    return config
+
+
+def not_in_block(participant_index: int, place: int, blocks_count: int) -> NotInBlock:
+    """The error for what only somebody in a block has."""
+    who = f"participant {participant_index} is not in a block"
+    if place == START:
+        return NotInBlock(f"{who}: move-to-next takes them to their first one")
+    return NotInBlock(f"{who}: they have finished all {blocks_count} of them")
 
 
 def timestamp(moment: datetime | None) -> str | None:

@@ -5,17 +5,31 @@ REST routes, Socket.IO events, the API description and the CLI's remote control 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
 from experiment_server.errors import NotAllowed, ParameterInvalid
+from experiment_server.flow import timings
+from experiment_server.flow.events import LOG_COLUMNS, log_cells
 from experiment_server.flow.participant import config_of
-from experiment_server.live.service import Service
+from experiment_server.limits import (
+    EVENT_ID,
+    EVENTS_PAGE,
+    KEY_LENGTH,
+    PARTICIPANT_INDEX,
+    REASON_LENGTH,
+)
+from experiment_server.live.live import Live
+from experiment_server.live.requests import Actor, Request
+from experiment_server.study.parse import digest_of
 
-Arguments = Mapping[str, int]
-Handler = Callable[[Service, Arguments], Awaitable[Any]]
+Arguments = Mapping[str, Any]
+Row = dict[str, Any]
+Handler = Callable[[Live, Arguments, Request], Awaitable[Any]]
 
 
 class Role(str, Enum):
@@ -27,26 +41,64 @@ class Role(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. A participant's app speaks for one participant only."""
+    """Who calls, through which door. A participant's app speaks for one participant only."""
 
     role: Role
+    actor: Actor
     participant_index: int | None = None
 
 
-EXPERIMENTER = Caller(Role.EXPERIMENTER)
+class Kind(str, Enum):
+    """What a parameter's value has to be."""
+
+    INTEGER = "a whole number"
+    TEXT = "text"
+    OBJECT = "an object"
+
+
+class Place(str, Enum):
+    """Where REST has a parameter."""
+
+    PATH = "path"
+    QUERY = "query"
+    BODY = "body"
+    IF_MATCH = "If-Match"
+
+
+class Presence(str, Enum):
+    """Whether a parameter may be left out."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    OWN = "own"
+    """Left out, the caller's own participant is meant, or the default participant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A whole number that an operation takes.
-
-    `defaulted` parameters may be left out: then the caller's own participant is meant, or the
-    default participant.
-    """
+    """A value that an operation takes."""
 
     name: str
     summary: str
-    defaulted: bool = False
+    kind: Kind = Kind.INTEGER
+    place: Place = Place.PATH
+    presence: Presence = Presence.REQUIRED
+    default: Any = None
+    minimum: int | None = None
+    limit: int | None = None
+    """The largest number, or the most characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An operation's answer as rows, which REST streams as CSV and JSON Lines too.
+
+    `cells` makes what a CSV line is filled from out of a row.
+    """
+
+    columns: tuple[str, ...]
+    pages: Callable[[Live, Arguments], AsyncIterator[list[Row]]]
+    cells: Callable[[Row], Row] = dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +106,32 @@ class Operation:
     """One thing that a client can ask for.
 
     A Socket.IO acknowledgement carries what the handler returns; so does the REST success body,
-    unless `rest_body` makes a smaller one out of it.
+    unless `rest_body` makes a smaller one out of it. REST has it at `/api/<path>`, which is its
+    name unless given.
     """
 
     name: str
-    method: Literal["GET", "POST", "PUT"]
+    method: Literal["GET", "POST", "PUT", "PATCH"]
     summary: str
     handler: Handler
     parameters: tuple[Parameter, ...] = ()
     roles: frozenset[Role] = frozenset(Role)
     rest_body: Callable[[Any], Any] | None = None
     media_type: Literal["application/json", "text/plain"] = "application/json"
+    path: str = ""
+    table: Table | None = None
+    tag: Callable[[Any], str] | None = None
+    """What names the body's version in REST, for If-Match."""
+
+    @property
+    def rest_path(self) -> str:
+        """The path behind /api/, without parameters."""
+        return self.path or self.name
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes anything, so that a repeat with the same key has to be known."""
+        return self.method != "GET"
 
 
 def resolve(
@@ -73,7 +140,7 @@ def resolve(
     """The arguments of a call, complete and of the right types.
 
     Raises NotAllowed for a caller whose role or participant does not fit, and ParameterInvalid
-    for a parameter that is missing, unknown or no whole number.
+    for a parameter that is missing, unknown or of another type.
     """
     if caller.role not in operation.roles:
         raise NotAllowed(f"{operation.name} is for the {' or '.join(_names(operation.roles))} only")
@@ -85,12 +152,13 @@ def resolve(
     arguments = {}
     for parameter in operation.parameters:
         value = given.get(parameter.name)
-        if value is None and parameter.defaulted:
+        if value is None and parameter.presence is Presence.OWN:
             own = caller.participant_index
             value = default_participant if own is None else own
-        if not isinstance(value, int) or isinstance(value, bool):
-            problem = "is missing" if value is None else f"has to be a whole number, got {value!r}"
-            raise ParameterInvalid(f"{operation.name}: {parameter.name} {problem}")
+        if value is None and parameter.presence is Presence.OPTIONAL:
+            value = parameter.default
+        else:
+            _check(operation, parameter, value)
         arguments[parameter.name] = value
     if caller.role is Role.PARTICIPANT:
         index = arguments.get(PARTICIPANT.name)
@@ -103,11 +171,69 @@ def resolve(
 
 
 async def call(
-    service: Service, operation: Operation, caller: Caller, given: Mapping[str, Any]
+    live: Live,
+    operation: Operation,
+    caller: Caller,
+    given: Mapping[str, Any],
+    key: Any = None,
 ) -> Any:
-    """Check a call and carry it out; returns what the handler returns."""
-    arguments = resolve(operation, caller, given, service.default_participant_index)
-    return await operation.handler(service, arguments)
+    """Check a call and carry it out; returns what the handler returns.
+
+    With a `key`, a change is made once however often it is called.
+    """
+    arguments = resolve(operation, caller, given, live.service.default_participant_index)
+    return await operation.handler(live, arguments, _request(operation, caller, arguments, key))
+
+
+def _request(operation: Operation, caller: Caller, arguments: Arguments, key: Any) -> Request:
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= KEY_LENGTH):
+        raise ParameterInvalid(
+            f"an idempotency key is a text of 1 to {KEY_LENGTH} characters, for example a UUID"
+        )
+    if key is None or not operation.changes:
+        key, fingerprint = None, ""
+    else:
+        text = json.dumps(arguments, sort_keys=True, ensure_ascii=True)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    return Request(
+        by=caller.actor,
+        operation=operation.name,
+        participant_index=arguments.get(PARTICIPANT.name, 0),
+        key=key,
+        fingerprint=fingerprint,
+        from_block=arguments.get(FROM_BLOCK.name),
+        reason=arguments.get(REASON.name),
+    )
+
+
+def _check(operation: Operation, parameter: Parameter, value: Any) -> None:
+    problem = None
+    if value is None:
+        problem = "is missing"
+    elif not _fits(parameter.kind, value):
+        problem = f"has to be {parameter.kind.value}, got {_shown(value)}"
+    elif parameter.limit is not None and _size(value) > parameter.limit:
+        most = "characters at most" if parameter.kind is Kind.TEXT else "at most"
+        problem = f"has to be {parameter.limit} {most}, got {_size(value)}"
+    elif parameter.minimum is not None and value < parameter.minimum:
+        problem = f"has to be {parameter.minimum} or more, got {value}"
+    if problem:
+        raise ParameterInvalid(f"{operation.name}: {parameter.name} {problem}")
+
+
+def _fits(kind: Kind, value: Any) -> bool:
+    if kind is Kind.INTEGER:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, str if kind is Kind.TEXT else dict)
+
+
+def _size(value: Any) -> int:
+    return value if isinstance(value, int) else len(value)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _names(roles: frozenset[Role]) -> list[str]:
@@ -117,76 +243,130 @@ def _names(roles: frozenset[Role]) -> list[str]:
 # Handlers
 
 
-async def _blocks_count(service: Service, arguments: Arguments) -> Any:
-    return service.row(arguments["participant_index"])["blocks_count"]
+async def _blocks_count(live: Live, arguments: Arguments, _request: Request) -> Any:
+    return live.service.row(arguments["participant_index"])["blocks_count"]
 
 
-async def _block_id(service: Service, arguments: Arguments) -> Any:
-    return service.row(arguments["participant_index"])["block_id"]
+async def _block_id(live: Live, arguments: Arguments, _request: Request) -> Any:
+    return live.service.row(arguments["participant_index"])["block_id"]
 
 
-async def _active(service: Service, arguments: Arguments) -> Any:
-    return service.row(arguments["participant_index"])["active"]
+async def _active(live: Live, arguments: Arguments, _request: Request) -> Any:
+    return live.service.row(arguments["participant_index"])["active"]
 
 
-async def _config(service: Service, arguments: Arguments) -> Any:
-    return config_of(service.snapshot(arguments["participant_index"]))
+async def _config(live: Live, arguments: Arguments, _request: Request) -> Any:
+    return config_of(live.service.snapshot(arguments["participant_index"]))
 
 
-async def _summary_data(service: Service, arguments: Arguments) -> Any:
+async def _summary_data(live: Live, arguments: Arguments, _request: Request) -> Any:
     index = arguments["participant_index"]
-    count = service.row(index)["blocks_count"]
+    count = live.service.row(index)["blocks_count"]
     return {"participant_index": index, "config_length": count, "configs_length": count}
 
 
-async def _all_configs(service: Service, arguments: Arguments) -> Any:
-    return [block.config for block in service.blocks(arguments["participant_index"])]
+async def _all_configs(live: Live, arguments: Arguments, _request: Request) -> Any:
+    return [block.config for block in live.service.blocks(arguments["participant_index"])]
 
 
-async def _status_string(service: Service, arguments: Arguments) -> Any:
-    row = service.row(arguments["participant_index"])
+async def _status_string(live: Live, arguments: Arguments, _request: Request) -> Any:
+    row = live.service.row(arguments["participant_index"])
     return (
         f"Participant {row['participant_index']}, "
         f"block {row['block_id']} / {row['blocks_count']}, {row['block_name']}"
     )
 
 
-async def _state(service: Service, arguments: Arguments) -> Any:
-    return service.snapshot(arguments["participant_index"])
+async def _state(live: Live, arguments: Arguments, _request: Request) -> Any:
+    return live.service.snapshot(arguments["participant_index"])
 
 
-async def _participants(service: Service, _arguments: Arguments) -> Any:
-    return service.participants()
+async def _participants(live: Live, _arguments: Arguments, _request: Request) -> Any:
+    return live.service.participants()
 
 
-async def _move_to_next(service: Service, arguments: Arguments) -> Any:
-    return await service.move_to_next(arguments["participant_index"])
+async def _move_to_next(live: Live, arguments: Arguments, request: Request) -> Any:
+    return await live.service.move_to_next(arguments["participant_index"], request)
 
 
-async def _move_to_previous(service: Service, arguments: Arguments) -> Any:
-    return await service.move_to_previous(arguments["participant_index"])
+async def _move_to_previous(live: Live, arguments: Arguments, request: Request) -> Any:
+    return await live.service.move_to_previous(arguments["participant_index"], request)
 
 
-async def _move_to_block(service: Service, arguments: Arguments) -> Any:
-    return await service.move_to_block(arguments["participant_index"], arguments["block_id"])
+async def _move_to_block(live: Live, arguments: Arguments, request: Request) -> Any:
+    index, block_id = arguments["participant_index"], arguments["block_id"]
+    return await live.service.move_to_block(index, block_id, request)
 
 
-async def _move_all_to_block(service: Service, arguments: Arguments) -> Any:
-    await service.move_all_to_block(arguments["block_id"])
+async def _move_all_to_block(live: Live, arguments: Arguments, request: Request) -> Any:
+    await live.service.move_all_to_block(arguments["block_id"], request)
     return arguments["block_id"]
 
 
-async def _new_participant(service: Service, _arguments: Arguments) -> Any:
-    return await service.new_participant()
+async def _undo(live: Live, arguments: Arguments, request: Request) -> Any:
+    return await live.service.undo(arguments["participant_index"], request)
 
 
-async def _add_participant(service: Service, arguments: Arguments) -> Any:
-    await service.add_participant(arguments["participant_index"])
+async def _update_config(live: Live, arguments: Arguments, request: Request) -> Any:
+    return await live.service.update_config(
+        arguments["participant_index"], arguments["patch"], request
+    )
+
+
+async def _reset_participant(live: Live, arguments: Arguments, request: Request) -> Any:
+    return await live.service.reset_participant(arguments["participant_index"], request)
+
+
+async def _new_participant(live: Live, _arguments: Arguments, request: Request) -> Any:
+    return await live.service.new_participant(request)
+
+
+async def _add_participant(live: Live, arguments: Arguments, request: Request) -> Any:
+    await live.service.add_participant(arguments["participant_index"], request)
     return True
 
 
-async def _shutdown(service: Service, _arguments: Arguments) -> Any:
-    service.stopping.set()
+async def _study(live: Live, _arguments: Arguments, _request: Request) -> Any:
+    return live.desk.info()
+
+
+async def _study_text(live: Live, _arguments: Arguments, _request: Request) -> Any:
+    return await live.desk.read()
+
+
+async def _save_study(live: Live, arguments: Arguments, request: Request) -> Any:
+    return await live.desk.save(arguments["text"], arguments["made_from"], request)
+
+
+async def _events(live: Live, arguments: Arguments, _request: Request) -> Any:
+    entries = await live.service.entries(
+        after=arguments["after"],
+        participant_index=arguments["participant"],
+        limit=arguments["limit"],
+    )
+    return [entry.as_dict() for entry in entries]
+
+
+async def _event_pages(live: Live, arguments: Arguments) -> AsyncIterator[list[Row]]:
+    after = arguments["after"]
+    while page := await live.service.entries(
+        after=after, participant_index=arguments["participant"], limit=EVENTS_PAGE
+    ):
+        yield [entry.as_dict() for entry in page]
+        after = page[-1].id
+
+
+async def _timings(live: Live, arguments: Arguments, _request: Request) -> Any:
+    return [row async for page in _timing_pages(live, arguments) for row in page]
+
+
+async def _timing_pages(live: Live, arguments: Arguments) -> AsyncIterator[list[Row]]:
+    async for page in live.service.visits(arguments["participant"]):
+        yield page
+
+
+async def _shutdown(live: Live, _arguments: Arguments, _request: Request) -> Any:
+    live.service.stopping.set()
 
 
 def _name_reached(snapshot: Mapping[str, Any]) -> Any:
@@ -197,15 +377,75 @@ def _block_id_reached(snapshot: Mapping[str, Any]) -> Any:
     return snapshot["block_id"]
 
 
+def _config_reached(snapshot: Mapping[str, Any]) -> Any:
+    return snapshot["config"]
+
+
 # The table
 
 PARTICIPANT = Parameter(
-    "participant_index", "the participant, 1 and up; left out, the default one", defaulted=True
+    "participant_index",
+    "the participant, 1 and up; left out, the default one",
+    presence=Presence.OWN,
 )
 NEW_PARTICIPANT = Parameter("participant_index", "the index to add, 1 and up")
 BLOCK = Parameter("block_id", "the block's place in the participant's order, 0 and up")
+FROM_BLOCK = Parameter(
+    "from_block",
+    "where the participant has to be (-1 before the first block); refused if they are elsewhere",
+    place=Place.QUERY,
+    presence=Presence.OPTIONAL,
+)
+REASON = Parameter(
+    "reason",
+    "why, for the event log",
+    Kind.TEXT,
+    Place.QUERY,
+    Presence.OPTIONAL,
+    limit=REASON_LENGTH,
+)
+PATCH = Parameter(
+    "patch",
+    "new values for the current block's config, as a JSON merge patch (null takes a key away)",
+    Kind.OBJECT,
+    Place.BODY,
+)
+STUDY_TEXT = Parameter("text", "the whole study file, as TOML", Kind.TEXT, Place.BODY)
+MADE_FROM = Parameter(
+    "made_from",
+    "the digest of the text that was edited",
+    Kind.TEXT,
+    Place.IF_MATCH,
+    Presence.OPTIONAL,
+)
+ONLY_PARTICIPANT = Parameter(
+    "participant",
+    "only of this participant",
+    place=Place.QUERY,
+    presence=Presence.OPTIONAL,
+    limit=PARTICIPANT_INDEX,
+)
+AFTER = Parameter(
+    "after",
+    "only entries with a larger id",
+    place=Place.QUERY,
+    presence=Presence.OPTIONAL,
+    default=0,
+    minimum=0,
+    limit=EVENT_ID,
+)
+LIMIT = Parameter(
+    "limit",
+    "how many at most",
+    place=Place.QUERY,
+    presence=Presence.OPTIONAL,
+    default=100,
+    minimum=1,
+    limit=EVENTS_PAGE,
+)
 
 _ONLY_EXPERIMENTER = frozenset({Role.EXPERIMENTER})
+_MOVE = (PARTICIPANT, FROM_BLOCK, REASON)
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
@@ -229,17 +469,42 @@ OPERATIONS: dict[str, Operation] = {
         Operation("participants", "GET", "A row for every participant",
                   _participants, roles=_ONLY_EXPERIMENTER),
         Operation("move-to-next", "POST", "One block on; the last block is followed by END",
-                  _move_to_next, (PARTICIPANT,), rest_body=_name_reached),
+                  _move_to_next, _MOVE, rest_body=_name_reached),
         Operation("move-to-previous", "POST", "One block back",
-                  _move_to_previous, (PARTICIPANT,), rest_body=_name_reached),
+                  _move_to_previous, _MOVE, rest_body=_name_reached),
         Operation("move-to-block", "POST", "To a block by its id",
-                  _move_to_block, (PARTICIPANT, BLOCK), rest_body=_block_id_reached),
+                  _move_to_block, (PARTICIPANT, BLOCK, FROM_BLOCK, REASON),
+                  rest_body=_block_id_reached),
         Operation("move-all-to-block", "POST", "Every active participant to a block",
-                  _move_all_to_block, (BLOCK,), _ONLY_EXPERIMENTER),
+                  _move_all_to_block, (BLOCK, REASON), _ONLY_EXPERIMENTER),
+        Operation("undo", "POST", "Take the participant's last move back",
+                  _undo, (PARTICIPANT, REASON), _ONLY_EXPERIMENTER, rest_body=_name_reached),
+        Operation("update-config", "PATCH",
+                  "Change the current block's config, for this participant alone",
+                  _update_config, (PARTICIPANT, PATCH, FROM_BLOCK, REASON), _ONLY_EXPERIMENTER,
+                  rest_body=_config_reached, path="config"),
+        Operation("reset-participant", "POST",
+                  "Drop what was changed about the participant's configs",
+                  _reset_participant, (PARTICIPANT, REASON), _ONLY_EXPERIMENTER,
+                  rest_body=_config_reached),
         Operation("new-participant", "PUT", "Add a participant after the largest index",
                   _new_participant, roles=_ONLY_EXPERIMENTER),
         Operation("add-participant", "PUT", "Add a participant by index",
                   _add_participant, (NEW_PARTICIPANT,), _ONLY_EXPERIMENTER),
+        Operation("study", "GET", "The study's name, diagnostics and versions",
+                  _study, roles=_ONLY_EXPERIMENTER),
+        Operation("study-text", "GET", "The study file as it is on disk",
+                  _study_text, roles=_ONLY_EXPERIMENTER, media_type="text/plain",
+                  path="study/toml", tag=digest_of),
+        Operation("save-study", "PUT", "Write the study file, and serve it",
+                  _save_study, (STUDY_TEXT, MADE_FROM, REASON), _ONLY_EXPERIMENTER,
+                  path="study/toml"),
+        Operation("events", "GET", "The event log, ascending",
+                  _events, (AFTER, ONLY_PARTICIPANT, LIMIT), _ONLY_EXPERIMENTER,
+                  table=Table(LOG_COLUMNS, _event_pages, log_cells)),
+        Operation("timings", "GET", "How long participants were in their blocks",
+                  _timings, (ONLY_PARTICIPANT,), _ONLY_EXPERIMENTER,
+                  table=Table(timings.COLUMNS, _timing_pages)),
         Operation("shutdown", "POST", "Stop the server",
                   _shutdown, roles=_ONLY_EXPERIMENTER),
     )

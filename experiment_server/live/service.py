@@ -1,50 +1,39 @@
-"""The running study: the only place that changes it.
-
-A change is made in three steps: the pure transition on the latest state, the durable commit, and
-the news to the rooms. Between reading the latest state and handing the commit to the store nothing
-is awaited, so changes of one participant that arrive together line up behind each other and share
-a commit; a change whose predecessor failed finds its revision gone and starts over from what is
-durable.
-"""
+"""The running study: what can be asked of it and done to it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from datetime import datetime, timezone
-from functools import lru_cache, partial
 from typing import Any
 
 from experiment_server.errors import (
-    ExpansionFailed,
-    ExperimentServerError,
+    NothingToUndo,
+    ParticipantElsewhere,
     ParticipantExists,
-    ParticipantUnknown,
     RevisionConflict,
-    StoreUnavailable,
 )
 from experiment_server.flow import participant as flow
+from experiment_server.flow.events import Entry, Event, EventType
+from experiment_server.flow.overrides import Patch, checked
 from experiment_server.flow.participant import ParticipantState
-from experiment_server.limits import (
-    COMMIT_ATTEMPTS,
-    DASHBOARD_GATHERING,
-    EXPANSIONS_CACHED,
-    ORDERS_CACHED,
-)
-from experiment_server.live.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
+from experiment_server.flow.timings import Visits
+from experiment_server.live.editions import Editions
+from experiment_server.live.hub import Hub
+from experiment_server.live.news import News, Snapshot
+from experiment_server.live.requests import BY_SERVER, Request
+from experiment_server.live.retries import Retries
+from experiment_server.live.roster import Plan, Planning, Roster
 from experiment_server.live.tasks import Tasks
-from experiment_server.store.store import Change, Store
-from experiment_server.study.diagnostics import Diagnostic
-from experiment_server.study.expand import block_order, expand
+from experiment_server.store.store import Commit, Store, Written
 from experiment_server.study.model import Block, Study
-from experiment_server.study.parse import Parsed
 
 log = logging.getLogger(__name__)
 
-Snapshot = dict[str, Any]
-Transition = Callable[[ParticipantState, int, datetime], ParticipantState]
+Transition = Callable[[ParticipantState, datetime], ParticipantState]
 
 
 def utc_now() -> datetime:
@@ -53,318 +42,436 @@ def utc_now() -> datetime:
 
 
 class Service:
-    """One study, live: its participants, their moves, and the news of them.
+    """One session of a study, live: its participants, their moves, and the news of them.
 
-    `name` is what people call the study, usually its file's name. Call `start` before anything
-    else. Methods raise ParticipantUnknown for an index that was never added, and StoreUnavailable
-    when a change could not be made durable; it was not made then.
+    Call `start` before anything else. Methods raise ParticipantUnknown for an index that was never
+    added, and StoreUnavailable when a change could not be made durable; it was not made then. Those
+    that change something take the request behind it: one with a key is carried out once.
     """
 
     def __init__(
         self,
         study: Study,
-        name: str,
         store: Store,
         hub: Hub,
         tasks: Tasks,
         *,
-        diagnostics: Sequence[Diagnostic] = (),
-        database: str = "",
         default_participant_index: int = 1,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.name = name
         self.default_participant_index = default_participant_index
         self.stopping = asyncio.Event()
+        self.clock = clock
+        self.editions = Editions(study)
+        self.roster = Roster(store)
+        self.news = News(hub, tasks, self.row, self._snapshot_of)
+        self.retries = Retries(store, tasks, clock)
         self._store = store
-        self._hub = hub
         self._tasks = tasks
-        self._clock = clock
-        self._database = database
-        self._committed: dict[int, ParticipantState] = {}
-        self._latest: dict[int, ParticipantState] = {}
         self._connected: Counter[int] = Counter()
-        self._changed: set[int] = set()
-        self._gathering: asyncio.Task[Any] | None = None
-        self._diagnostics = tuple(diagnostics)
-        self._use(study)
 
     async def start(self) -> None:
-        """Read everybody's place from the store, fit it to the study, add the default one."""
-        states = await asyncio.wrap_future(self._store.load())
-        self._committed = {state.participant_index: state for state in states}
-        await self._fit_everybody()
-        if self.default_participant_index not in self._committed:
-            await self.add_participant(self.default_participant_index)
+        """Read everybody's place from the store."""
+        await self.roster.load()
+        states = map(self.roster.state, self.roster.indices())
+        self.editions.restore(await asyncio.wrap_future(self._store.versions()), states)
+        self._tasks.start(self.retries.sweep(), "sweep-replies")
 
     # Reading
 
     def participants(self) -> list[Snapshot]:
         """Everybody's row, ascending by index: a snapshot without config, with block_names."""
-        return [self.row(index) for index in sorted(self._committed)]
+        return [self.row(index) for index in self.roster.indices()]
 
     def row(self, participant_index: int) -> Snapshot:
         """One participant as lists show them: without config, with their own block_names."""
-        state = self._state(participant_index)
-        names = self._order(participant_index)
+        state = self.roster.state(participant_index)
+        names = self.editions.order(state)
         summary = flow.summary(
             state,
             names,
             connected=self._connected[participant_index],
-            study=self._study.digest,
+            study=self.editions.study_of(state).digest,
         )
         return {**summary, "block_names": list(names)}
 
     def snapshot(self, participant_index: int) -> Snapshot:
         """The participant snapshot of the wire contract; raises ExpansionFailed."""
-        return self._snapshot_of(self._state(participant_index))
+        return self._snapshot_of(self.roster.state(participant_index))
 
     def blocks(self, participant_index: int) -> tuple[Block, ...]:
         """A participant's blocks; shared and cached, so not to be changed by the caller."""
-        self._state(participant_index)
-        return self._expand(participant_index)
+        return self.editions.blocks(self.roster.state(participant_index))
 
-    def overview(self) -> dict[str, Any]:
-        """All that a dashboard needs to begin with."""
-        return {
-            "study": {"name": self.name, "digest": self._study.digest},
-            "diagnostics": [item.as_dict() for item in self._diagnostics],
-            "participants": self.participants(),
-            "default_participant": self.default_participant_index,
-            "database": self._database,
-            "server_time": flow.timestamp(self._clock()),
-        }
+    def connected_apps(self) -> list[int]:
+        """The participants of whom an app is connected."""
+        return list(self._connected)
 
     # Moving
 
-    async def move_to_next(self, participant_index: int) -> Snapshot:
+    async def move_to_next(self, participant_index: int, request: Request = BY_SERVER) -> Snapshot:
         """One block on; END stays END."""
-        return await self._move(participant_index, flow.move_to_next)
 
-    async def move_to_previous(self, participant_index: int) -> Snapshot:
+        def transition(state: ParticipantState, now: datetime) -> ParticipantState:
+            return flow.move_to_next(state, self._count(state), now)
+
+        return await self._move(participant_index, transition, request)
+
+    async def move_to_previous(
+        self, participant_index: int, request: Request = BY_SERVER
+    ) -> Snapshot:
         """One block back; START stays START."""
-        return await self._move(participant_index, flow.move_to_previous)
 
-    async def move_to_block(self, participant_index: int, block_id: int) -> Snapshot:
+        def transition(state: ParticipantState, now: datetime) -> ParticipantState:
+            return flow.move_to_previous(state, self._count(state), now)
+
+        return await self._move(participant_index, transition, request)
+
+    async def move_to_block(
+        self, participant_index: int, block_id: int, request: Request = BY_SERVER
+    ) -> Snapshot:
         """To a block by its id; raises BlockOutOfRange."""
-        return await self._move(participant_index, _to_block(block_id))
 
-    async def move_all_to_block(self, block_id: int) -> list[int]:
+        def transition(state: ParticipantState, now: datetime) -> ParticipantState:
+            return flow.move_to_block(state, block_id, self._count(state), now)
+
+        return await self._move(participant_index, transition, request)
+
+    async def move_all_to_block(self, block_id: int, request: Request = BY_SERVER) -> list[int]:
         """Move every active participant, all or none; returns their indices.
 
         Raises BlockOutOfRange if one of them, or with nobody active the default participant, has
         no such block.
         """
 
-        def active() -> list[int]:
-            return [
-                index
-                for index in sorted(self._committed)
-                if flow.is_active(self._newest(index), len(self._order(index)))
+        def planning() -> Plan:
+            now = self.clock()
+            everybody = [self.roster.newest(index) for index in self.roster.indices()]
+            active = [state for state in everybody if flow.is_active(state, self._count(state))]
+            if not active:
+                default = self.roster.newest(self.default_participant_index)
+                flow.move_to_block(default, block_id, self._count(default), now)
+            states = [
+                (state, flow.move_to_block(state, block_id, self._count(state), now))
+                for state in active
             ]
+            moved = [after.participant_index for _, after in states]
+            return Plan(
+                states,
+                [item for before, after in states for item in self.moved(before, after, request)],
+                reply=self.retries.reply(request, moved),
+            )
 
-        if not active():
-            default = self._newest(self.default_participant_index)
-            _to_block(block_id)(default, len(self._order(default.participant_index)), self._clock())
-        moved = await self._change(active, _to_block(block_id))
-        await self._announce("block-changed", moved)
-        return [state.participant_index for state in moved]
+        async def work() -> list[int]:
+            plan = await self._change("block-changed", planning)
+            return [state.participant_index for state in plan.after]
+
+        moved: list[int] = await self.retries.once(request, work)
+        return moved
+
+    async def undo(self, participant_index: int, request: Request = BY_SERVER) -> Snapshot:
+        """Take the participant's last move back that was not taken back yet.
+
+        Raises NothingToUndo where there is none, or the study no longer has the place it came from.
+        """
+
+        async def work() -> Snapshot:
+            while True:
+                state = self.roster.newest(participant_index)
+                # Read behind all changes of this participant that are on their way to the log.
+                entry = await self._last_move(participant_index)
+                if self.roster.newest(participant_index) is not state:
+                    continue
+                place = entry.as_dict()["data"]["from"]["block_id"]
+                try:
+                    back = _take_back(state, place, self._count)
+                    return await self._move_now(participant_index, back, request, undoes=entry.id)
+                except RevisionConflict:
+                    continue
+
+        snapshot: Snapshot = await self.retries.once(request, work)
+        return snapshot
+
+    # Configs
+
+    async def update_config(
+        self, participant_index: int, patch: Patch, request: Request = BY_SERVER
+    ) -> Snapshot:
+        """Change the config of the participant's current block, for them alone.
+
+        Raises NotInBlock, OverrideRefused, and ParameterInvalid for what is no patch.
+        """
+        patch = checked(patch)
+
+        def transition(state: ParticipantState, now: datetime) -> ParticipantState:
+            return flow.override(state, self.editions.file_blocks(state), patch, now)
+
+        def happened(before: ParticipantState, after: ParticipantState) -> list[Event]:
+            told = {"block": self._place(after), "patch": patch, **request.told()}
+            return self._event(EventType.CONFIG_OVERRIDDEN, before, after, told)
+
+        return await self._alter(participant_index, transition, happened, request)
+
+    async def reset_participant(
+        self, participant_index: int, request: Request = BY_SERVER
+    ) -> Snapshot:
+        """Drop all that was changed about the participant's configs; the position is kept."""
+
+        def transition(state: ParticipantState, now: datetime) -> ParticipantState:
+            return flow.reset(state, self._count(state), now)
+
+        def happened(before: ParticipantState, after: ParticipantState) -> list[Event]:
+            dropped = [[item.block_name, item.occurrence] for item in before.overrides]
+            told = {"dropped": dropped, **request.told()}
+            return self._event(EventType.PARTICIPANT_RESET, before, after, told)
+
+        return await self._alter(participant_index, transition, happened, request)
 
     # Adding
 
-    async def add_participant(self, participant_index: int) -> None:
+    async def add_participant(self, participant_index: int, request: Request = BY_SERVER) -> None:
         """Add a participant; raises ParticipantExists, or ParticipantIndexInvalid below 1."""
-        state = flow.added(participant_index, self._clock())
-        if participant_index in self._committed:
-            raise ParticipantExists(participant_index)
-        try:
-            await self._commit([Change(state, read_revision=None)])
-        except RevisionConflict:
-            raise ParticipantExists(participant_index) from None
-        self._gather([participant_index])
 
-    async def new_participant(self) -> int:
+        async def work() -> None:
+            await self._add(lambda: participant_index, request, lambda _: None)
+
+        await self.retries.once(request, work)
+
+    async def add_default_participant(self) -> None:
+        """Make sure that the participant is there who is meant by clients that name none."""
+        if self.default_participant_index not in self.roster:
+            await self.add_participant(self.default_participant_index)
+
+    async def new_participant(self, request: Request = BY_SERVER) -> int:
         """Add the participant after the largest index; returns the new index."""
-        while True:
-            participant_index = max([*self._committed, *self._latest], default=0) + 1
-            try:
-                await self.add_participant(participant_index)
-            except ParticipantExists:
-                continue
-            return participant_index
+
+        async def work() -> int:
+            return await self._add(self.roster.free_index, request, lambda index: index)
+
+        added: int = await self.retries.once(request, work)
+        return added
+
+    async def _add(
+        self, choose: Callable[[], int], request: Request, answer: Callable[[int], Any]
+    ) -> int:
+        def planning() -> Plan:
+            index, now = choose(), self.clock()
+            state = flow.added(index, now)
+            if index in self.roster:
+                raise ParticipantExists(index)
+            event = Event(EventType.PARTICIPANT_ADDED, now, index, request.told())
+            reply = self.retries.reply(request, answer(index))
+            return Plan([(None, state)], [event], reply=reply)
+
+        plan = await self._change(None, planning)
+        return plan.after[0].participant_index
 
     # Presence
 
     def connected(self, participant_index: int) -> None:
         """An app of this participant has connected; raises ParticipantUnknown."""
-        self._state(participant_index)
+        self.roster.state(participant_index)
         self._connected[participant_index] += 1
-        self._gather([participant_index])
+        self._presence(EventType.CONNECTED, participant_index)
 
     def disconnected(self, participant_index: int) -> None:
         """An app of this participant has gone."""
         self._connected[participant_index] -= 1
+        self._presence(EventType.DISCONNECTED, participant_index)
         if not self._connected[participant_index]:
             del self._connected[participant_index]
-        self._gather([participant_index])
 
-    # The study
+    def _presence(self, kind: EventType, participant_index: int) -> None:
+        apps = {"apps": self._connected[participant_index]}
+        self.log(Event(kind, self.clock(), participant_index, apps))
+        self.news.gather(changed=[participant_index])
 
-    async def apply(self, parsed: Parsed) -> None:
-        """Serve a changed study file; a broken one is reported and changes nothing."""
-        self._diagnostics = parsed.diagnostics
-        if parsed.study is None:
-            await self._hub.publish(self._study_changed(DASHBOARD))
-            return
-        changed = parsed.study.digest != self._study.digest
-        self._use(parsed.study)
-        try:
-            await self._fit_everybody()
-        except StoreUnavailable as error:
-            # Whoever is beyond the end is shown there all the same; it is only not durable yet.
-            log.error("%s", error)
-        await self._hub.publish(
-            *([self._study_changed(PARTICIPANTS)] if changed else []),
-            self._study_changed(DASHBOARD),
+    # The log
+
+    def log(self, *events: Event) -> Future[Written]:
+        """Log what happened without changing anybody; dashboards hear of it when it is durable."""
+        logged = self._store.commit(Commit(events=events))
+        asyncio.wrap_future(logged).add_done_callback(self._logged)
+        return logged
+
+    async def entries(
+        self, *, after: int = 0, participant_index: int | None = None, limit: int
+    ) -> list[Entry]:
+        """The next entries of the log after an id, ascending."""
+        return await asyncio.wrap_future(
+            self._store.entries(after=after, participant_index=participant_index, limit=limit)
         )
-        if changed:
-            await self._announce("config-changed", map(self._state, self._connected))
-            self._gather(self._committed)
 
-    async def refuse(self, error: ExperimentServerError) -> None:
-        """Report that the study file cannot be read; the last good study keeps running."""
-        await self.apply(Parsed(None, (Diagnostic(error.code, "error", error.detail),)))
+    async def visits(self, participant_index: int | None = None) -> AsyncIterator[list[Snapshot]]:
+        """Every stay of a participant in a block, some at a time; see flow.timings."""
+        visits, after = Visits(), (0, 0)
+        while page := await asyncio.wrap_future(
+            self._store.moves(after=after, participant_index=participant_index)
+        ):
+            yield visits.take(page)
+            after = (page[-1].participant_index or 0, page[-1].id)
+        yield visits.rest()
 
-    def _use(self, study: Study) -> None:
-        self._study = study
-        self._expand = lru_cache(maxsize=EXPANSIONS_CACHED)(partial(expand, study))
-        self._order = lru_cache(maxsize=ORDERS_CACHED)(partial(block_order, study))
+    def moved(
+        self,
+        before: ParticipantState,
+        after: ParticipantState,
+        request: Request,
+        **more: Any,
+    ) -> list[Event]:
+        """What the log says of a move, with `more` about it; nothing where there was none."""
+        told = {
+            "from": self._place(before),
+            "to": self._place(after),
+            "in_block": flow.is_active(after, self._count(after)),
+            "study_version": self.editions.number_of(after),
+            **more,
+            **request.told(),
+        }
+        moved = self._event(EventType.MOVED, before, after, told)
+        finished = self._event(EventType.FINISHED, before, after, request.told())
+        return moved + (finished if after.ended and not before.ended else [])
 
-    def _study_changed(self, room: str) -> Message:
-        payload: dict[str, Any] = {"digest": self._study.digest, "name": self.name}
-        if room == DASHBOARD:
-            payload["diagnostics"] = [item.as_dict() for item in self._diagnostics]
-        return Message(room, "study-changed", payload)
+    def _event(
+        self, kind: EventType, before: ParticipantState, after: ParticipantState, data: Snapshot
+    ) -> list[Event]:
+        if after is before:
+            return []
+        told = {"revision": after.revision, **data}
+        return [Event(kind, after.updated_at, after.participant_index, told)]
 
-    async def _fit_everybody(self) -> None:
-        def beyond() -> list[int]:
-            return [
-                index
-                for index in sorted(self._committed)
-                if not self._newest(index).ended
-                and self._newest(index).block_id >= len(self._order(index))
-            ]
+    def _place(self, state: ParticipantState) -> Snapshot:
+        names = self.editions.order(state)
+        return {
+            "block_id": flow.position(state, len(names)),
+            "block_name": flow.block_name(state, names),
+        }
 
-        if beyond():
-            await self._change(beyond, flow.fit_to_study)
+    def _logged(self, logged: asyncio.Future[Written]) -> None:
+        if logged.cancelled():
+            return
+        if (error := logged.exception()) is not None:
+            log.warning("not in the event log: %s", error)
+            return
+        self.news.gather(entries=logged.result().entries)
+
+    async def _last_move(self, participant_index: int) -> Entry:
+        before, taken_back = 2**62, set()
+        while page := await asyncio.wrap_future(self._store.last_moves(participant_index, before)):
+            for entry in page:
+                undoes = entry.as_dict()["data"].get("undoes")
+                if undoes is not None:
+                    taken_back.add(undoes)
+                elif entry.id not in taken_back:
+                    return entry
+            before = page[-1].id
+        raise NothingToUndo(f"participant {participant_index} has no move that can be taken back")
 
     # Changes
 
-    def _state(self, participant_index: int) -> ParticipantState:
-        state = self._committed.get(participant_index)
-        if state is None:
-            raise ParticipantUnknown(participant_index)
-        return state
-
-    def _newest(self, participant_index: int) -> ParticipantState:
-        """The state with the changes that are on their way to the disk."""
-        return self._latest.get(participant_index) or self._state(participant_index)
+    def _count(self, state: ParticipantState) -> int:
+        return len(self.editions.order(state))
 
     def _snapshot_of(self, state: ParticipantState) -> Snapshot:
-        index = state.participant_index
         return flow.snapshot(
             state,
-            self._expand(index),
-            connected=self._connected[index],
-            study=self._study.digest,
+            self.editions.file_blocks(state),
+            connected=self._connected[state.participant_index],
+            study=self.editions.study_of(state).digest,
         )
 
-    async def _move(self, participant_index: int, transition: Transition) -> Snapshot:
-        # The reply speaks of this move's own outcome, also when others have moved on since.
-        [state] = await self._change(lambda: [participant_index], transition)
-        await self._announce("block-changed", [state])
-        return self._snapshot_of(state)
+    async def _move(
+        self, participant_index: int, transition: Transition, request: Request
+    ) -> Snapshot:
+        async def work() -> Snapshot:
+            return await self._move_now(participant_index, transition, request)
+
+        snapshot: Snapshot = await self.retries.once(request, work)
+        return snapshot
+
+    async def _move_now(
+        self,
+        participant_index: int,
+        transition: Transition,
+        request: Request,
+        **more: Any,
+    ) -> Snapshot:
+        def happened(before: ParticipantState, after: ParticipantState) -> list[Event]:
+            return self.moved(before, after, request, **more)
+
+        return await self._alter_now(
+            "block-changed", participant_index, transition, happened, request
+        )
+
+    async def _alter(
+        self,
+        participant_index: int,
+        transition: Transition,
+        happened: Callable[[ParticipantState, ParticipantState], list[Event]],
+        request: Request,
+    ) -> Snapshot:
+        async def work() -> Snapshot:
+            return await self._alter_now(
+                "config-changed", participant_index, transition, happened, request
+            )
+
+        snapshot: Snapshot = await self.retries.once(request, work)
+        return snapshot
+
+    async def _alter_now(
+        self,
+        news: str,
+        participant_index: int,
+        transition: Transition,
+        happened: Callable[[ParticipantState, ParticipantState], list[Event]],
+        request: Request,
+    ) -> Snapshot:
+        # The reply speaks of this change's own outcome, also when others have moved on since.
+        snapshot: Snapshot = {}
+
+        def planning() -> Plan:
+            nonlocal snapshot
+            before = self.roster.newest(participant_index)
+            if request.from_block is not None:
+                self._require_block(before, request.from_block)
+            after = transition(before, self.clock())
+            snapshot = self._snapshot_of(after)
+            return Plan(
+                [(before, after)],
+                happened(before, after),
+                reply=self.retries.reply(request, snapshot),
+            )
+
+        await self._change(news, planning, participant_index)
+        return snapshot
+
+    def _require_block(self, state: ParticipantState, block_id: int) -> None:
+        try:
+            flow.require_block(state, block_id, self._count(state))
+        except ParticipantElsewhere as error:
+            error.snapshot = self._snapshot_of(state)
+            raise
 
     async def _change(
-        self, whom: Callable[[], list[int]], transition: Transition
-    ) -> list[ParticipantState]:
-        """Apply a transition to some participants in one commit; their states after it."""
-        for _ in range(COMMIT_ATTEMPTS):
-            now = self._clock()
-            indices = whom()
-            changes = [
-                Change(transition(state, len(self._order(index)), now), state.revision)
-                for index in indices
-                for state in [self._newest(index)]
-            ]
-            try:
-                await self._commit(changes)
-            except RevisionConflict:
-                await self._refresh(indices)
-                continue
-            return [change.state for change in changes]
-        raise StoreUnavailable("the participant is being changed too often; try again in a moment")
-
-    async def _commit(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            self._latest[change.state.participant_index] = change.state
-        committed = asyncio.wrap_future(self._store.commit(changes))
-        # Settled by the commit itself: a request that is cancelled meanwhile changes nothing.
-        committed.add_done_callback(partial(self._settle, changes))
-        await asyncio.shield(committed)
-
-    def _settle(self, changes: Sequence[Change], committed: asyncio.Future[None]) -> None:
-        kept = not committed.cancelled() and committed.exception() is None
-        for state in (change.state for change in changes):
-            # Whatever lined up behind a change that failed will fail too; nothing new joins it.
-            if not kept or self._latest.get(state.participant_index) is state:
-                self._latest.pop(state.participant_index, None)
-            if kept:
-                self._learn(state)
-
-    async def _refresh(self, indices: Iterable[int]) -> None:
-        for index in indices:
-            state = await asyncio.wrap_future(self._store.read(index))
-            if state is not None:
-                self._committed[index] = state
-
-    def _learn(self, state: ParticipantState) -> None:
-        known = self._committed.get(state.participant_index)
-        if known is None or known.revision <= state.revision:
-            self._committed[state.participant_index] = state
-
-    # News
-
-    async def _announce(self, event: str, states: Iterable[ParticipantState]) -> None:
-        """Push each state's snapshot to its participant's room, and tell the dashboards."""
-        states = list(states)
-        messages = []
-        for state in states:
-            try:
-                snapshot = self._snapshot_of(state)
-            except ExpansionFailed:
-                log.exception("no snapshot for participant %d", state.participant_index)
-                continue
-            messages.append(Message(participant_room(state.participant_index), event, snapshot))
-        await self._hub.publish(*messages)
-        self._gather(state.participant_index for state in states)
-
-    def _gather(self, indices: Iterable[int]) -> None:
-        """Tell the dashboards: at once, or with what else happens within the gathering time."""
-        self._changed.update(indices)
-        if self._changed and (self._gathering is None or self._gathering.done()):
-            self._gathering = self._tasks.start(self._tell_dashboards(), "tell-dashboards")
-
-    async def _tell_dashboards(self) -> None:
-        while self._changed:
-            changed, self._changed = sorted(self._changed), set()
-            rows = [self.row(index) for index in changed]
-            await self._hub.publish(Message(DASHBOARD, "participants-changed", rows))
-            await asyncio.sleep(DASHBOARD_GATHERING)
+        self, news: str | None, planning: Planning, concerning: int | None = None
+    ) -> Plan:
+        plan = await self.roster.change(planning, concerning)
+        self.news.gather(
+            changed=(state.participant_index for state in plan.after),
+            entries=plan.written.entries,
+        )
+        if news:
+            changed = [after for before, after in plan.states if after is not before]
+            await self.news.announce(news, changed)
+        return plan
 
 
-def _to_block(block_id: int) -> Transition:
-    def transition(state: ParticipantState, blocks_count: int, now: datetime) -> ParticipantState:
-        return flow.move_to_block(state, block_id, blocks_count, now)
+def _take_back(
+    known: ParticipantState, block_id: int, count: Callable[[ParticipantState], int]
+) -> Transition:
+    def transition(state: ParticipantState, now: datetime) -> ParticipantState:
+        if state is not known:
+            raise RevisionConflict("the participant has moved on meanwhile")
+        return flow.take_back(state, block_id, count(state), now)
 
     return transition

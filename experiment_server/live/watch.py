@@ -1,4 +1,4 @@
-"""The study file changed on disk: read it again."""
+"""The study file changed on disk: read it again, once whoever writes it is done."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from experiment_server.errors import StudyFileUnreadable
-from experiment_server.live.service import Service
+from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
+from experiment_server.limits import FILE_SETTLES
+from experiment_server.live.study import ON_DISK, StudyDesk
 from experiment_server.store.study_file import read_text
 from experiment_server.study.parse import parse
 
@@ -17,50 +18,87 @@ log = logging.getLogger(__name__)
 
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
-# Editors save in bursts (truncate, write, rename); the file is read once it is quiet this long.
-QUIET_MILLISECONDS = 100
+# How often the file is looked at although no notice came: network drives send none. Seconds.
+LOOKED_AT = 1.0
 
 
-async def watch(path: Path, served: str, service: Service) -> None:
-    """Apply every change of a study file to the service, until cancelled.
+async def watch(desk: StudyDesk) -> None:
+    """Load every change of a study's file, until cancelled.
 
-    `served` is the text that the service runs now. The folder is watched rather than the file,
-    because editors that save by renaming put a new file in the old one's place.
+    The folder is watched rather than the file, because editors that save by renaming put a new
+    file in the old one's place.
     """
-    last: str | None = served
+    missing: str | None = None
 
     def concerns(_change: object, changed: str) -> bool:
-        return Path(changed).name == path.name
+        return Path(changed).name == desk.path.name
 
     # Yields when nothing has changed for a while too: what was saved before the first
     # notification could arrive is read then.
     async for _ in awatch(
-        path.parent,
+        desk.path.parent,
         watch_filter=concerns,
-        step=QUIET_MILLISECONDS,
+        step=50,
         recursive=False,
-        rust_timeout=1000,
+        rust_timeout=int(LOOKED_AT * 1000),
         yield_on_timeout=True,
     ):
         try:
-            text = read_text(path)
+            text = await _settled(desk)
         except StudyFileUnreadable as error:
-            if last is not None:
+            if missing != error.detail:
                 log.warning("%s", error)
-                await service.refuse(error)
-            last = None
+                await desk.refuse(error)
+            missing = error.detail
             continue
-        if text != last:
-            last = text
-            await _load(path, text, service)
+        missing = None
+        if text is not None:
+            await _load(desk, text)
 
 
-async def _load(path: Path, text: str, service: Service) -> None:
+async def _settled(desk: StudyDesk) -> str | None:
+    """The file's text once it has stopped changing, None if it is no news.
+
+    An empty file, or none at all, is most often one that is about to be written.
+    """
+    before = await _read(desk.path)
+    if isinstance(before, str) and desk.knows(before):
+        return None
+    waits = _patience(before)
+    while waits:
+        await asyncio.sleep(FILE_SETTLES)
+        now = await _read(desk.path)
+        if str(now) == str(before):
+            waits -= 1
+        else:
+            before, waits = now, _patience(now)
+    if isinstance(before, StudyFileUnreadable):
+        raise before
+    return None if desk.knows(before) else before
+
+
+def _patience(found: str | StudyFileUnreadable) -> int:
+    return 1 if isinstance(found, str) and found else int(LOOKED_AT / FILE_SETTLES)
+
+
+async def _read(path: Path) -> str | StudyFileUnreadable:
+    try:
+        return await asyncio.to_thread(read_text, path)
+    except StudyFileUnreadable as error:
+        return error
+
+
+async def _load(desk: StudyDesk, text: str) -> None:
     parsed = await asyncio.to_thread(parse, text)
     for diagnostic in parsed.diagnostics:
-        log.log(_LEVELS[diagnostic.severity], "%s", diagnostic.render(path.name, text))
+        log.log(_LEVELS[diagnostic.severity], "%s", diagnostic.render(desk.name, text))
     if parsed.study is None:
-        log.error("%s has errors; the last good study keeps running", path.name)
-    else:
-        log.info("%s changed; now serving it to everyone", path.name)
-    await service.apply(parsed)
+        log.error("%s has errors; the last good study keeps running", desk.name)
+    try:
+        await desk.load(parsed, ON_DISK)
+    except StoreUnavailable as error:
+        # It is tried again at the next look.
+        log.error("%s is not served yet: %s", desk.name, error)
+        return
+    if parsed.study is not None:
+        log.info("serving version %d of %s", desk.served()["version"], desk.name)

@@ -8,22 +8,27 @@ import errno
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
 from experiment_server.errors import StartRefused
 from experiment_server.limits import BODY_SIZE, SHUTDOWN_GRACE
 from experiment_server.live.hub import Hub
+from experiment_server.live.live import Live
 from experiment_server.live.service import Service
+from experiment_server.live.study import StudyDesk
 from experiment_server.live.tasks import Tasks
 from experiment_server.live.watch import watch
 from experiment_server.server import dashboard, rest
 from experiment_server.server.encoding import errors_as_problems
 from experiment_server.server.realtime import Realtime
 from experiment_server.server.security import browser_guard
-from experiment_server.server.settings import MEMORY, Settings
+from experiment_server.server.settings import Settings
+from experiment_server.store.database import Place
 from experiment_server.store.store import Store
 from experiment_server.store.study_file import read_text
 from experiment_server.study.parse import parse
@@ -33,10 +38,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers. `url` is its address as a browser writes it."""
+    """A server that answers.
+
+    `url` is its address as a browser writes it, `database` where it keeps the study's state.
+    """
 
     url: str
-    service: Service
+    live: Live
+    database: str
+
+    @property
+    def service(self) -> Service:
+        """The running study."""
+        return self.live.service
 
 
 @contextlib.asynccontextmanager
@@ -46,41 +60,45 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     Raises StudyFileUnreadable, StudyInvalid, DatabaseInUse, DatabaseUnusable, and StartRefused
     when the address cannot be listened on or the app folder is none.
     """
-    text = read_text(settings.config_file)
-    parsed = parse(text)
+    parsed = parse(read_text(settings.config_file))
     study = parsed.require()
     if settings.app is not None and not (settings.app / "index.html").is_file():
         raise StartRefused(f"the app folder {settings.app} has no index.html")
-    database = settings.database_path
-    store = Store(database, address=f"port {settings.port} of {settings.host}")
+    place = Place.of(settings.place)
+    store = Store(
+        place,
+        session=settings.session,
+        durability=settings.durability,
+        address=f"port {settings.port} of {settings.host}",
+    )
     tasks, hub = Tasks(), Hub()
     try:
         service = Service(
             study,
-            settings.config_file.name,
             store,
             hub,
             tasks,
-            diagnostics=parsed.diagnostics,
-            database=str(database or MEMORY),
             default_participant_index=settings.default_participant_index,
         )
-        await service.start()
+        desk = StudyDesk(service, settings.config_file, parsed, settings.on_change)
+        live = Live(service, desk, database=str(place), session=settings.session)
+        await live.start()
         app = web.Application(
             middlewares=[errors_as_problems, browser_guard(settings.host)],
             client_max_size=BODY_SIZE,
         )
-        dashboard.add_routes(app, service)
+        dashboard.add_routes(app, live)
         if settings.app is not None:
             dashboard.add_app(app, settings.app)
-        rest.add_routes(app, service)
-        realtime = Realtime(app, service, hub, tasks)
+        rest.add_routes(app, live)
+        realtime = Realtime(app, live, hub, tasks)
         async with _listening(app, settings) as url:
-            tasks.start(watch(settings.config_file, text, service), "watch-study-file")
+            tasks.start(watch(desk), "watch-study-file")
             try:
-                yield Running(url, service)
+                yield Running(url, live, str(place))
             finally:
                 await realtime.close()
+        await live.stop()
     finally:
         await tasks.close()
         await asyncio.to_thread(store.close)
@@ -114,13 +132,30 @@ async def serve(settings: Settings, ready: Callable[[Running], None]) -> None:
     """
     async with serving(settings) as running:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Windows has no such handlers; there an interrupt ends the loop, and the contexts
-            # close on the way out.
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, running.service.stopping.set)
-        ready(running)
-        await running.service.stopping.wait()
+        with _signals_stop(loop, running.service.stopping):
+            ready(running)
+            await running.service.stopping.wait()
+
+
+@contextlib.contextmanager
+def _signals_stop(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> Iterator[None]:
+    """Have the first interrupt or request to terminate stop the server, and the next one end it."""
+    before: dict[int, Any] = {}
+
+    def stop(number: int, _frame: object) -> None:
+        signal.signal(number, before[number])
+        loop.call_soon_threadsafe(stopping.set)
+
+    # Not the loop's own handlers, which Windows does not have. Its Ctrl+Break is SIGBREAK.
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None and threading.current_thread() is threading.main_thread():
+            before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _reason(error: OSError) -> str:

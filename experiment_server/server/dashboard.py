@@ -8,7 +8,7 @@ import jinja2
 from aiohttp import web
 from jinja2.utils import htmlsafe_json_dumps
 
-from experiment_server.live.service import Service
+from experiment_server.live.live import Live
 
 BUILT = Path(__file__).parent / "dashboard"
 """Where the build of web/ puts its output; its index.html is a Jinja template."""
@@ -19,7 +19,7 @@ NOT_BUILT = (
 )
 
 
-def add_routes(app: web.Application, service: Service) -> None:
+def add_routes(app: web.Application, live: Live) -> None:
     """Serve `/`, `/index`, the built files, and `/socket.io/socket.io.min.js` and its like."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(BUILT), autoescape=True)
 
@@ -29,8 +29,8 @@ def add_routes(app: web.Application, service: Service) -> None:
         except jinja2.TemplateNotFound:
             return web.Response(status=503, text=NOT_BUILT)
         html = template.render(
-            title=f"{service.name} - experiment-server",
-            snapshot=htmlsafe_json_dumps(service.overview()),
+            title=f"{live.desk.name} - experiment-server",
+            snapshot=htmlsafe_json_dumps(live.overview()),
         )
         # The page carries the state of this moment; a cached one would show a past one.
         return web.Response(

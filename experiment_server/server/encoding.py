@@ -11,7 +11,7 @@ import msgpack
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from experiment_server.errors import ExperimentServerError
+from experiment_server.errors import ExperimentServerError, ParameterInvalid
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +35,41 @@ def reply(request: web.Request, body: Any, media_type: str = "application/json")
     return web.Response(text=to_json(body), content_type="application/json")
 
 
-def problem(status: int, code: str, detail: str) -> web.Response:
-    """An error response: `application/problem+json` with `code` and `detail`."""
+def quoted(tag: str) -> str:
+    """What stands between the quotes of an entity tag (RFC 9110); `*` and bare tags as they are."""
+    return tag.strip().removeprefix("W/").strip('"')
+
+
+async def text_of(request: web.Request) -> str:
+    """The body as text; raises ParameterInvalid for what is not UTF-8."""
+    try:
+        return (await request.read()).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ParameterInvalid(f"the body is not UTF-8 text (byte {error.start})") from None
+
+
+async def body_of(request: web.Request) -> Any:
+    """The body as a value, MessagePack if it is declared as such and JSON if not.
+
+    Raises ParameterInvalid.
+    """
+    try:
+        if request.content_type == MSGPACK:
+            return msgpack.unpackb(await request.read())
+        return json.loads(await text_of(request))
+    except (ValueError, RecursionError, msgpack.UnpackException):
+        raise ParameterInvalid("the body has to be JSON, and it is not") from None
+
+
+def problem(status: int, code: str, detail: str, **members: Any) -> web.Response:
+    """An error response: `application/problem+json` with `code`, `detail` and more members."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
         "detail": detail,
+        **members,
     }
     return web.Response(status=status, text=to_json(body), content_type="application/problem+json")
 
@@ -53,7 +80,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     try:
         return await handler(request)
     except ExperimentServerError as error:
-        return problem(error.status, error.code, error.detail)
+        return problem(error.status, error.code, error.detail, **error.members())
     except web.HTTPException as error:
         if error.status < 400:
             raise

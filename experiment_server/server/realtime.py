@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import socketio
@@ -21,8 +20,9 @@ from experiment_server.errors import (
 )
 from experiment_server.limits import BODY_SIZE, FAREWELL
 from experiment_server.live.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
-from experiment_server.live.operations import EXPERIMENTER, OPERATIONS, Caller, Role, call
-from experiment_server.live.service import Service
+from experiment_server.live.live import Live
+from experiment_server.live.operations import OPERATIONS, Caller, Role, call
+from experiment_server.live.requests import Actor
 from experiment_server.live.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -33,12 +33,15 @@ PATHS = {"socket.io": "default", "socket.io-msgpack": "msgpack"}
 """Where each serialisation is spoken: path to python-socketio's name for it."""
 
 
+BY_DASHBOARD = Caller(Role.EXPERIMENTER, Actor.DASHBOARD)
+
+
 class Realtime:
     """The Socket.IO endpoints of one application."""
 
-    def __init__(self, app: web.Application, service: Service, hub: Hub, tasks: Tasks) -> None:
+    def __init__(self, app: web.Application, live: Live, hub: Hub, tasks: Tasks) -> None:
         self._endpoints = [
-            _Endpoint(app, path, serializer, service, tasks) for path, serializer in PATHS.items()
+            _Endpoint(app, path, serializer, live, tasks) for path, serializer in PATHS.items()
         ]
         hub.subscribe(self._deliver)
 
@@ -57,9 +60,10 @@ class _Endpoint:
     """One Socket.IO server at one path."""
 
     def __init__(
-        self, app: web.Application, path: str, serializer: str, service: Service, tasks: Tasks
+        self, app: web.Application, path: str, serializer: str, live: Live, tasks: Tasks
     ) -> None:
-        self._service = service
+        self._live = live
+        self._service = live.service
         self._tasks = tasks
         self._callers: dict[str, Caller] = {}
         self._server = socketio.AsyncServer(
@@ -98,7 +102,7 @@ class _Endpoint:
             self._service.connected(index)
         except ExperimentServerError as error:
             raise _refusal(error) from None
-        self._callers[sid] = Caller(Role.PARTICIPANT, index)
+        self._callers[sid] = Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index)
         await self._server.enter_room(sid, PARTICIPANTS, namespace=APP_NAMESPACE)
         await self._server.enter_room(sid, participant_room(index), namespace=APP_NAMESPACE)
         # The greeting waits for its turn behind the packet that accepts the connection.
@@ -109,12 +113,12 @@ class _Endpoint:
         await self._server.emit("state", snapshot, to=sid, namespace=APP_NAMESPACE)
 
     async def _connect_dashboard(self, sid: str, _environ: Any, _auth: Any = None) -> None:
-        self._callers[sid] = EXPERIMENTER
+        self._callers[sid] = BY_DASHBOARD
         await self._server.enter_room(sid, DASHBOARD, namespace=DASHBOARD_NAMESPACE)
         self._tasks.start(self._greet_dashboard(sid), "greet-dashboard")
 
     async def _greet_dashboard(self, sid: str) -> None:
-        overview = self._service.overview()
+        overview = self._live.overview()
         await self._server.emit("snapshot", overview, to=sid, namespace=DASHBOARD_NAMESPACE)
 
     async def _disconnect(self, sid: str, _reason: Any = None) -> None:
@@ -131,9 +135,11 @@ class _Endpoint:
                     f'there is no operation "{event}"; there are {", ".join(OPERATIONS)}'
                 )
             given = _arguments(event, payload)
-            data = await call(self._service, operation, self._callers[sid], given)
+            key = given.pop("request_id", None)
+            data = await call(self._live, operation, self._callers[sid], given, key)
         except ExperimentServerError as error:
-            return {"ok": False, "error": {"code": error.code, "message": error.detail}}
+            told = {"code": error.code, "message": error.detail, **error.members()}
+            return {"ok": False, "error": told}
         except Exception:
             log.exception("operation %s failed", event)
             code, message = ExperimentServerError.code, "the server failed; its log says why"
@@ -158,8 +164,8 @@ def _refusal(error: ExperimentServerError) -> socketio.exceptions.ConnectionRefu
     return socketio.exceptions.ConnectionRefusedError(error.detail, body)
 
 
-def _arguments(event: str, payload: tuple[Any, ...]) -> Mapping[str, Any]:
+def _arguments(event: str, payload: tuple[Any, ...]) -> dict[str, Any]:
     given = payload[0] if payload and payload[0] is not None else {}
     if len(payload) > 1 or not isinstance(given, dict):
         raise ParameterInvalid(f"{event} takes one object with its parameters, or nothing")
-    return given
+    return dict(given)

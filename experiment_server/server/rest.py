@@ -1,19 +1,40 @@
-"""REST: a route for every operation, with its parameters in the path."""
+"""REST: a route for every operation, with its parameters in the path, the query and the body."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from aiohttp import web
 
-from experiment_server.errors import IdentifierInvalid, OperationUnknown
-from experiment_server.live.operations import EXPERIMENTER, OPERATIONS, Operation, call
-from experiment_server.live.service import Service
-from experiment_server.server.encoding import reply
+from experiment_server.errors import IdentifierInvalid, OperationUnknown, ParameterInvalid
+from experiment_server.flow import export
+from experiment_server.live.live import Live
+from experiment_server.live.operations import (
+    OPERATIONS,
+    Arguments,
+    Caller,
+    Kind,
+    Operation,
+    Parameter,
+    Place,
+    Presence,
+    Role,
+    Table,
+    call,
+    resolve,
+)
+from experiment_server.live.requests import Actor
+from experiment_server.server.encoding import body_of, quoted, reply, text_of
 
 # As many digits as an index can have, and some; Python would also take "١٢" and "1_0".
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+BY_REST = Caller(Role.EXPERIMENTER, Actor.REST)
+BY_CLI = Caller(Role.EXPERIMENTER, Actor.CLI)
+CLI_AGENT = "experiment-server-cli"
+"""How the command line names itself in User-Agent."""
 
 
 def paths(operation: Operation) -> Iterator[str]:
@@ -21,28 +42,134 @@ def paths(operation: Operation) -> Iterator[str]:
 
     `/api/move-to-block/{participant_index}/{block_id}` and `/api/move-to-block/{block_id}`.
     """
-    required = [item.name for item in operation.parameters if not item.defaulted]
-    everything = [item.name for item in operation.parameters]
+    parameters = _in(operation, Place.PATH)
+    required = [item.name for item in parameters if item.presence is Presence.REQUIRED]
+    everything = [item.name for item in parameters]
     for names in [everything] if required == everything else [required, everything]:
-        yield "/".join(["/api", operation.name, *(f"{{{name}}}" for name in names)])
+        yield "/".join(["/api", operation.rest_path, *(f"{{{name}}}" for name in names)])
 
 
-def add_routes(app: web.Application, service: Service) -> None:
+def add_routes(app: web.Application, live: Live) -> None:
     """Serve the table of operations under /api/."""
     for operation in OPERATIONS.values():
         for path in paths(operation):
-            app.router.add_route(operation.method, path, _handler(service, operation))
+            app.router.add_route(operation.method, path, _handler(live, operation))
+        if operation.table:
+            for output_format in export.MEDIA_TYPES:
+                app.router.add_get(
+                    f"/api/{operation.rest_path}.{output_format}",
+                    _stream(live, operation, operation.table, output_format),
+                )
     app.router.add_route("*", "/api/{rest:.*}", _unknown)
 
 
-def _handler(service: Service, operation: Operation):  # type: ignore[no-untyped-def]
+def _handler(live: Live, operation: Operation):  # type: ignore[no-untyped-def]
     async def handle(request: web.Request) -> web.Response:
-        given = {name: _integer(name, text) for name, text in request.match_info.items()}
-        result = await call(service, operation, EXPERIMENTER, given)
+        given = await _given(request, operation)
+        key = request.headers.get("Idempotency-Key")
+        result = await call(live, operation, _caller(request), given, key)
         body = operation.rest_body(result) if operation.rest_body else result
-        return reply(request, body, operation.media_type)
+        response = reply(request, body, operation.media_type)
+        if operation.tag:
+            response.etag = operation.tag(result)
+        return response
 
     return handle
+
+
+def _stream(  # type: ignore[no-untyped-def]
+    live: Live, operation: Operation, table: Table, output_format: export.Format
+):
+    async def handle(request: web.Request) -> web.StreamResponse:
+        given = _query(request, operation)
+        arguments = resolve(
+            operation, _caller(request), given, live.service.default_participant_index
+        )
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": f"{export.MEDIA_TYPES[output_format]}; charset=utf-8",
+                "Content-Disposition": f'attachment; filename="{operation.name}.{output_format}"',
+            }
+        )
+        return await _write(request, response, live, arguments, table, output_format)
+
+    return handle
+
+
+async def _write(
+    request: web.Request,
+    response: web.StreamResponse,
+    live: Live,
+    arguments: Arguments,
+    table: Table,
+    output_format: export.Format,
+) -> web.StreamResponse:
+    pages = table.pages(live, arguments)
+    # The first page comes before the headers: what refuses can still say so with a status.
+    first: list[dict[str, Any]] = await anext(pages, [])
+    await response.prepare(request)
+    await response.write(export.heading(table.columns, output_format).encode())
+    await response.write(_lines(table, first, output_format))
+    async for rows in pages:
+        await response.write(_lines(table, rows, output_format))
+    await response.write_eof()
+    return response
+
+
+def _lines(table: Table, rows: list[dict[str, Any]], output_format: export.Format) -> bytes:
+    cells = map(table.cells, rows) if output_format == "csv" else rows
+    return export.lines(cells, table.columns, output_format).encode("utf-8", "replace")
+
+
+def _caller(request: web.Request) -> Caller:
+    by_cli = request.headers.get("User-Agent", "").startswith(CLI_AGENT)
+    return BY_CLI if by_cli else BY_REST
+
+
+async def _given(request: web.Request, operation: Operation) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        name: _integer(name, text) for name, text in request.match_info.items()
+    }
+    given |= _query(request, operation)
+    for parameter in _in(operation, Place.BODY):
+        wants_text = parameter.kind is Kind.TEXT
+        given[parameter.name] = await (text_of(request) if wants_text else body_of(request))
+    for parameter in _in(operation, Place.IF_MATCH):
+        given[parameter.name] = _tag(request.headers.get("If-Match"))
+    return given
+
+
+def _query(request: web.Request, operation: Operation) -> dict[str, Any]:
+    """The parameters in the query; the classic reads take none, and pass over what they get."""
+    known: Mapping[str, Parameter] = {item.name: item for item in _in(operation, Place.QUERY)}
+    if not known and not operation.changes:
+        return {}
+    given: dict[str, Any] = {}
+    for name, text in request.query.items():
+        if name not in known:
+            takes = ", ".join(known) or "none"
+            raise ParameterInvalid(
+                f'{operation.name} has no query parameter "{name}"; it takes {takes}'
+            )
+        if known[name].kind is Kind.TEXT:
+            given[name] = text
+        elif _INTEGER.fullmatch(text):
+            given[name] = int(text)
+        else:
+            raise ParameterInvalid(
+                f"{operation.name}: {name} has to be a whole number, got {text!r}"
+            )
+    return given
+
+
+def _in(operation: Operation, place: Place) -> list[Parameter]:
+    return [parameter for parameter in operation.parameters if parameter.place is place]
+
+
+def _tag(header: str | None) -> str | None:
+    if header is None:
+        return None
+    return quoted(header)
 
 
 def _integer(name: str, text: str) -> int:
@@ -52,15 +179,19 @@ def _integer(name: str, text: str) -> int:
 
 
 async def _unknown(request: web.Request) -> web.Response:
-    action, _, parameters = request.match_info["rest"].partition("/")
-    operation = OPERATIONS.get(action)
-    if operation is None:
+    rest = request.match_info["rest"]
+    at_path = [
+        operation
+        for operation in OPERATIONS.values()
+        if rest == operation.rest_path or rest.startswith(f"{operation.rest_path}/")
+    ]
+    if not at_path:
         raise OperationUnknown(
-            f"there is no {request.method} /api/{action}; the actions are {', '.join(OPERATIONS)}"
+            f"there is no {request.method} /api/{rest.partition('/')[0]}; "
+            f"the actions are {', '.join(OPERATIONS)}"
         )
-    if operation.method != request.method:
-        raise web.HTTPMethodNotAllowed(request.method, [operation.method])
-    raise OperationUnknown(
-        f"/api/{action} does not take {parameters or 'nothing'!r}; "
-        f"it is called as {' or '.join(paths(operation))}"
-    )
+    methods = [operation.method for operation in at_path]
+    if request.method not in methods:
+        raise web.HTTPMethodNotAllowed(request.method, methods)
+    called = [path for operation in at_path for path in paths(operation)]
+    raise OperationUnknown(f"there is no /api/{rest}; it is called as {' or '.join(called)}")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from experiment_server.flow.versions import OnChange
 from experiment_server.limits import PARTICIPANT_INDEX
-
-MEMORY = ":memory:"
+from experiment_server.store.choices import DEFAULT_SESSION, Durability
 
 
 def _option(default: Any, flags: tuple[str, ...], help_text: str, **more: Any) -> Any:
@@ -49,9 +49,29 @@ class Settings:
     database: str | None = _option(
         None,
         ("--database",),
-        "Where the participants' places are kept: a file, or :memory: to keep nothing. "
-        "By default a .sqlite3 file beside the study file.",
+        "Where the study's state is kept: a file, postgresql://user@host/name, or :memory: to keep "
+        "nothing. By default a .sqlite3 file beside the study file.",
         metavar="PLACE",
+    )
+    session: str = _option(
+        DEFAULT_SESSION,
+        ("--session",),
+        "Which run of the study this is, for example pilot: each has participants of its own.",
+        metavar="NAME",
+    )
+    durability: Durability = _option(
+        Durability.FULL,
+        ("--durability",),
+        "What an acknowledged move survives: full, a power cut too; fast, any crash of the "
+        "server, and it answers sooner.",
+        metavar="full|fast",
+    )
+    on_change: OnChange = _option(
+        OnChange.ALL,
+        ("--on-change",),
+        "Who gets a new version of the study when the file changes: all; those who are unstarted; "
+        "or only new participants. The others keep the version they have.",
+        metavar="all|unstarted|new",
     )
     app: Path | None = _option(
         None,
@@ -61,8 +81,6 @@ class Settings:
     )
 
     @property
-    def database_path(self) -> Path | None:
-        """The database file, None for one in memory."""
-        if self.database == MEMORY:
-            return None
-        return Path(self.database) if self.database else self.config_file.with_suffix(".sqlite3")
+    def place(self) -> str:
+        """The database as `store.database.Place.of` takes it."""
+        return self.database or str(self.config_file.with_suffix(".sqlite3"))

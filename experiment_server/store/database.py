@@ -2,36 +2,285 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from datetime import datetime, timezone
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from filelock import FileLock, Timeout
-from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, select
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
-from experiment_server.errors import DatabaseInUse, DatabaseUnusable
-from experiment_server.store.schema import serving
+from experiment_server.errors import DatabaseInUse, DatabaseUnusable, ExtraMissing
+from experiment_server.limits import SESSION_NAME
+from experiment_server.store.choices import MEMORY, Durability
+from experiment_server.store.schema import serving, sessions
+
+# Names our advisory locks among those of other programs on a PostgreSQL server.
+_LOCK_FAMILY = 0x45585053
+_MIGRATION_LOCK = 0
 
 
-def lock(path: Path) -> FileLock:
-    """Hold the database for this process; the system frees it however the process ends.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a study's state is kept: a file of SQLite, the memory, or a PostgreSQL database."""
+
+    url: URL
+
+    @classmethod
+    def of(cls, text: str | os.PathLike[str]) -> Place:
+        """The place that a path, `:memory:` or `postgresql://...` names.
+
+        Raises DatabaseUnusable for an address that is none, or of a database we do not speak.
+        """
+        text = os.fspath(text)
+        if text == MEMORY:
+            return cls(URL.create("sqlite"))
+        # A Windows path like C:\studies has a colon too, but no two slashes behind it.
+        if not re.match(r"[a-z0-9+]+://", text):
+            return cls(URL.create("sqlite", database=text))
+        try:
+            url = make_url(text)
+        except ArgumentError:
+            raise DatabaseUnusable(f"{text} is no address of a database") from None
+        if url.get_backend_name() not in ("postgresql", "postgres"):
+            raise DatabaseUnusable(
+                f"{url.drivername} is not supported; give a file, or postgresql://user@host/name"
+            )
+        return cls(url.set(drivername="postgresql+psycopg"))
+
+    @property
+    def path(self) -> Path | None:
+        """The file of SQLite, None for the other places."""
+        if self.url.get_backend_name() != "sqlite" or self.url.database is None:
+            return None
+        return Path(self.url.database)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether everything is gone when the process ends."""
+        return self.url.get_backend_name() == "sqlite" and self.path is None
+
+    def __str__(self) -> str:
+        """The path, `:memory:`, or the address without its password."""
+        if self.in_memory:
+            return MEMORY
+        if self.path:
+            return str(self.path)
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+
+class Lock(Protocol):
+    """What keeps a second server away."""
+
+    def release(self) -> None:
+        """Let the next server in."""
+
+
+def connect(place: Place, durability: Durability = Durability.FULL) -> Engine:
+    """An engine that writes."""
+    if place.url.get_backend_name() == "sqlite":
+        engine = create_engine(place.url)
+        level = "FULL" if durability is Durability.FULL else "NORMAL"
+
+        def prepare(connection: Any, _record: Any) -> None:
+            # The driver's own transaction handling does not know savepoints; ours begin below.
+            connection.isolation_level = None
+            connection.execute("PRAGMA busy_timeout = 5000")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {level}")
+            connection.execute("PRAGMA foreign_keys = ON")
+
+        event.listen(engine, "connect", prepare)
+        # Taking the write lock at once: a transaction that upgrades later can be refused.
+        event.listen(engine, "begin", lambda connection: _begin(connection, "BEGIN IMMEDIATE"))
+        return engine
+    engine = _postgresql(place, pool_pre_ping=True)
+    if durability is Durability.FAST:
+        event.listen(engine, "begin", lambda connection: _begin(connection, _NO_WAITING))
+    return engine
+
+
+# PostgreSQL's own trade: a power cut may take the last moments, never the order or the whole.
+_NO_WAITING = "SET LOCAL synchronous_commit = off"
+
+
+def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
+    """An engine that changes nothing that is kept, also while a server writes.
+
+    With `untouched`, which only who holds the lock may ask for, not even the files beside the
+    database are made or removed. Raises DatabaseUnusable where no database is.
+    """
+    if place.path is None:
+        return _postgresql(place, poolclass=NullPool)
+    if not place.path.is_file():
+        raise DatabaseUnusable(
+            f"there is no database {place.path} yet; experiment-server run makes it"
+        )
+    if untouched or not os.access(place.path, os.W_OK):
+        has_log = place.path.with_name(f"{place.path.name}-wal").exists()
+        query = {"mode": "ro"} if has_log else {"immutable": "1"}
+    else:
+        # Not read-only: a reader that is the last to leave then tidies up behind itself.
+        query = {"mode": "rw"}
+    engine = create_engine(
+        URL.create(
+            "sqlite",
+            database=place.path.resolve().as_uri(),
+            query={**query, "uri": "true"},
+        ),
+        poolclass=NullPool,
+    )
+
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA busy_timeout = 5000")
+
+    event.listen(engine, "connect", prepare)
+    return engine
+
+
+@contextlib.contextmanager
+def reading(place: Place) -> Iterator[Connection]:
+    """A connection that reads one consistent state of an intact database of this release.
+
+    Raises DatabaseUnusable.
+    """
+    engine = connect_to_read(place)
+    try:
+        with engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            found = examined(connection, place)
+            if found != newest():
+                raise DatabaseUnusable(
+                    f"{place} was written by an older release; experiment-server run brings it "
+                    "up to date"
+                )
+            yield connection
+    except SQLAlchemyError as error:
+        raise DatabaseUnusable(f"{place} cannot be read: {reason_of(error)}") from None
+    finally:
+        engine.dispose()
+
+
+def inspect(place: Place) -> None:
+    """Look at a database before anything is written to it.
+
+    Raises DatabaseUnusable, with the database left as it is, when it is damaged, no database of
+    ours, or from a newer release.
+    """
+    if place.path is not None and (not place.path.exists() or not place.path.stat().st_size):
+        return
+    engine = connect_to_read(place, untouched=True)
+    try:
+        with engine.connect() as connection:
+            examined(connection, place)
+    except SQLAlchemyError as error:
+        raise DatabaseUnusable(
+            f"{place} cannot be used as the study's database: {reason_of(error)}; restore it from "
+            "a backup, or choose another place with --database"
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def examined(connection: Connection, place: Place) -> str | None:
+    """The revision of an intact database's schema, None for an empty database.
+
+    Raises DatabaseUnusable for a damaged one, and one of a newer release.
+    """
+    if connection.dialect.name == "sqlite":
+        finding = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        if finding != "ok":
+            raise DatabaseUnusable(
+                f"{place} is damaged ({str(finding).strip()}); nothing was changed. Restore it "
+                "from a backup, or choose another place with --database"
+            )
+    revision = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in _scripts().walk_revisions()}
+    if revision is not None and revision not in known:
+        raise DatabaseUnusable(
+            f"{place} was written by a newer release of experiment-server (schema {revision}); "
+            "update this one, or choose another place with --database"
+        )
+    return revision
+
+
+def newest() -> str:
+    """The revision of the schema that this release writes."""
+    return _scripts().get_current_head() or ""
+
+
+def migrate(connection: Connection, place: Place) -> None:
+    """Bring the schema up to date, all of it or nothing; raises DatabaseUnusable."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK_FAMILY, _MIGRATION_LOCK)))
+    config = _alembic()
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except (CommandError, SQLAlchemyError) as error:
+        raise DatabaseUnusable(
+            f"{place} cannot be used as the study's database: {reason_of(error)}; "
+            "restore it from a backup, or choose another place with --database"
+        ) from None
+
+
+def open_session(connection: Connection, name: str, now: datetime) -> int:
+    """The id of a session, which is made if it is new."""
+    found = session_id(connection, name)
+    if found is not None:
+        return found
+    if not re.fullmatch(r"[\w. -]+", name) or len(name) > SESSION_NAME:
+        raise DatabaseUnusable(
+            f"{name!r} is no name for a session: it takes up to {SESSION_NAME} letters, digits, "
+            "spaces, dots, dashes and underscores"
+        )
+    made = connection.execute(
+        insert(sessions).values(name=name, created_at=now).returning(sessions.c.id)
+    )
+    return int(made.scalar_one())
+
+
+def session_id(connection: Connection, name: str) -> int | None:
+    """The id of a session, None where there is none of this name."""
+    found = connection.execute(select(sessions.c.id).where(sessions.c.name == name)).scalar()
+    return None if found is None else int(found)
+
+
+def announce(connection: Connection, session: int, address: str, now: datetime) -> None:
+    """Write down who serves this session, for a second server to read."""
+    connection.execute(delete(serving).where(serving.c.session_id == session))
+    connection.execute(
+        insert(serving).values(
+            session_id=session, process_id=os.getpid(), address=address, started_at=now
+        )
+    )
+
+
+def lock_file(path: Path) -> Lock:
+    """Hold a database file for this process; the system frees it however the process ends.
 
     Raises DatabaseInUse, naming the other server, or DatabaseUnusable where no file can be made.
     """
-    file_lock = FileLock(f"{path}.lock")
+    # Not bound to a thread: it is let go of by another one.
+    file_lock = FileLock(f"{path}.lock", thread_local=False)
     try:
         file_lock.acquire(timeout=0)
     except Timeout:
-        raise DatabaseInUse(
-            f"{path} is in use by another server{_other_server(path)}; "
-            "stop that one, or give this one its own state with --database"
-        ) from None
+        raise DatabaseInUse(_in_use(Place.of(path), None)) from None
     except OSError as error:
         raise DatabaseUnusable(
             f"cannot keep the study's state in {path}: {error.strerror or error}; "
@@ -40,57 +289,48 @@ def lock(path: Path) -> FileLock:
     return file_lock
 
 
-def connect(path: Path | None) -> Engine:
-    """An engine for a database file, or for one in memory that goes with the process."""
-    engine = create_engine(URL.create("sqlite", database=str(path) if path else None))
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    return engine
+class SessionLock:
+    """Holds one session of a PostgreSQL database for as long as a connection of its own lasts.
 
-
-def migrate(connection: Connection, path: Path | None) -> None:
-    """Bring the schema up to date, all of it or nothing.
-
-    Raises DatabaseUnusable, with the file left as it is, when it is no database of ours or comes
-    from a newer release.
+    Raises DatabaseInUse, naming the other server.
     """
-    config = Config()
-    config.set_main_option("script_location", "experiment_server.store:migrations")
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise DatabaseUnusable(
-            f"{path} was written by a newer release of experiment-server ({error}); "
-            "update this one, or choose another place with --database"
-        ) from None
-    except SQLAlchemyError as error:
-        reason = getattr(error, "orig", None) or error
-        raise DatabaseUnusable(
-            f"{path} cannot be used as the study's database: {reason}; "
-            "restore it from a backup, or choose another place with --database"
-        ) from None
+
+    def __init__(self, place: Place, session: int) -> None:
+        self._engine = _postgresql(place, poolclass=NullPool)
+        self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        held = self._connection.execute(
+            select(func.pg_try_advisory_lock(_LOCK_FAMILY, session))
+        ).scalar()
+        if not held:
+            self.release()
+            raise DatabaseInUse(_in_use(place, session))
+
+    def release(self) -> None:
+        """Let the next server in."""
+        self._connection.close()
+        self._engine.dispose()
 
 
-def announce(connection: Connection, address: str) -> None:
-    """Write down who serves this database, for a second server to read."""
-    connection.execute(delete(serving))
-    connection.execute(
-        insert(serving).values(
-            id=1,
-            process_id=os.getpid(),
-            address=address,
-            started_at=datetime.now(timezone.utc),
-        )
+def reason_of(error: Exception) -> str:
+    """What the database says, without what SQLAlchemy adds to it."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+def _in_use(place: Place, session: int | None) -> str:
+    return (
+        f"{place} is in use by another server{_other_server(place, session)}; "
+        "stop that one, or give this one its own state with --database"
     )
 
 
-def _other_server(path: Path) -> str:
-    engine = connect(path)
+def _other_server(place: Place, session: int | None) -> str:
+    query = select(serving).order_by(serving.c.started_at.desc())
+    if session is not None:
+        query = query.where(serving.c.session_id == session)
+    engine = connect_to_read(place)
     try:
         with engine.connect() as connection:
-            row = connection.execute(select(serving)).first()
+            row = connection.execute(query).first()
     except SQLAlchemyError:
         return ""
     finally:
@@ -98,14 +338,25 @@ def _other_server(path: Path) -> str:
     return f" (process {row.process_id}, {row.address})" if row else ""
 
 
-def _prepare(connection: Any, _record: Any) -> None:
-    # The driver's own transaction handling does not know savepoints; ours begin in `_begin`.
-    connection.isolation_level = None
-    connection.execute("PRAGMA busy_timeout = 5000")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+def _postgresql(place: Place, **options: Any) -> Engine:
+    try:
+        return create_engine(place.url, **options)
+    except ModuleNotFoundError:
+        raise ExtraMissing(
+            "PostgreSQL needs one more package: pip install 'experiment-server[postgresql]'"
+        ) from None
 
 
-def _begin(connection: Connection) -> None:
-    # Taking the write lock at once, because a transaction that upgrades later can be refused.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: Connection, statement: str) -> None:
+    connection.exec_driver_sql(statement)
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "experiment_server.store:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_alembic())

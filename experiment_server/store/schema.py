@@ -1,13 +1,27 @@
-"""The tables. Migrations bring a database file to this shape; a test holds the two together."""
+"""The tables. Migrations bring a database to this shape; a test holds the two together."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Integer, MetaData, String, Table
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
+
+from experiment_server.flow.overrides import Override, Overrides
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -17,32 +31,126 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """To text."""
-        return None if value is None else value.astimezone(timezone.utc).isoformat()
+        """To text, of one length, so that texts sort as their moments do."""
+        if value is None:
+            return None
+        return value.astimezone(timezone.utc).isoformat(timespec="microseconds")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """From text."""
         return None if value is None else datetime.fromisoformat(value)
 
 
+class OverridesText(TypeDecorator[Overrides]):
+    """A participant's overrides, kept as JSON text; null for none."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Overrides | None, dialect: Dialect) -> str | None:
+        """To text."""
+        return json.dumps([asdict(item) for item in value], ensure_ascii=False) if value else None
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Overrides:
+        """From text."""
+        return tuple(Override(**item) for item in json.loads(value)) if value else ()
+
+
 metadata = MetaData()
+
+# A database holds several runs of a study: the pilot, the main one. Each has its own participants,
+# its own log, and its own numbering of versions.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+
+def _session() -> Column[int]:
+    return Column(
+        "session_id",
+        Integer,
+        ForeignKey(sessions.c.id),
+        primary_key=True,
+        autoincrement=False,
+    )
+
 
 participants = Table(
     "participants",
     metadata,
+    _session(),
     Column("participant_index", Integer, primary_key=True, autoincrement=False),
     Column("block_id", Integer, nullable=False),
     Column("ended", Boolean(create_constraint=False), nullable=False),
     Column("revision", Integer, nullable=False),
     Column("block_started_at", UtcTime),
     Column("updated_at", UtcTime, nullable=False),
+    Column("overrides", OverridesText),
+    Column("study", String(64)),
+    sqlite_with_rowid=False,
 )
 
-# One row: the server that opened the database last, to name it to a second one.
+# Append-only. `time` and `data` are kept as the very texts that `hash` was made of.
+events = Table(
+    "events",
+    metadata,
+    _session(),
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("time", String(32), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("participant_index", Integer),
+    Column("data", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("events_of_participant", "session_id", "participant_index", "id"),
+    sqlite_with_rowid=False,
+)
+
+# The end of each session's log, kept beside it: a log that was cut short no longer meets it.
+heads = Table(
+    "heads",
+    metadata,
+    _session(),
+    Column("id", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+study_versions = Table(
+    "study_versions",
+    metadata,
+    _session(),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("loaded_at", UtcTime, nullable=False),
+    Column("reason", String(32), nullable=False),
+)
+
+# What was answered to requests that carried a key, for those that come again.
+replies = Table(
+    "replies",
+    metadata,
+    _session(),
+    Column("operation", String(64), primary_key=True),
+    Column("participant_index", Integer, primary_key=True, autoincrement=False),
+    Column("key", String(128), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Index("replies_by_age", "created_at"),
+    sqlite_with_rowid=False,
+)
+
+# The server that opened a session last, to name it to a second one.
 serving = Table(
     "serving",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    _session(),
     Column("process_id", Integer, nullable=False),
     Column("address", String(255), nullable=False),
     Column("started_at", UtcTime, nullable=False),

@@ -17,36 +17,45 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from experiment_server.errors import ExperimentServerError, StoreUnavailable
+from experiment_server.errors import StoreUnavailable
 from experiment_server.limits import COMMITS_GROUPED, COMMITS_WAITING
+from experiment_server.store.database import reason_of
 
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
+Seal = Callable[[Connection, list[Any]], Callable[[], None]]
 
 
 @dataclass(slots=True)
 class _Job(Generic[Result]):
     work: Work[Result]
+    all_or_nothing: bool
     future: Future[Result] = field(default_factory=Future)
 
 
 class Writer:
-    """Runs work in grouped transactions on a thread of its own."""
+    """Runs work in grouped transactions on a thread of its own.
 
-    def __init__(self, engine: Engine) -> None:
+    `seal` is called at the end of each transaction with all that the work returned or raised; what
+    it returns is called once the transaction is committed.
+    """
+
+    def __init__(self, engine: Engine, seal: Seal) -> None:
         self._engine = engine
+        self._seal = seal
         self._jobs: queue.Queue[_Job[Any] | None] = queue.Queue(maxsize=COMMITS_WAITING)
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
         self._thread.start()
 
-    def submit(self, work: Work[Result]) -> Future[Result]:
+    def submit(self, work: Work[Result], *, all_or_nothing: bool = True) -> Future[Result]:
         """Do `work` inside a transaction; the future is done once that is committed.
 
         Work is done in the order in which it was submitted. The future fails with what the work
-        raised, or with StoreUnavailable when the database refuses.
+        raised, or with StoreUnavailable when the database refuses. `all_or_nothing` may be left
+        out for work that writes nothing before it can fail.
         """
-        job: _Job[Result] = _Job(work)
+        job: _Job[Result] = _Job(work, all_or_nothing)
         if self._closed:
             job.future.set_exception(StoreUnavailable("the server is stopping"))
             return job.future
@@ -93,11 +102,15 @@ class Writer:
         outcomes: list[Any] = []
         try:
             with self._engine.begin() as connection:
-                outcomes = [_attempt(connection, job.work) for job in group]
+                outcomes = [_attempt(connection, job) for job in group]
+                committed = self._seal(connection, outcomes)
+            committed()
         except SQLAlchemyError as error:
-            reason = getattr(error, "orig", None) or error
             outcomes = [
-                StoreUnavailable(f"the change was not kept, the database says: {reason}")
+                StoreUnavailable(
+                    f"nothing was changed, because the database says: {reason_of(error)}; when "
+                    "that is put right (a full disk?), the server goes on by itself"
+                )
             ] * len(group)
         for job, outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -106,17 +119,16 @@ class Writer:
                 job.future.set_result(outcome)
 
 
-def _attempt(connection: Connection, work: Work[Result]) -> Result | Exception:
-    savepoint = connection.begin_nested()
+def _attempt(connection: Connection, job: _Job[Any]) -> Any:
+    savepoint = connection.begin_nested() if job.all_or_nothing else None
     try:
-        result = work(connection)
-    except ExperimentServerError as refusal:
-        savepoint.rollback()
-        return refusal
+        result = job.work(connection)
     except SQLAlchemyError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug in one piece of work must not stop the others
-        savepoint.rollback()
+        if savepoint:
+            savepoint.rollback()
         return error
-    savepoint.commit()
+    if savepoint:
+        savepoint.commit()
     return result

@@ -1,40 +1,73 @@
 """What every store keeps: all or nothing, at the revision that was read, in order."""
 
-import sqlite3
-from datetime import datetime, timezone
+import itertools
+from datetime import datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy import text
 
-from experiment_server.errors import (
-    DatabaseInUse,
-    DatabaseUnusable,
-    RevisionConflict,
-    StoreUnavailable,
-)
+from experiment_server.errors import DatabaseInUse, RevisionConflict, StoreUnavailable
+from experiment_server.flow.events import Event, EventType, Head, flaw
+from experiment_server.flow.overrides import Override
 from experiment_server.flow.participant import ParticipantState
-from experiment_server.store.database import connect
-from experiment_server.store.store import Change, Store
+from experiment_server.store.database import Place, connect
+from experiment_server.store.records import StudyVersion
+from experiment_server.store.store import Change, Commit, Reply, Scope, Store
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=timezone.utc)
+KEY = Scope("move-to-next", 1, "key")
 
 
 def state(index, revision=0, **more):
     return ParticipantState(index, updated_at=NOON, revision=revision, **more)
 
 
-def commit(store, *changes):
-    return store.commit([Change(*change) for change in changes]).result(timeout=5)
+def event(index, **data):
+    return Event(EventType.MOVED, NOON, index, data)
 
 
-@pytest.fixture(params=["file", "memory"])
-def store(request, tmp_path):
-    opened = Store(tmp_path / "study.sqlite3" if request.param == "file" else None)
+def answered(request="first", at=NOON, scope=KEY):
+    return Reply(scope, request, '{"block_id": 0}', at)
+
+
+def commit(store, *changes, **more):
+    return store.commit(Commit([Change(*change) for change in changes], **more)).result(timeout=5)
+
+
+def place_named(request, tmp_path):
+    if request.param == "postgresql":
+        return Place.of(request.getfixturevalue("postgresql"))
+    return Place.of(":memory:" if request.param == "memory" else tmp_path / "study.sqlite3")
+
+
+@pytest.fixture(params=["sqlite", "memory", "postgresql"])
+def place(request, tmp_path):
+    return place_named(request, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kept(request, tmp_path):
+    """A place that outlives its store."""
+    return place_named(request, tmp_path)
+
+
+@pytest.fixture
+def store(place):
+    opened = Store(place)
     yield opened
     opened.close()
 
 
 def test_what_is_committed_is_read_back(store):
-    full = state(2, 3, block_id=4, ended=True, block_started_at=NOON)
+    full = state(
+        2,
+        3,
+        block_id=4,
+        ended=True,
+        block_started_at=NOON,
+        overrides=(Override("A", 1, {"speed": 5, "größe": None, "at": [1, {"x": 0.5}]}),),
+        study="d" * 64,
+    )
     commit(store, (state(7), None), (full, None))
     assert store.load().result() == [full, state(7)]
     assert store.read(7).result() == state(7)
@@ -57,21 +90,117 @@ def test_a_participant_is_added_once(store):
         commit(store, (state(2, 1), 0))
 
 
-def test_a_commit_of_several_changes_is_all_or_nothing(store):
+def test_a_commit_of_several_parts_is_all_or_nothing(store):
     commit(store, (state(1), None), (state(2, 5), None))
+    version = StudyVersion(1, "d" * 64, "[configuration]", NOON, "start")
     with pytest.raises(RevisionConflict):
-        commit(store, (state(1, 1), 0), (state(2, 6), 4))
+        commit(
+            store,
+            (state(1, 1), 0),
+            (state(2, 6), 4),
+            events=[event(1)],
+            version=version,
+            reply=answered(),
+        )
     assert store.load().result() == [state(1), state(2, 5)]
+    assert store.entries().result() == []
+    assert store.versions().result() == []
+    assert store.reply(KEY, NOON).result() is None
 
 
 def test_commits_that_share_a_transaction_fail_alone_and_keep_their_order(store):
     commit(store, (state(1), None))
-    waiting = [store.commit([Change(state(1, revision + 1), revision)]) for revision in range(300)]
-    waiting.insert(150, store.commit([Change(state(1, 9), 4000)]))
+    waiting = [
+        store.commit(Commit([Change(state(1, number + 1), number)], [event(1, number=number)]))
+        for number in range(300)
+    ]
+    lost = store.commit(Commit([Change(state(1, 9), 4000)], [event(1, number=-1)]))
+    waiting.insert(150, lost)
     outcomes = [future.exception(timeout=5) for future in waiting]
     assert isinstance(outcomes.pop(150), RevisionConflict)
     assert set(outcomes) == {None}
     assert store.load().result() == [state(1, 300)]
+    entries = store.entries(limit=1000).result()
+    assert [entry.as_dict()["data"]["number"] for entry in entries] == list(range(300))
+
+
+def test_the_log_is_one_chain_also_over_several_openings(kept):
+    for number in range(3):
+        opened = Store(kept)
+        written = commit(opened, events=[event(1, number=number), event(2)])
+        assert [entry.id for entry in written.entries] == [2 * number + 1, 2 * number + 2]
+        entries = opened.entries().result()
+        opened.close()
+    head = Head()
+    for entry in entries:
+        assert flaw(entry, head) is None
+        head = Head(entry.id, entry.hash)
+    assert head.id == 6
+
+
+def test_the_log_is_read_a_page_at_a_time_and_by_participant(store):
+    commit(store, events=[event(number % 3 + 1) for number in range(30)])
+    ids = []
+    while page := store.entries(after=ids[-1] if ids else 0, participant_index=2, limit=4).result():
+        ids += [entry.id for entry in page]
+    assert ids == list(range(2, 31, 3))
+    assert [entry.id for entry in store.last_moves(2, 20).result()] == [17, 14, 11, 8, 5, 2]
+
+
+def test_moves_come_a_participants_together(store):
+    commit(store, events=[event(number % 2 + 1) for number in range(6)])
+    commit(store, events=[Event(EventType.CONNECTED, NOON, 1)])
+    moves = [(entry.participant_index, entry.id) for entry in store.moves().result()]
+    assert moves == [(1, 1), (1, 3), (1, 5), (2, 2), (2, 4), (2, 6)]
+    assert [entry.id for entry in store.moves(after=(1, 3)).result()] == [5, 2, 4, 6]
+
+
+def test_a_reply_is_kept_for_a_day_and_belongs_to_one_scope(store):
+    commit(store, reply=answered())
+    assert store.reply(KEY, NOON + timedelta(hours=23)).result() == answered()
+    assert store.reply(KEY, NOON + timedelta(hours=25)).result() is None
+    for other in (Scope("move-to-block", 1, "key"), Scope("move-to-next", 2, "key")):
+        assert store.reply(other, NOON).result() is None
+
+
+def test_a_request_is_answered_once_until_its_reply_is_too_old(store):
+    commit(store, (state(1), None), reply=answered())
+    with pytest.raises(RevisionConflict):
+        commit(store, (state(1, 1), 0), reply=answered("again"))
+    assert store.load().result() == [state(1)]
+    later = NOON + timedelta(hours=25)
+    commit(store, (state(1, 1), 0), reply=answered("again", later))
+    assert store.reply(KEY, later).result().request == "again"
+
+
+def test_old_replies_are_forgotten(store):
+    for hour in range(3):
+        scope = Scope("move-to-next", 1, str(hour))
+        commit(store, reply=answered(at=NOON + timedelta(hours=hour), scope=scope))
+    assert store.forget_replies(NOON + timedelta(hours=25, minutes=30)).result() == 2
+    assert store.reply(Scope("move-to-next", 1, "2"), NOON).result() is not None
+
+
+def test_versions_are_kept_in_full(store):
+    versions = [
+        StudyVersion(number, str(number) * 64, f"# größer {number}", NOON, "start")
+        for number in (1, 2)
+    ]
+    for version in versions:
+        commit(store, version=version)
+    assert store.versions().result() == versions
+
+
+def test_sessions_know_nothing_of_each_other(kept):
+    for name, session in enumerate(("pilot", "main"), 1):
+        opened = Store(kept, session=session)
+        assert opened.load().result() == []
+        written = commit(opened, (state(1, name), None), events=[event(1)], reply=answered())
+        assert written.entries[0].id == 1
+        opened.close()
+    opened = Store(kept, session="pilot")
+    assert opened.load().result() == [state(1, 1)]
+    opened.close()
 
 
 def test_nothing_is_taken_after_closing(store):
@@ -80,73 +209,61 @@ def test_nothing_is_taken_after_closing(store):
         commit(store, (state(1), None))
 
 
-def test_a_file_is_there_again_when_it_is_opened_again(tmp_path):
-    path = tmp_path / "study.sqlite3"
+def test_everything_is_there_again_when_it_is_opened_again(kept):
     for revision in range(3):
-        opened = Store(path)
+        opened = Store(kept)
         commit(opened, (state(1, revision), revision - 1 if revision else None))
         opened.close()
-    opened = Store(path)
+    opened = Store(kept)
     assert opened.load().result() == [state(1, 2)]
     opened.close()
-    assert not path.with_name("study.sqlite3-wal").exists(), "closing checkpoints"
 
 
-def test_the_file_is_kept_in_wal_mode_and_flushed(tmp_path):
-    engine = connect(tmp_path / "study.sqlite3")
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2, "2 is FULL"
-    engine.dispose()
-
-
-def test_a_second_store_on_the_file_is_refused_and_named(tmp_path):
-    path = tmp_path / "study.sqlite3"
-    first = Store(path, address="http://127.0.0.1:5000")
+def test_a_second_store_on_a_session_is_refused_and_named(kept):
+    first = Store(kept, address="http://127.0.0.1:5000")
     with pytest.raises(DatabaseInUse, match=r"process \d+, http://127.0.0.1:5000.*--database"):
-        Store(path)
+        Store(kept)
     first.close()
-    Store(path).close()
+    Store(kept).close()
 
 
-def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
-    path = tmp_path / "study.sqlite3"
-    path.write_bytes(b"these are my field notes, not a database" * 100)
-    before = path.read_bytes()
-    with pytest.raises(DatabaseUnusable, match="not a database"):
-        Store(path)
-    assert path.read_bytes() == before
+def test_a_log_that_somebody_else_went_on_with_takes_nothing_more(kept):
+    store = Store(kept)
+    commit(store, (state(1), None), events=[event(1)])
+    engine = connect(kept)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO events SELECT session_id, id + 1, time, type, participant_index, "
+                "data, previous, hash FROM events"
+            )
+        )
+    engine.dispose()
+    with pytest.raises(StoreUnavailable):
+        commit(store, (state(1, 1), 0), events=[event(1)])
+    assert store.load().result() == [state(1)]
+    store.close()
 
 
-def test_a_database_of_a_newer_release_is_refused_and_left_alone(tmp_path):
-    path = tmp_path / "study.sqlite3"
-    Store(path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
-    before = path.read_bytes()
-    with pytest.raises(DatabaseUnusable, match="newer release"):
-        Store(path)
-    assert path.read_bytes() == before
-
-
-def test_a_place_where_no_file_can_be_is_refused(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(DatabaseUnusable, match="--database"):
-        Store(tmp_path / "file" / "study.sqlite3")
-
-
-def test_migrations_bring_a_database_to_the_schema_that_the_code_uses(tmp_path):
+def test_migrations_bring_a_database_to_the_schema_that_the_code_uses(kept):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
-    from sqlalchemy import create_engine
 
     from experiment_server.store.schema import metadata
 
-    path = tmp_path / "study.sqlite3"
-    Store(path).close()
-    engine = create_engine(f"sqlite:///{path}")
+    Store(kept).close()
+    engine = connect(kept)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+def test_ids_have_no_gap_after_a_refused_commit(store):
+    commit(store, (state(1), None), events=[event(1)])
+    for _ in range(3):
+        with pytest.raises(RevisionConflict):
+            commit(store, (state(1, 5), 4), events=[event(1)])
+    commit(store, events=[event(1), event(1)])
+    ids = [entry.id for entry in store.entries().result()]
+    assert all(after == before + 1 for before, after in itertools.pairwise(ids))

@@ -153,6 +153,8 @@ async def test_the_state_is_the_whole_snapshot(http):
         "config": HELLO,
         "revision": 1,
         "connected": 0,
+        "overridden": 0,
+        "overrides": [],
     }
 
 

@@ -7,10 +7,13 @@ import pytest
 
 from experiment_server.errors import StoreUnavailable
 from experiment_server.live.hub import Hub
+from experiment_server.live.live import Live
 from experiment_server.live.service import Service
+from experiment_server.live.study import StudyDesk
 from experiment_server.live.tasks import Tasks
 from experiment_server.store import writer
-from experiment_server.store.store import Store
+from experiment_server.store.database import Place
+from experiment_server.store.store import Store, Written
 from experiment_server.study.parse import parse
 from tests.conftest import SMALL_STUDY
 
@@ -20,11 +23,11 @@ class FullDisk(Store):
 
     refusals = 0
 
-    def commit(self, changes):
+    def commit(self, commit):
         if not self.refusals:
-            return super().commit(changes)
+            return super().commit(commit)
         self.refusals -= 1
-        refused: Future[None] = Future()
+        refused: Future[Written] = Future()
         # Told in its turn, as the writer would: after the commits that are already waiting.
         super().load().add_done_callback(
             lambda _: refused.set_exception(StoreUnavailable("the disk is full"))
@@ -34,19 +37,26 @@ class FullDisk(Store):
 
 @pytest.fixture
 async def store():
-    opened = FullDisk(None)
+    opened = FullDisk(Place.of(":memory:"))
     yield opened
     await asyncio.to_thread(opened.close)
 
 
 @pytest.fixture
-async def service(store):
+async def live(store, tmp_path):
     tasks = Tasks()
-    started = Service(parse(SMALL_STUDY).require(), "study.toml", store, Hub(), tasks)
+    parsed = parse(SMALL_STUDY)
+    service = Service(parsed.require(), store, Hub(), tasks)
+    started = Live(service, StudyDesk(service, tmp_path / "study.toml", parsed))
     await started.start()
     yield started
     await tasks.close()
     assert len(tasks) == 0
+
+
+@pytest.fixture
+def service(live):
+    return live.service
 
 
 async def outcomes(*requests):
@@ -78,13 +88,20 @@ async def test_a_refused_move_changes_nothing_and_the_next_one_works(service, st
     assert (await service.move_to_next(1))["block_name"] == "Hello"
 
 
-async def test_a_study_is_served_also_while_the_disk_is_full(service, store):
+async def test_a_study_that_cannot_be_recorded_is_not_served_until_it_can(live, service, store):
     await service.move_to_block(1, 4)
     store.refusals = 1
-    shorter = SMALL_STUDY.replace('order = [["A", "B"], ["C", "D"]]', 'order = [["A"]]')
-    await service.apply(parse(shorter))
+    shorter = parse(SMALL_STUDY.replace('order = [["A", "B"], ["C", "D"]]', 'order = [["A"]]'))
+    before = service.snapshot(1)
+    with pytest.raises(StoreUnavailable):
+        await live.desk.load(shorter, "changed on disk")
+    assert service.snapshot(1) == before
+    assert [item["code"] for item in live.desk.diagnostics()] == ["store-unavailable"]
+    assert not live.desk.knows(shorter.text)
+    await live.desk.load(shorter, "changed on disk")
     snapshot = service.snapshot(1)
     assert (snapshot["block_name"], snapshot["blocks_count"]) == ("END", 2)
+    assert live.desk.served()["version"] == 2
 
 
 async def test_new_participants_at_once_get_indices_of_their_own(service):

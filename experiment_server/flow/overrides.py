@@ -1,0 +1,175 @@
+"""What an experimenter has changed about one participant's blocks, against the file.
+
+A change is a JSON merge patch (RFC 7396): its keys replace the config's, tables are merged key by
+key, and null takes a key away. What is kept is always the shortest patch from the file's config to
+the changed one, so that a change made undone by hand is no change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from experiment_server.errors import OverrideRefused, ParameterInvalid
+from experiment_server.limits import STUDY_NESTING
+from experiment_server.study.model import RESERVED_KEYS, Block, Config
+
+Patch = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A patch of one block of one participant.
+
+    The block is named by its name, and by how many blocks of that name come before it in the
+    participant's order: it is found again when an edit of the file moves it.
+    """
+
+    block_name: str
+    occurrence: int
+    patch: Patch
+
+
+Overrides = tuple[Override, ...]
+
+
+def checked(patch: Any) -> Patch:
+    """The patch, if a config can be changed by it.
+
+    Raises ParameterInvalid for what is no JSON object, and OverrideRefused for one that would
+    change what the server itself puts into every config.
+    """
+    if not isinstance(patch, dict):
+        raise ParameterInvalid("a change of a config has to be a JSON object of its new values")
+    reserved = [key for key in RESERVED_KEYS if key in patch]
+    if reserved:
+        raise OverrideRefused(
+            f"{', '.join(reserved)} cannot be changed: the server says there who the participant "
+            "is and where; nothing was changed"
+        )
+    _check_value(patch, "the change", 1)
+    return patch
+
+
+def merged(config: Any, patch: Any) -> Any:
+    """The config with the patch applied to it (RFC 7396, section 2)."""
+    if not isinstance(patch, Mapping):
+        return patch
+    result = dict(config) if isinstance(config, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def difference(config: Patch, changed: Patch) -> dict[str, Any]:
+    """The patch that makes `changed` out of `config`; empty where they are equal."""
+    patch: dict[str, Any] = {key: None for key in config if key not in changed}
+    for key, value in changed.items():
+        if key not in config:
+            patch[key] = value
+            continue
+        before = config[key]
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            if inner := difference(before, value):
+                patch[key] = inner
+        elif not _same(before, value):
+            patch[key] = value
+    return patch
+
+
+def overridden(blocks: Sequence[Block], overrides: Overrides) -> tuple[Block, ...]:
+    """A participant's blocks with their overrides applied."""
+    if not overrides:
+        return tuple(blocks)
+    return tuple(
+        block._replace(config=merged(block.config, override.patch)) if override else block
+        for block, override in zip(blocks, _assigned(blocks, overrides), strict=True)
+    )
+
+
+def override_of(blocks: Sequence[Block], overrides: Overrides, block_id: int) -> Patch:
+    """The patch of one block; empty where it is as the file has it."""
+    override = _assigned(blocks, overrides)[block_id] if overrides else None
+    return override.patch if override else {}
+
+
+def with_patch(
+    blocks: Sequence[Block], overrides: Overrides, block_id: int, patch: Patch
+) -> Overrides:
+    """The overrides after one more patch of a block; `blocks` are the file's.
+
+    Where an earlier patch and this one meet, this one wins.
+    """
+    block = blocks[block_id]
+    occurrence = sum(other.name == block.name for other in blocks[:block_id])
+    before = merged(block.config, override_of(blocks, overrides, block_id))
+    kept = tuple(
+        override
+        for override in overrides
+        if (override.block_name, override.occurrence) != (block.name, occurrence)
+    )
+    whole = difference(block.config, merged(before, patch))
+    return (*kept, Override(block.name, occurrence, whole)) if whole else kept
+
+
+def compared(config: Config, patch: Patch) -> list[dict[str, Any]]:
+    """What a patch changes: `{"path", "value", "file"}` for each value.
+
+    `path` is the list of keys; `value` is null where the key is taken away, and `file` where the
+    file does not have it.
+    """
+    return list(_compared(config, patch, ()))
+
+
+def _compared(config: Any, patch: Patch, path: tuple[str, ...]) -> list[dict[str, Any]]:
+    found = []
+    for key, value in patch.items():
+        before = config.get(key)
+        here = (*path, key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            found += _compared(before, value, here)
+        else:
+            found.append({"path": list(here), "value": value, "file": before})
+    return found
+
+
+def _assigned(blocks: Sequence[Block], overrides: Overrides) -> list[Override | None]:
+    known = {(item.block_name, item.occurrence): item for item in overrides}
+    seen: dict[str, int] = {}
+    assigned = []
+    for block in blocks:
+        occurrence = seen.get(block.name, 0)
+        seen[block.name] = occurrence + 1
+        assigned.append(known.get((block.name, occurrence)))
+    return assigned
+
+
+def _same(one: Any, other: Any) -> bool:
+    # Python holds True for 1 and 1.0 for 1; an app that reads the config does not.
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return type(one) is type(other) and bool(one == other)
+
+
+def _check_value(value: Any, where: str, depth: int) -> None:
+    if depth > STUDY_NESTING:
+        raise ParameterInvalid(f"the change is nested deeper than {STUDY_NESTING} levels")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise ParameterInvalid(f"{where} has the key {key!r}; keys have to be text")
+            _check_value(inner, key, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_value(inner, where, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ParameterInvalid(f"{where} has the value {value}, which JSON does not know")
+    elif value is not None and not isinstance(value, str | int | float | bool):
+        raise ParameterInvalid(f"{where} has a value of the type {type(value).__name__}")

@@ -1,0 +1,56 @@
+"""A running study as a whole: its participants and its file, from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from experiment_server.errors import StoreUnavailable
+from experiment_server.flow.events import Event, EventType
+from experiment_server.flow.participant import timestamp
+from experiment_server.live.service import Service
+from experiment_server.live.study import StudyDesk
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What operations work on. `database` and `session` are for people to read."""
+
+    service: Service
+    desk: StudyDesk
+    database: str = ""
+    session: str = ""
+
+    async def start(self) -> None:
+        """Take up where the session was left, and let everybody know who starts."""
+        await self.service.start()
+        self.service.log(
+            Event(
+                EventType.SERVER_STARTED,
+                self.service.clock(),
+                data={"release": version("experiment-server"), "session": self.session},
+            )
+        )
+        await self.desk.start()
+        await self.service.add_default_participant()
+
+    async def stop(self) -> None:
+        """Log that the server was stopped on purpose."""
+        event = Event(EventType.SERVER_STOPPED, self.service.clock())
+        with contextlib.suppress(StoreUnavailable):
+            await asyncio.wrap_future(self.service.log(event))
+
+    def overview(self) -> dict[str, Any]:
+        """All that a dashboard needs to begin with."""
+        return {
+            "study": self.desk.served(),
+            "diagnostics": self.desk.diagnostics(),
+            "participants": self.service.participants(),
+            "default_participant": self.service.default_participant_index,
+            "database": self.database,
+            "session": self.session,
+            "server_time": timestamp(self.service.clock()),
+        }

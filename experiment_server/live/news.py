@@ -1,0 +1,81 @@
+"""Tells the rooms what has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from experiment_server.errors import ExpansionFailed
+from experiment_server.flow.events import Entry
+from experiment_server.flow.participant import ParticipantState
+from experiment_server.limits import DASHBOARD_GATHERING
+from experiment_server.live.hub import DASHBOARD, Hub, Message, participant_room
+from experiment_server.live.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+Snapshot = dict[str, Any]
+
+
+class News:
+    """Pushes snapshots to participants at once, and rows and log entries to dashboards gathered.
+
+    `row` and `snapshot` make the two forms that participants are told about in.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        tasks: Tasks,
+        row: Callable[[int], Snapshot],
+        snapshot: Callable[[ParticipantState], Snapshot],
+    ) -> None:
+        self._hub = hub
+        self._tasks = tasks
+        self._row = row
+        self._snapshot = snapshot
+        self._changed: set[int] = set()
+        self._entries: list[Entry] = []
+        self._gathering: asyncio.Task[Any] | None = None
+
+    async def publish(self, *messages: Message) -> None:
+        """Send messages as they are."""
+        await self._hub.publish(*messages)
+
+    async def announce(self, event: str, states: Iterable[ParticipantState]) -> None:
+        """Push each state's snapshot to its participant's room, and tell the dashboards."""
+        states = list(states)
+        messages = []
+        for state in states:
+            try:
+                snapshot = self._snapshot(state)
+            except ExpansionFailed:
+                log.exception("no snapshot for participant %d", state.participant_index)
+                continue
+            messages.append(Message(participant_room(state.participant_index), event, snapshot))
+        await self._hub.publish(*messages)
+        self.gather(changed=(state.participant_index for state in states))
+
+    def gather(self, *, changed: Iterable[int] = (), entries: Iterable[Entry] = ()) -> None:
+        """Tell the dashboards: at once, or with what else happens within the gathering time."""
+        self._changed.update(changed)
+        self._entries.extend(entries)
+        waits = self._changed or self._entries
+        if waits and (self._gathering is None or self._gathering.done()):
+            self._gathering = self._tasks.start(self._tell_dashboards(), "tell-dashboards")
+
+    async def _tell_dashboards(self) -> None:
+        while self._changed or self._entries:
+            changed, self._changed = sorted(self._changed), set()
+            entries, self._entries = self._entries, []
+            messages = []
+            if changed:
+                rows = [self._row(index) for index in changed]
+                messages.append(Message(DASHBOARD, "participants-changed", rows))
+            if entries:
+                told = [entry.as_dict() for entry in entries]
+                messages.append(Message(DASHBOARD, "event", told))
+            await self._hub.publish(*messages)
+            await asyncio.sleep(DASHBOARD_GATHERING)

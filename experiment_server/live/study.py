@@ -1,0 +1,289 @@
+"""The study file of a running study: loading its versions, refusing broken ones, saving edits."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from experiment_server.errors import (
+    ExperimentServerError,
+    ParameterInvalid,
+    PreconditionMissing,
+    StoreUnavailable,
+    StudyFileUnreadable,
+    StudyStale,
+)
+from experiment_server.flow import participant as flow
+from experiment_server.flow.events import Event, EventType
+from experiment_server.flow.versions import Fit, OnChange, fit
+from experiment_server.limits import DIAGNOSTICS_LOGGED
+from experiment_server.live.hub import DASHBOARD, Message, participant_room
+from experiment_server.live.requests import BY_SERVER, Request
+from experiment_server.live.roster import Plan
+from experiment_server.live.service import Service
+from experiment_server.store.records import StudyVersion
+from experiment_server.store.study_file import read_text, write_text
+from experiment_server.study.diagnostics import Diagnostic
+from experiment_server.study.model import Study
+from experiment_server.study.parse import Parsed, digest_of, parse
+
+AT_START, ON_DISK, SAVED = "start", "changed on disk", "saved"
+"""Why a version was loaded."""
+
+ANY_VERSION = "*"
+
+
+class StudyDesk:
+    """The file that a service's study comes from, and who gets what when it changes."""
+
+    def __init__(
+        self, service: Service, path: Path, parsed: Parsed, on_change: OnChange = OnChange.ALL
+    ) -> None:
+        self.path = path
+        self._service = service
+        self._on_change = on_change
+        self._first = parsed
+        self._diagnostics = parsed.diagnostics
+        self._loading = asyncio.Lock()
+        self._saving = asyncio.Lock()
+        # The text that was loaded or refused last: nothing is to be done about it any more.
+        self._seen: str | None = None
+
+    async def start(self) -> None:
+        """Load the file as it was read at the start, as a new version if it is one."""
+        await self.load(self._first, AT_START)
+
+    @property
+    def name(self) -> str:
+        """What people call the study: its file's name."""
+        return self.path.name
+
+    def info(self) -> dict[str, Any]:
+        """`{"name", "digest", "version", "diagnostics", "on_change", "versions"}`.
+
+        `versions` lists what was loaded, `{"version", "digest", "loaded_at", "reason"}`.
+        """
+        return {
+            **self.served(),
+            "diagnostics": self.diagnostics(),
+            "on_change": self._on_change.value,
+            "versions": [
+                {
+                    "version": item.version,
+                    "digest": item.digest,
+                    "loaded_at": flow.timestamp(item.loaded_at),
+                    "reason": item.reason,
+                }
+                for item in self._service.editions.versions
+            ],
+        }
+
+    def served(self) -> dict[str, Any]:
+        """`{"name", "digest", "version"}` of the version that is served."""
+        version = self._service.editions.last()
+        return {
+            "name": self.name,
+            "digest": self._service.editions.served.digest,
+            "version": version.version if version else 0,
+        }
+
+    def diagnostics(self) -> list[dict[str, Any]]:
+        """What was found in the text that was read last, whether it is served or not."""
+        return [item.as_dict() for item in self._diagnostics]
+
+    async def read(self) -> str:
+        """The file's text as it is on disk; raises StudyFileUnreadable."""
+        return await asyncio.to_thread(read_text, self.path)
+
+    def knows(self, text: str) -> bool:
+        """Whether this text was loaded or refused already, and none since."""
+        return text == self._seen
+
+    async def load(self, parsed: Parsed, reason: str, request: Request = BY_SERVER) -> None:
+        """Serve a changed study file; a broken one is reported and changes nothing.
+
+        Raises StoreUnavailable, with nothing changed, if it cannot be recorded.
+        """
+        async with self._loading:
+            if parsed.study is None:
+                self._refused(parsed.diagnostics, digest_of(parsed.text), request)
+                self._seen = parsed.text
+                await self._tell_dashboards()
+                return
+            try:
+                fitted = await self._record(parsed.study, parsed.text, reason, request)
+            except StoreUnavailable as error:
+                self._diagnostics = (_as_diagnostic(error),)
+                await self._tell_dashboards()
+                raise
+            self._diagnostics = parsed.diagnostics
+            self._seen = parsed.text
+            await self._tell(fitted)
+
+    async def refuse(self, error: ExperimentServerError, request: Request = BY_SERVER) -> None:
+        """Report that the study file cannot be read; the last good study keeps running."""
+        self._refused((_as_diagnostic(error),), None, request)
+        self._seen = None
+        await self._tell_dashboards()
+
+    async def save(
+        self, text: str, made_from: str | None, request: Request = BY_SERVER
+    ) -> dict[str, Any]:
+        """Write the file and load it; `made_from` is the digest of the text that was edited.
+
+        Raises PreconditionMissing without that, StudyStale if the file is another by now,
+        StudyInvalid for a study with errors, and StoreUnavailable; nothing is written then.
+        """
+
+        async def work() -> dict[str, Any]:
+            async with self._saving:
+                saved = await self._save(text, made_from, request)
+            await self._service.retries.keep(request, saved)
+            return saved
+
+        saved: dict[str, Any] = await self._service.retries.once(request, work)
+        return saved
+
+    async def _save(self, text: str, made_from: str | None, request: Request) -> dict[str, Any]:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ParameterInvalid("the study's text is not valid Unicode") from None
+        if made_from is None:
+            raise PreconditionMissing(
+                "say with If-Match which text was edited: the digest that GET /api/study/toml "
+                "gives as its ETag"
+            )
+        parsed = await asyncio.to_thread(parse, text)
+        parsed.require()
+        on_disk = await self._digest_on_disk()
+        # What is there already has been saved, perhaps by this very request.
+        if made_from not in (on_disk, ANY_VERSION) and on_disk != digest_of(text):
+            raise StudyStale(
+                f"{self.name} was changed meanwhile, so it was not overwritten; read it again "
+                "and put your changes into that"
+            )
+        await asyncio.to_thread(write_text, self.path, text)
+        await self.load(parsed, SAVED, request)
+        return self.info()
+
+    async def _digest_on_disk(self) -> str:
+        try:
+            return digest_of(await self.read())
+        except StudyFileUnreadable:
+            # Nothing there that could be lost: what is served is what people have edited.
+            return self._service.editions.served.digest
+
+    async def _record(self, study: Study, text: str, reason: str, request: Request) -> Fit | None:
+        """Make a study the served one, with everybody fitted to it; None if it is already."""
+        service, editions = self._service, self._service.editions
+        last = editions.last()
+        if last is not None and last.digest == study.digest:
+            editions.serve(study)
+            return None
+        fitted = Fit()
+
+        def planning() -> Plan:
+            nonlocal fitted
+            now = service.clock()
+            fitted = self._fit(study, now)
+            version = StudyVersion(last.version + 1 if last else 1, study.digest, text, now, reason)
+            loaded = Event(
+                EventType.STUDY_LOADED,
+                now,
+                data={
+                    "version": version.version,
+                    "digest": version.digest,
+                    "reason": reason,
+                    "on_change": self._on_change.value,
+                    **fitted.report(),
+                    **request.told(),
+                },
+            )
+            ended = frozenset(fitted.ended)
+            moves = [
+                event
+                for before, after in fitted.states
+                if after.participant_index in ended
+                for event in self._ended(before, after, version.version)
+            ]
+            return Plan(fitted.states, [loaded, *moves], version)
+
+        async with service.roster.alone():
+            if last is not None:
+                self._restore_last(last)
+            plan = await service.roster.make(planning)
+            editions.serve(study)
+            if plan.version:
+                editions.add(plan.version)
+        service.news.gather(entries=plan.written.entries)
+        return fitted
+
+    def _restore_last(self, last: StudyVersion) -> None:
+        # At the start the served study is the new one; whom it changes is seen against the last.
+        editions = self._service.editions
+        if editions.served.digest != last.digest:
+            before = parse(last.text).study
+            if before is not None:
+                editions.serve(before)
+
+    def _fit(self, study: Study, now: datetime) -> Fit:
+        editions, roster = self._service.editions, self._service.roster
+        return fit(
+            (roster.newest(index) for index in roster.indices()),
+            editions.order,
+            lambda index: editions.order_in(study, index),
+            editions.served.digest,
+            self._on_change,
+            now,
+        )
+
+    def _ended(
+        self, before: flow.ParticipantState, after: flow.ParticipantState, version: int
+    ) -> list[Event]:
+        request = Request(BY_SERVER.by, reason="the study became shorter")
+        end = {"block_id": after.block_id, "block_name": flow.END_NAME}
+        return self._service.moved(before, after, request, to=end, study_version=version)
+
+    def _refused(
+        self, diagnostics: tuple[Diagnostic, ...], digest: str | None, request: Request
+    ) -> None:
+        self._diagnostics = diagnostics
+        errors = [item for item in diagnostics if item.severity == "error"]
+        told = [
+            {"code": item.code, "line": item.line, "message": item.message}
+            for item in errors[:DIAGNOSTICS_LOGGED]
+        ]
+        data = {"digest": digest, "errors": len(errors), "first": told, **request.told()}
+        self._service.log(Event(EventType.STUDY_REFUSED, self._service.clock(), data=data))
+
+    async def _tell(self, fitted: Fit | None) -> None:
+        """Tell the dashboards, and those participants whose study has changed."""
+        if fitted is None:
+            await self._tell_dashboards()
+            return
+        service = self._service
+        kept = frozenset(fitted.kept)
+        states = [
+            service.roster.state(index) for index in service.connected_apps() if index not in kept
+        ]
+        news = {"digest": service.editions.served.digest, "name": self.name}
+        await service.news.publish(
+            *(
+                Message(participant_room(state.participant_index), "study-changed", news)
+                for state in states
+            )
+        )
+        await self._tell_dashboards(**fitted.report())
+        await service.news.announce("config-changed", states)
+        service.news.gather(changed=service.roster.indices())
+
+    async def _tell_dashboards(self, **affected: Any) -> None:
+        news = {**self.served(), "diagnostics": self.diagnostics(), **affected}
+        await self._service.news.publish(Message(DASHBOARD, "study-changed", news))
+
+
+def _as_diagnostic(error: ExperimentServerError) -> Diagnostic:
+    return Diagnostic(error.code, "error", error.detail)

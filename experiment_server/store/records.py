@@ -1,0 +1,176 @@
+"""Queries: what the server and the command line read from a study's database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select, tuple_
+
+from experiment_server.flow.events import Entry, EventType, Head
+from experiment_server.flow.participant import ParticipantState
+from experiment_server.limits import EVENTS_PAGE
+from experiment_server.store.schema import (
+    events,
+    heads,
+    participants,
+    serving,
+    sessions,
+    study_versions,
+)
+
+_ENTRY = [column for column in events.columns if column.name != "session_id"]
+_STATE = [column for column in participants.columns if column.name != "session_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyVersion:
+    """A study file as it was loaded. `version` counts a session's from 1."""
+
+    version: int
+    digest: str
+    text: str
+    loaded_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """A session, for a list of them."""
+
+    name: str
+    created_at: datetime
+    participants: int
+    started: int
+    ended: int
+    last_change: datetime | None
+    last_server: str
+
+
+def states(connection: Connection, session: int) -> list[ParticipantState]:
+    """All participants, ascending by index."""
+    query = select(*_STATE).where(participants.c.session_id == session)
+    rows = connection.execute(query.order_by(participants.c.participant_index))
+    return [ParticipantState(**row._mapping) for row in rows]
+
+
+def state(connection: Connection, session: int, participant_index: int) -> ParticipantState | None:
+    """One participant, None if there is no such participant."""
+    query = select(*_STATE).where(
+        participants.c.session_id == session, participants.c.participant_index == participant_index
+    )
+    row = connection.execute(query).first()
+    return ParticipantState(**row._mapping) if row else None
+
+
+def head(connection: Connection, session: int) -> Head:
+    """The end of the log as it was noted beside the log."""
+    row = connection.execute(
+        select(heads.c.id, heads.c.hash).where(heads.c.session_id == session)
+    ).first()
+    return Head(row.id, row.hash) if row else Head()
+
+
+def entries(
+    connection: Connection,
+    session: int,
+    *,
+    after: int = 0,
+    participant_index: int | None = None,
+    limit: int = EVENTS_PAGE,
+) -> list[Entry]:
+    """The next entries of the log after an id, ascending; of one participant where one is given."""
+    query = select(*_ENTRY).where(events.c.session_id == session, events.c.id > after)
+    if participant_index is not None:
+        query = query.where(events.c.participant_index == participant_index)
+    return _entries(connection, query.order_by(events.c.id).limit(limit))
+
+
+def all_entries(connection: Connection, session: int) -> Iterator[list[Entry]]:
+    """The whole log, a page at a time."""
+    after = 0
+    while page := entries(connection, session, after=after):
+        yield page
+        after = page[-1].id
+
+
+def moves(
+    connection: Connection,
+    session: int,
+    *,
+    after: tuple[int, int] = (0, 0),
+    participant_index: int | None = None,
+    limit: int = EVENTS_PAGE,
+) -> list[Entry]:
+    """The next moves, each participant's together, after a `(participant_index, id)`."""
+    query = select(*_ENTRY).where(
+        events.c.session_id == session,
+        events.c.type == EventType.MOVED.value,
+        tuple_(events.c.participant_index, events.c.id) > after,
+    )
+    if participant_index is not None:
+        query = query.where(events.c.participant_index == participant_index)
+    return _entries(
+        connection, query.order_by(events.c.participant_index, events.c.id).limit(limit)
+    )
+
+
+def last_moves(
+    connection: Connection, session: int, participant_index: int, before: int
+) -> list[Entry]:
+    """A participant's moves before an id, the last one first."""
+    query = select(*_ENTRY).where(
+        events.c.session_id == session,
+        events.c.participant_index == participant_index,
+        events.c.type == EventType.MOVED.value,
+        events.c.id < before,
+    )
+    return _entries(connection, query.order_by(events.c.id.desc()).limit(EVENTS_PAGE))
+
+
+def count(connection: Connection, session: int) -> int:
+    """How many entries the log has."""
+    query = select(func.count()).select_from(events).where(events.c.session_id == session)
+    return int(connection.execute(query).scalar_one())
+
+
+def versions(connection: Connection, session: int) -> list[StudyVersion]:
+    """The versions of the study, ascending."""
+    columns = [column for column in study_versions.columns if column.name != "session_id"]
+    query = select(*columns).where(study_versions.c.session_id == session)
+    rows = connection.execute(query.order_by(study_versions.c.version))
+    return [StudyVersion(**row._mapping) for row in rows]
+
+
+def session_summaries(connection: Connection) -> list[SessionSummary]:
+    """Every session of the database, in the order in which they were begun."""
+    query = (
+        select(
+            sessions.c.name,
+            sessions.c.created_at,
+            func.count(participants.c.participant_index).label("participants"),
+            _count_where(participants.c.block_id >= 0).label("started"),
+            _count_where(participants.c.ended).label("ended"),
+            func.max(participants.c.updated_at).label("last_change"),
+            func.max(serving.c.address).label("last_server"),
+        )
+        .select_from(sessions)
+        .outerjoin(participants, participants.c.session_id == sessions.c.id)
+        .outerjoin(serving, serving.c.session_id == sessions.c.id)
+        .group_by(sessions.c.id, sessions.c.name, sessions.c.created_at)
+        .order_by(sessions.c.id)
+    )
+    return [
+        SessionSummary(**{**row._mapping, "last_server": row.last_server or ""})
+        for row in connection.execute(query)
+    ]
+
+
+def _count_where(condition: Any) -> Any:
+    return func.count(participants.c.participant_index).filter(condition)
+
+
+def _entries(connection: Connection, query: Select[Any]) -> list[Entry]:
+    return [Entry(**row._mapping) for row in connection.execute(query)]

@@ -1,0 +1,154 @@
+"""Requests that come again, and moves that say where they start from."""
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+
+from experiment_server.server.app import serving
+from experiment_server.server.settings import Settings
+
+KEY = {"Idempotency-Key": "3f0a"}
+
+
+async def send(http, method, path, headers=KEY, **more):
+    async with http.request(method, path, headers=headers, **more) as response:
+        return response.status, await response.json(content_type=None)
+
+
+async def test_a_repeated_move_with_the_same_key_moves_once(http, server):
+    answers = [await send(http, "POST", "/api/move-to-next") for _ in range(3)]
+    assert answers == [(200, {"name": "Hello"})] * 3
+    assert server.service.row(1)["revision"] == 1
+
+
+async def test_repeats_that_come_at_once_move_once(http, server):
+    answers = await asyncio.gather(*(send(http, "POST", "/api/move-to-next") for _ in range(20)))
+    assert set(map(str, answers)) == {"(200, {'name': 'Hello'})"}
+    assert server.service.row(1)["revision"] == 1
+
+
+async def test_a_repeat_gets_the_first_answer_also_after_others_moved_on(http):
+    await send(http, "POST", "/api/move-to-next")
+    await send(http, "POST", "/api/move-to-next", headers={})
+    assert await send(http, "POST", "/api/move-to-next") == (200, {"name": "Hello"})
+
+
+async def test_a_repeat_is_known_after_a_restart(study_file):
+    for _ in range(2):
+        async with (
+            serving(Settings(study_file, port=0)) as running,
+            aiohttp.ClientSession(running.url) as http,
+        ):
+            assert await send(http, "POST", "/api/move-to-next") == (200, {"name": "Hello"})
+            assert running.service.row(1)["block_id"] == 0
+
+
+async def test_a_key_is_scoped_by_operation_and_participant(http):
+    await send(http, "PUT", "/api/add-participant/2")
+    assert await send(http, "POST", "/api/move-to-next/1") == (200, {"name": "Hello"})
+    assert await send(http, "POST", "/api/move-to-next/2") == (200, {"name": "Hello"})
+    assert await send(http, "POST", "/api/move-to-previous/1") == (200, {"name": "START"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/api/new-participant"),
+        ("PUT", "/api/add-participant/9"),
+        ("POST", "/api/move-to-block/2"),
+        ("POST", "/api/move-all-to-block/2"),
+        ("POST", "/api/undo"),
+        ("POST", "/api/reset-participant"),
+    ],
+)
+async def test_every_change_is_made_once_per_key(http, server, method, path):
+    await send(http, "POST", "/api/move-to-next", headers={})
+    await send(http, "POST", "/api/move-to-next", headers={})
+    first = await send(http, method, path)
+    assert first[0] == 200
+    before = server.live.overview()["participants"]
+    assert await send(http, method, path) == first
+    assert server.live.overview()["participants"] == before
+
+
+async def test_a_key_that_comes_with_another_request_is_refused(http, server):
+    await send(http, "POST", "/api/move-to-block/2")
+    status, problem = await send(http, "POST", "/api/move-to-block/3")
+    assert (status, problem["code"]) == (422, "idempotency-key-reused")
+    assert server.service.row(1)["block_id"] == 2
+
+
+async def test_a_refused_request_may_come_again_with_its_key(http):
+    assert (await send(http, "POST", "/api/move-to-next?from_block=0"))[0] == 409
+    await send(http, "POST", "/api/move-to-next", headers={})
+    assert await send(http, "POST", "/api/move-to-next?from_block=0") == (200, {"name": "A"})
+
+
+@pytest.mark.parametrize("key", ["", "x" * 129])
+async def test_a_key_of_the_wrong_length_is_refused(http, key):
+    status, problem = await send(http, "POST", "/api/move-to-next", {"Idempotency-Key": key})
+    assert (status, problem["code"]) == (400, "parameter-invalid")
+
+
+async def test_a_key_on_a_read_means_nothing(http):
+    assert await send(http, "GET", "/api/block-id") == (200, -1)
+    await send(http, "POST", "/api/move-to-next", headers={})
+    assert await send(http, "GET", "/api/block-id") == (200, 0)
+
+
+async def test_a_socket_repeats_with_a_request_id_also_across_transports(connect, http):
+    app = await connect()
+    answers = [await app.ask("move-to-next", {"request_id": "3f0a"}) for _ in range(3)]
+    assert [answer["data"]["block_id"] for answer in answers] == [0, 0, 0]
+    assert await send(http, "POST", "/api/move-to-next") == (200, {"name": "Hello"})
+    for wrong in (7, "", "x" * 129, {}):
+        answer = await app.ask("move-to-next", {"request_id": wrong})
+        assert answer["error"]["code"] == "parameter-invalid"
+    assert (await app.ask("state", {"request_id": "any"}))["data"]["block_id"] == 0
+
+
+async def test_a_move_from_elsewhere_is_refused_with_where_the_participant_is(connect, http):
+    app = await connect()
+    await app.ask("move-to-next", {"from_block": -1})
+    answer = await app.ask("move-to-next", {"from_block": -1})
+    assert answer["error"]["code"] == "participant-elsewhere"
+    assert answer["error"]["snapshot"]["block_name"] == "Hello"
+    status, problem = await send(http, "POST", "/api/move-to-block/3?from_block=2", headers={})
+    assert (status, problem["snapshot"]["block_id"]) == (409, 0)
+
+
+async def test_of_many_moves_from_the_same_block_one_is_made(http, server):
+    moves = [send(http, "POST", "/api/move-to-next?from_block=-1", headers={}) for _ in range(50)]
+    statuses = sorted(status for status, _ in await asyncio.gather(*moves))
+    assert statuses == [200] + [409] * 49
+    assert server.service.row(1)["revision"] == 1
+
+
+@pytest.mark.parametrize(
+    "query", ["from_blok=0", "from_block=zero", "from_block=", "reason=" + "x" * 501]
+)
+async def test_a_wrong_query_is_refused_and_nothing_is_moved(http, server, query):
+    status, problem = await send(http, "POST", f"/api/move-to-next?{query}", headers={})
+    assert (status, problem["code"]) == (400, "parameter-invalid")
+    assert server.service.row(1)["revision"] == 0
+
+
+async def test_a_cache_buster_on_a_classic_read_is_passed_over(http):
+    assert await send(http, "GET", "/api/active?_=1732350000", headers={}) == (200, False)
+
+
+async def test_two_hundred_moves_at_once_are_two_hundred_steps(tmp_path):
+    study = tmp_path / "long.toml"
+    names = [f"B{number}" for number in range(250)]
+    blocks = "".join(f'[[blocks]]\nname = "{name}"\nconfig = {{}}\n' for name in names)
+    study.write_text(f"[configuration]\norder = {json.dumps(names)}\n{blocks}", encoding="utf-8")
+    async with (
+        serving(Settings(study, port=0)) as running,
+        aiohttp.ClientSession(running.url) as http,
+    ):
+        moves = [send(http, "POST", "/api/move-to-next", headers={}) for _ in range(200)]
+        answers = await asyncio.gather(*moves)
+        assert sorted(body["name"] for _, body in answers) == sorted(names[:200])
+        assert running.service.row(1)["block_id"] == 199

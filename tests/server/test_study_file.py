@@ -1,0 +1,251 @@
+"""The study over REST: read, saved, refused; its versions, and who gets which."""
+
+import asyncio
+import stat
+
+import aiohttp
+import pytest
+
+from experiment_server.flow.versions import OnChange
+from experiment_server.server.app import serving
+from experiment_server.server.settings import Settings
+from experiment_server.study.parse import digest_of
+from tests.conftest import SMALL_STUDY
+
+FASTER = SMALL_STUDY.replace("speed = 1", "speed = 10")
+SHORTER = SMALL_STUDY.replace('order = [["A", "B"], ["C", "D"]]', 'order = [["A"]]')
+BROKEN = SMALL_STUDY.replace('"D"]', '"Q"]')
+
+
+async def get(http, path="/api/study"):
+    async with http.get(path) as response:
+        assert response.status == 200
+        return await response.json(content_type=None)
+
+
+async def save(http, text, made_from=SMALL_STUDY, **headers):
+    if made_from is not None:
+        headers["If-Match"] = f'"{digest_of(made_from)}"'
+    data = text.encode() if isinstance(text, str) else text
+    async with http.put("/api/study/toml", data=data, headers=headers) as response:
+        return response.status, await response.json()
+
+
+async def move(http, index, block):
+    async with http.post(f"/api/move-to-block/{index}/{block}") as response:
+        assert response.status == 200
+
+
+async def add(http, *indices):
+    for index in indices:
+        async with http.put(f"/api/add-participant/{index}") as response:
+            assert response.status == 200
+
+
+async def events_of(http, kind):
+    return [item["data"] for item in await get(http, "/api/events") if item["type"] == kind]
+
+
+async def test_the_text_is_read_with_the_tag_that_saving_asks_for(http):
+    async with http.get("/api/study/toml") as response:
+        assert await response.text() == SMALL_STUDY
+        assert response.headers["ETag"] == f'"{digest_of(SMALL_STUDY)}"'
+
+
+async def test_a_saved_study_is_on_disk_and_served_when_it_is_acknowledged(http, study_file):
+    study_file.chmod(0o640)
+    status, study = await save(http, FASTER)
+    assert status == 200
+    assert study["digest"] == digest_of(FASTER)
+    assert [item["reason"] for item in study["versions"]] == ["start", "saved"]
+    assert study_file.read_text(encoding="utf-8") == FASTER
+    assert stat.S_IMODE(study_file.stat().st_mode) == 0o640
+    assert sorted(item.name for item in study_file.parent.glob(".*")) == [], "no draft is left"
+    assert (await get(http, "/api/all-configs"))[1]["speed"] == 10
+
+
+async def test_a_saved_study_is_no_second_version_when_the_watcher_sees_it(http, study_file):
+    await save(http, FASTER)
+    study_file.write_text(SHORTER, encoding="utf-8")
+    await version_is(http, digest_of(SHORTER))
+    assert [item["version"] for item in (await get(http))["versions"]] == [1, 2, 3]
+
+
+async def version_is(http, digest):
+    async def reached():
+        while (await get(http))["digest"] != digest:
+            await asyncio.sleep(0.05)
+
+    await asyncio.wait_for(reached(), 5)
+
+
+async def test_a_study_that_was_changed_meanwhile_is_not_overwritten(http, study_file):
+    study_file.write_text(SHORTER, encoding="utf-8")
+    status, problem = await save(http, FASTER)
+    assert (status, problem["code"]) == (412, "study-stale")
+    assert study_file.read_text(encoding="utf-8") == SHORTER
+
+
+async def test_who_does_not_say_what_they_edited_is_refused(http, study_file):
+    status, problem = await save(http, FASTER, made_from=None)
+    assert (status, problem["code"]) == (428, "precondition-missing")
+    status, _ = await save(http, FASTER, made_from=None, **{"If-Match": "*"})
+    assert status == 200
+
+
+async def test_a_broken_study_is_refused_with_its_diagnostics_and_not_written(http, study_file):
+    status, problem = await save(http, BROKEN)
+    assert (status, problem["code"]) == (422, "study-invalid")
+    assert [item["code"] for item in problem["diagnostics"]] == ["block-unknown"]
+    assert study_file.read_text(encoding="utf-8") == SMALL_STUDY
+
+
+async def test_what_is_no_text_is_refused(http, study_file):
+    status, problem = await save(http, b"\xff\xfe\x00")
+    assert (status, problem["code"]) == (400, "parameter-invalid")
+
+
+async def test_a_study_behind_a_link_is_written_where_it_is(tmp_path):
+    real = tmp_path / "real" / "study.toml"
+    real.parent.mkdir()
+    real.write_text(SMALL_STUDY, encoding="utf-8")
+    link = tmp_path / "study.toml"
+    link.symlink_to(real)
+    async with (
+        serving(Settings(link, port=0)) as running,
+        aiohttp.ClientSession(running.url) as http,
+    ):
+        assert (await save(http, FASTER))[0] == 200
+    assert link.is_symlink()
+    assert real.read_text(encoding="utf-8") == FASTER
+
+
+async def test_two_dashboards_that_save_at_once_do_not_overwrite_each_other(http):
+    answers = await asyncio.gather(save(http, FASTER), save(http, SHORTER))
+    assert sorted(status for status, _ in answers) == [200, 412]
+
+
+async def test_a_dashboard_saves_over_its_socket(connect):
+    dashboard = await connect("/dashboard")
+    edit = {"text": FASTER, "made_from": digest_of(SMALL_STUDY)}
+    assert (await dashboard.ask("save-study", edit))["data"]["version"] == 2
+    answer = await dashboard.ask("save-study", {"text": BROKEN, "made_from": digest_of(FASTER)})
+    assert answer["error"]["code"] == "study-invalid"
+    assert answer["error"]["diagnostics"]
+    answer = await dashboard.ask("save-study", {"text": "\ud800", "made_from": "*"})
+    assert answer["error"]["code"] == "parameter-invalid"
+
+
+async def test_a_new_version_says_who_is_affected(connect, http):
+    await add(http, 2, 3, 4)
+    await move(http, 2, 1)
+    await move(http, 3, 4)
+    dashboard = await connect("/dashboard")
+    await dashboard.expect("snapshot")
+    await save(http, SHORTER, reason="unused")
+    news = await dashboard.until("study-changed")
+    assert (news["version"], news["reordered"], news["ended"]) == (2, [1, 2, 3, 4], [3])
+    [_, loaded] = await events_of(http, "study_loaded")
+    assert (loaded["reordered"], loaded["ended"], loaded["kept"]) == ([1, 2, 3, 4], [3], [])
+    ended = (await events_of(http, "moved"))[-1]
+    assert (ended["by"], ended["from"]["block_name"]) == ("server", "D")
+    assert ended["to"] == {"block_id": 2, "block_name": "END"}
+    assert "shorter" in ended["reason"]
+    assert len(await events_of(http, "finished")) == 1
+
+
+async def test_a_refused_file_is_logged(http, study_file):
+    study_file.write_text(BROKEN, encoding="utf-8")
+
+    async def refused():
+        while not (found := await events_of(http, "study_refused")):
+            await asyncio.sleep(0.05)
+        return found
+
+    [event] = await asyncio.wait_for(refused(), 5)
+    assert (event["errors"], event["first"][0]["code"]) == (1, "block-unknown")
+
+
+@pytest.mark.parametrize(
+    ("on_change", "kept"), [("all", []), ("unstarted", [2, 3]), ("new", [1, 2, 3])]
+)
+async def test_who_gets_a_new_version_is_chosen_at_the_start(study_file, on_change, kept):
+    settings = Settings(study_file, port=0, on_change=OnChange(on_change))
+    for run in range(2):
+        async with (
+            serving(settings) as running,
+            aiohttp.ClientSession(running.url) as http,
+        ):
+            if run == 0:
+                await add(http, 2, 3)
+                await move(http, 2, 1)
+                await move(http, 3, 4)
+                assert (await save(http, SHORTER))[0] == 200
+                await add(http, 4)
+            # After a restart too, everybody has the version that they had.
+            names = {index: running.service.row(index) for index in (1, 2, 3, 4)}
+            for index, row in names.items():
+                version = SMALL_STUDY if index in kept else SHORTER
+                assert row["study"] == digest_of(version), index
+                assert row["blocks_count"] == (5 if index in kept else 2)
+            assert names[3]["block_name"] == ("D" if 3 in kept else "END")
+            [_, loaded] = await events_of(http, "study_loaded")
+            assert loaded["kept"] == kept
+
+
+async def test_who_keeps_a_version_is_not_told_of_another(study_file):
+    from tests.server.conftest import Listener
+
+    async with (
+        serving(Settings(study_file, port=0, on_change=OnChange.UNSTARTED)) as running,
+        aiohttp.ClientSession(running.url) as http,
+    ):
+        await add(http, 2)
+        await move(http, 2, 1)
+        apps = [Listener("/"), Listener("/")]
+        for index, app in enumerate(apps, 1):
+            await app.client.connect(
+                running.url, auth={"participant": index}, transports=["websocket"]
+            )
+            await app.expect("state")
+        await save(http, FASTER)
+        assert (await apps[0].expect("study-changed"))["digest"] == digest_of(FASTER)
+        await apps[0].expect("config-changed")
+        await move(http, 2, 3)
+        state = await apps[1].expect("block-changed")
+        assert (state["block_name"], state["config"]["speed"]) == ("A", 1)
+        for app in apps:
+            await app.client.disconnect()
+
+
+async def test_a_file_that_changed_while_the_server_was_down_is_a_new_version(study_file):
+    async with (
+        serving(Settings(study_file, port=0)) as running,
+        aiohttp.ClientSession(running.url) as http,
+    ):
+        await move(http, 1, 4)
+    study_file.write_text(SHORTER, encoding="utf-8")
+    async with (
+        serving(Settings(study_file, port=0)) as running,
+        aiohttp.ClientSession(running.url) as http,
+    ):
+        assert running.service.row(1)["block_name"] == "END"
+        [_, loaded] = await events_of(http, "study_loaded")
+        assert (loaded["reason"], loaded["ended"], loaded["reordered"]) == ("start", [1], [1])
+    async with serving(Settings(study_file, port=0)) as running:
+        assert running.live.desk.served()["version"] == 2
+
+
+async def test_a_key_makes_saving_repeatable(http):
+    headers = {"Idempotency-Key": "save-1"}
+    first = await save(http, FASTER, **headers)
+    assert first[0] == 200
+    await save(http, SHORTER, made_from=FASTER)
+    assert await save(http, FASTER, **headers) == first
+    assert await get(http, "/api/blocks-count") == 2
+
+
+async def test_saving_what_is_there_already_is_no_new_version(http):
+    await save(http, FASTER)
+    status, study = await save(http, FASTER)
+    assert (status, study["version"]) == (200, 2)

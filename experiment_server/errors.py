@@ -26,6 +26,8 @@
     ├── StoreUnavailable          the state could not be made durable
     ├── DatabaseInUse             another server works on this database
     ├── DatabaseUnusable          not a database of ours, damaged, or from a newer release
+    ├── SessionUnknown            the database has no session of this name
+    ├── LogBroken                 the event log was changed, or is another one
     └── StartRefused              the server cannot start as asked
 
 Clients learn `code`, which never changes once released; `status` is its HTTP status.
@@ -262,6 +264,20 @@ class DatabaseUnusable(ExperimentServerError):
 
     code = "database-unusable"
     status = 503
+
+
+class SessionUnknown(ExperimentServerError):
+    """The database has no session of this name."""
+
+    code = "session-unknown"
+    status = 404
+
+
+class LogBroken(ExperimentServerError):
+    """The event log is not as it was written."""
+
+    code = "log-broken"
+    status = 500
 
 
 class StartRefused(ExperimentServerError):

@@ -94,7 +94,7 @@ def command(
         first, last = participant_range[0], participant_range[-1]
         note(f"Both -i and -r are given; -r counts: participants {first} to {last}.")
     study = load_study(config_file)
-    participants = progress(participant_range, "Expanding")
+    participants = progress(participant_range, "Expanding", len(participant_range))
     if output_format == "csv":
         _csv(study, participants, config_file.stem, out_dir)
     elif out_dir is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TextIO, TypeVar
 
 import click
@@ -13,7 +13,7 @@ from experiment_server.study.diagnostics import Diagnostic
 
 Item = TypeVar("Item")
 
-# Participants that expand before anybody starts to wonder.
+# Things that are done before anybody starts to wonder.
 LONG_RUN = 200
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
@@ -51,11 +51,11 @@ def note(message: str) -> None:
     click.echo(message, err=True)
 
 
-def progress(items: Sequence[Item], label: str) -> Iterable[Item]:
-    """The items, with a progress bar on stderr where somebody watches a long run."""
-    if len(items) < LONG_RUN or not sys.stderr.isatty():
+def progress(items: Iterable[Item], label: str, count: int) -> Iterable[Item]:
+    """The `count` items, with a progress bar on stderr where somebody watches a long run."""
+    if count < LONG_RUN or not sys.stderr.isatty():
         return items
     from rich.console import Console
     from rich.progress import track
 
-    return track(items, label, console=Console(stderr=True), transient=True)
+    return track(items, label, total=count, console=Console(stderr=True), transient=True)

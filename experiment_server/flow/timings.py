@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -68,6 +68,14 @@ class Visits:
         """The stay that no entry has ended, if there is one."""
         current, self._current = self._current, None
         return [current] if current else []
+
+
+def all_visits(moves: Iterable[Entry]) -> Iterator[dict[str, Any]]:
+    """The rows of all stays, one after the other; see `Visits`."""
+    visits = Visits()
+    for entry in moves:
+        yield from visits.take([entry])
+    yield from visits.rest()
 
 
 def _seconds(start: str, end: str) -> float:

@@ -144,10 +144,13 @@ def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
     )
 
     def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA busy_timeout = 5000")
 
     event.listen(engine, "connect", prepare)
+    # All that is read belongs to one moment.
+    event.listen(engine, "begin", lambda connection: _begin(connection, "BEGIN"))
     return engine
 
 
@@ -162,6 +165,7 @@ def reading(place: Place) -> Iterator[Connection]:
         with engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.begin()
             found = examined(connection, place)
             if found != newest():
                 raise DatabaseUnusable(

@@ -88,12 +88,22 @@ def entries(
     return _entries(connection, query.order_by(events.c.id).limit(limit))
 
 
-def all_entries(connection: Connection, session: int) -> Iterator[list[Entry]]:
-    """The whole log, a page at a time."""
+def all_entries(
+    connection: Connection, session: int, participant_index: int | None = None
+) -> Iterator[Entry]:
+    """The whole log, ascending; read a page at a time."""
     after = 0
-    while page := entries(connection, session, after=after):
-        yield page
+    while page := entries(connection, session, after=after, participant_index=participant_index):
+        yield from page
         after = page[-1].id
+
+
+def all_moves(connection: Connection, session: int) -> Iterator[Entry]:
+    """All moves, each participant's together; read a page at a time."""
+    after = (0, 0)
+    while page := moves(connection, session, after=after):
+        yield from page
+        after = (page[-1].participant_index or 0, page[-1].id)
 
 
 def moves(

@@ -1,5 +1,11 @@
 """The study file changes on disk while it is served."""
 
+import asyncio
+import time
+
+import pytest
+
+from experiment_server.study.parse import digest_of
 from tests.conftest import SMALL_STUDY
 
 FASTER = SMALL_STUDY.replace("speed = 1", "speed = 10")
@@ -68,3 +74,85 @@ async def test_whoever_is_beyond_the_new_end_has_ended_and_stays_so(connect, stu
     study_file.write_text(SMALL_STUDY, encoding="utf-8")
     snapshot = await app.until("config-changed")
     assert (snapshot["block_name"], snapshot["block_id"]) == ("END", 5)
+
+
+def in_place(path, text):
+    path.write_text(text, encoding="utf-8")
+
+
+def renamed_over(path, text):
+    draft = path.with_name("draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+def moved_away_and_written(path, text):
+    path.rename(path.with_name("study.toml~"))
+    time.sleep(0.1)
+    path.write_text(text, encoding="utf-8")
+
+
+def removed_and_written(path, text):
+    path.unlink()
+    time.sleep(0.1)
+    path.write_text(text, encoding="utf-8")
+
+
+def emptied_and_written(path, text):
+    with path.open("w", encoding="utf-8") as file:
+        time.sleep(0.4)
+        file.write(text)
+
+
+def written_in_pieces(path, text):
+    # Each piece ends where a block ends: every one of them is a valid study.
+    pieces = [f"[[blocks]]{piece}" for piece in text.split("[[blocks]]")[1:]]
+    with path.open("w", encoding="utf-8") as file:
+        for piece in pieces:
+            file.write(piece)
+            file.flush()
+            time.sleep(0.1)
+
+
+def written_over_from_the_start(path, text):
+    with path.open("r+", encoding="utf-8") as file:
+        half = len(text) // 2
+        file.write(text[:half])
+        file.flush()
+        time.sleep(0.1)
+        file.write(text[half:])
+        file.truncate()
+
+
+WAYS = [
+    in_place,
+    renamed_over,
+    moved_away_and_written,
+    removed_and_written,
+    emptied_and_written,
+    written_in_pieces,
+    written_over_from_the_start,
+]
+
+
+@pytest.mark.parametrize("save", WAYS)
+async def test_however_an_editor_saves_the_whole_file_is_loaded_once(
+    connect, study_file, server, save
+):
+    flat = "".join(f'[[blocks]]\nname = "{name}"\nconfig = {{}}\n' for name in "PQRST")
+    dashboard = await connect("/dashboard")
+    await dashboard.expect("snapshot")
+    await asyncio.to_thread(save, study_file, flat)
+    news = await dashboard.until("study-changed")
+    assert (news["digest"], errors(news)) == (digest_of(flat), [])
+    study_file.write_text(SMALL_STUDY, encoding="utf-8")
+    news = await dashboard.until("study-changed")
+    assert news["version"] == 3, "nothing was loaded between the two"
+
+
+async def test_a_file_that_stays_empty_is_reported(connect, study_file, server):
+    dashboard = await connect("/dashboard")
+    study_file.write_text("", encoding="utf-8")
+    news = await dashboard.until("study-changed")
+    assert errors(news)
+    assert news["version"] == 1

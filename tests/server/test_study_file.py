@@ -64,19 +64,15 @@ async def test_a_saved_study_is_on_disk_and_served_when_it_is_acknowledged(http,
     assert (await get(http, "/api/all-configs"))[1]["speed"] == 10
 
 
-async def test_a_saved_study_is_no_second_version_when_the_watcher_sees_it(http, study_file):
+async def test_a_saved_study_is_no_second_version_when_the_watcher_sees_it(
+    connect, http, study_file
+):
+    dashboard = await connect("/dashboard")
     await save(http, FASTER)
     study_file.write_text(SHORTER, encoding="utf-8")
-    await version_is(http, digest_of(SHORTER))
+    shorter = digest_of(SHORTER)
+    await dashboard.until("study-changed", lambda news: news["digest"] == shorter)
     assert [item["version"] for item in (await get(http))["versions"]] == [1, 2, 3]
-
-
-async def version_is(http, digest):
-    async def reached():
-        while (await get(http))["digest"] != digest:
-            await asyncio.sleep(0.05)
-
-    await asyncio.wait_for(reached(), 5)
 
 
 async def test_a_study_that_was_changed_meanwhile_is_not_overwritten(http, study_file):
@@ -142,7 +138,7 @@ async def test_a_new_version_says_who_is_affected(connect, http):
     await move(http, 3, 4)
     dashboard = await connect("/dashboard")
     await dashboard.expect("snapshot")
-    await save(http, SHORTER, reason="unused")
+    await save(http, SHORTER)
     news = await dashboard.until("study-changed")
     assert (news["version"], news["reordered"], news["ended"]) == (2, [1, 2, 3, 4], [3])
     [_, loaded] = await events_of(http, "study_loaded")
@@ -154,15 +150,11 @@ async def test_a_new_version_says_who_is_affected(connect, http):
     assert len(await events_of(http, "finished")) == 1
 
 
-async def test_a_refused_file_is_logged(http, study_file):
+async def test_a_refused_file_is_logged(connect, http, study_file):
+    dashboard = await connect("/dashboard")
     study_file.write_text(BROKEN, encoding="utf-8")
-
-    async def refused():
-        while not (found := await events_of(http, "study_refused")):
-            await asyncio.sleep(0.05)
-        return found
-
-    [event] = await asyncio.wait_for(refused(), 5)
+    await dashboard.until("event", lambda news: news[-1]["type"] == "study_refused")
+    [event] = await events_of(http, "study_refused")
     assert (event["errors"], event["first"][0]["code"]) == (1, "block-unknown")
 
 

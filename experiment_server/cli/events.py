@@ -1,0 +1,110 @@
+"""`events`: what happened, and the proof that nothing of it was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from experiment_server.cli.output import data_stream, note, progress
+from experiment_server.cli.stored import session_of, session_option, stored_argument
+from experiment_server.errors import LogBroken
+from experiment_server.limits import PARTICIPANT_INDEX
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from experiment_server.flow.events import Entry
+
+
+@click.command(
+    name="events",
+    epilog="Examples: `experiment-server events study.toml -i 7`, `experiment-server events "
+    "study.toml --check`. Write the hash down that --check prints, in a lab book or a "
+    "preregistration; `--check --noted HASH` proves later that nothing up to there was changed.",
+)
+@stored_argument
+@session_option
+@click.option(
+    "-i",
+    "--participant-index",
+    type=click.IntRange(1, PARTICIPANT_INDEX),
+    metavar="N",
+    help="Only participant N.",
+)
+@click.option("--check", is_flag=True, help="Check that no entry was changed, removed or put in.")
+@click.option("--noted", metavar="HASH", help="With --check: a hash that has to be in the log.")
+def command(
+    file: str, session: str, participant_index: int | None, check: bool, noted: str | None
+) -> None:
+    """Show the event log of FILE, also while a server writes it."""
+    if noted and not check:
+        raise click.UsageError("--noted goes with --check")
+    from experiment_server.store import records
+
+    with session_of(file, session) as (connection, number):
+        if check:
+            _check(connection, number, noted)
+            return
+        out = data_stream()
+        for entry in records.all_entries(connection, number, participant_index):
+            out.write(f"{_line(entry.as_dict())}\n")
+
+
+def _check(connection: Connection, session: int, noted: str | None) -> None:
+    from experiment_server.store import records
+    from experiment_server.store.check import check
+
+    count = records.count(connection, session)
+    entries: Iterable[Entry] = records.all_entries(connection, session)
+    verdict = check(connection, session, progress(entries, "Checking", count), noted)
+    if verdict.problem:
+        raise LogBroken(
+            f"the log is not whole: {verdict.problem}. What stands before that is as it was "
+            f"written ({verdict.head.id} entries); compare with a backup"
+        )
+    if noted and not verdict.seen:
+        raise LogBroken(f"the log is whole in itself, but {noted} is not in it: it is another one")
+    note(f"Whole: {verdict.head.id} entries, none changed, none missing. The last one's hash:")
+    click.echo(verdict.head.hash)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    data = row["data"]
+    who = "" if row["participant_index"] is None else f"participant {row['participant_index']}"
+    return f"{row['id']:>6}  {row['time']}  {who:<16}{_told(row['type'], data)}"
+
+
+def _told(kind: str, data: Mapping[str, Any]) -> str:
+    words = [kind.replace("_", " ")]
+    if "from" in data:
+        words.append(f"{_place(data['from'])} -> {_place(data['to'])}")
+    if "undoes" in data:
+        words.append(f"undoes {data['undoes']}")
+    if "version" in data:
+        words.append(f"version {data['version']}")
+    words += [f"{name} {_list(data[name])}" for name in _LISTS if data.get(name)]
+    if "patch" in data:
+        words.append(str(data["patch"]))
+    if data.get("first"):
+        words.append(data["first"][0]["message"])
+    if "by" in data:
+        words.append(f"by {data['by']}")
+    if data.get("reason"):
+        words.append(f"({data['reason']})")
+    return "  ".join(words)
+
+
+_LISTS = ("reordered", "ended", "kept")
+_LISTED = 10
+
+
+def _list(indices: list[int]) -> str:
+    shown = ", ".join(map(str, indices[:_LISTED]))
+    return f"{shown} and {len(indices) - _LISTED} more" if len(indices) > _LISTED else shown
+
+
+def _place(place: Mapping[str, Any]) -> str:
+    block_id, name = place["block_id"], place["block_name"]
+    return name if name in ("START", "END") else f"{block_id}:{name}"

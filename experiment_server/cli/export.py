@@ -1,0 +1,119 @@
+"""`export`: everything about a session, as files for an analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from experiment_server.cli.output import note, progress
+from experiment_server.cli.stored import session_of, session_option, stored_argument
+from experiment_server.errors import OutputUnwritable
+from experiment_server.flow import export, timings
+from experiment_server.flow.events import LOG_COLUMNS, log_cells
+
+if TYPE_CHECKING:
+    from experiment_server.flow.participant import ParticipantState
+
+Rows = Iterable[Mapping[str, Any]]
+
+_PARTICIPANTS = (
+    "participant_index",
+    "block_id",
+    "ended",
+    "revision",
+    "block_started_at",
+    "updated_at",
+    "overrides",
+    "study",
+)
+_PAGE = 1000
+
+
+@click.command(
+    name="export",
+    epilog="Writes events.csv and events.jsonl (the whole log), timings.csv (a row per stay in a "
+    "block), participants.csv (where everybody stands), and study-1.toml, study-2.toml, ... (the "
+    "versions that were served). Example: `experiment-server export study.toml -d data/`.",
+)
+@stored_argument
+@session_option
+@click.option(
+    "-d",
+    "--out-dir",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where the files go. None is overwritten.",
+)
+def command(file: str, session: str, out_dir: Path) -> None:
+    """Write what happened in FILE as CSV and JSON Lines, also while a server writes it."""
+    from experiment_server.store import records
+
+    with session_of(file, session) as (connection, number):
+        versions = records.versions(connection, number)
+        texts = {f"study-{item.version}.toml": item.text for item in versions}
+        names = ["events.csv", "events.jsonl", "timings.csv", "participants.csv", *texts]
+        _make_room(out_dir, names)
+        count = records.count(connection, number)
+        entries = progress(records.all_entries(connection, number), "events", count)
+        _write_log(out_dir, (entry.as_dict() for entry in entries))
+        visits = timings.all_visits(records.all_moves(connection, number))
+        _write(out_dir / "timings.csv", visits, timings.COLUMNS)
+        states = (_participant(state) for state in records.states(connection, number))
+        _write(out_dir / "participants.csv", states, _PARTICIPANTS)
+        for name, text in texts.items():
+            (out_dir / name).write_bytes(text.encode("utf-8", "surrogatepass"))
+    note(f"Wrote {', '.join(names)} to {out_dir}")
+
+
+def _make_room(folder: Path, names: Iterable[str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputUnwritable(f"{folder} cannot be made: {error.strerror}") from None
+    there = [name for name in names if (folder / name).exists()]
+    if there:
+        raise OutputUnwritable(
+            f"{folder} has {', '.join(there)} already, and nothing was overwritten; "
+            "choose another folder"
+        )
+
+
+def _write_log(folder: Path, rows: Iterator[dict[str, Any]]) -> None:
+    with _opened(folder / "events.csv") as table, _opened(folder / "events.jsonl") as log:
+        table.write(export.heading(LOG_COLUMNS, "csv"))
+        while page := list(islice(rows, _PAGE)):
+            table.write(export.lines(map(log_cells, page), LOG_COLUMNS, "csv"))
+            log.write(export.lines(page, LOG_COLUMNS, "jsonl"))
+
+
+def _write(path: Path, rows: Rows, columns: tuple[str, ...]) -> None:
+    remaining = iter(rows)
+    with _opened(path) as table:
+        table.write(export.heading(columns, "csv"))
+        while page := list(islice(remaining, _PAGE)):
+            table.write(export.lines(page, columns, "csv"))
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return path.open("x", encoding="utf-8", errors="replace", newline="")
+    except OSError as error:
+        raise OutputUnwritable(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _participant(state: ParticipantState) -> dict[str, Any]:
+    from experiment_server.flow.participant import timestamp
+
+    values = {name: getattr(state, name) for name in _PARTICIPANTS}
+    return {
+        **values,
+        "block_started_at": timestamp(state.block_started_at),
+        "updated_at": timestamp(state.updated_at),
+        "overrides": [asdict(item) for item in state.overrides] or None,
+    }

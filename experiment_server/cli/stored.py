@@ -1,0 +1,61 @@
+"""What the commands share that look at the state of a study."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from experiment_server.errors import SessionUnknown
+from experiment_server.store.choices import DEFAULT_SESSION
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from experiment_server.store.database import Place
+
+_FILE_HELP = "FILE is the study file, its database, or postgresql://user@host/name."
+
+
+def stored_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument that names whose state is meant."""
+    return click.argument("file", metavar="FILE")(function)
+
+
+def session_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that names the session."""
+    return click.option(
+        "--session",
+        default=DEFAULT_SESSION,
+        show_default=True,
+        metavar="NAME",
+        help=f"Which run of the study. {_FILE_HELP}",
+    )(function)
+
+
+def place_of(file: str) -> Place:
+    """Where the state is: of a study file, beside it."""
+    from experiment_server.store.database import Place
+
+    return Place.of(f"{file[:-5]}.sqlite3" if file.lower().endswith(".toml") else file)
+
+
+@contextlib.contextmanager
+def session_of(file: str, name: str) -> Iterator[tuple[Connection, int]]:
+    """A connection that reads one moment, and the id of the session.
+
+    Raises DatabaseUnusable, and SessionUnknown.
+    """
+    from experiment_server.store import database, records
+
+    with database.reading(place_of(file)) as connection:
+        session = database.session_id(connection, name)
+        if session is None:
+            known = ", ".join(item.name for item in records.session_summaries(connection))
+            raise SessionUnknown(
+                f"there is no session {name!r}; there is {known or 'none yet'}. "
+                "Choose one with --session"
+            )
+        yield connection, session

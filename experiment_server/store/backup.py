@@ -1,0 +1,63 @@
+"""A copy of a database, also while a server writes to it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from experiment_server.errors import DatabaseUnusable, OutputUnwritable
+from experiment_server.store.database import Place, inspect
+
+# Pages copied at a time; a server that writes meanwhile waits for no longer than one such step.
+_STEP = 1024
+
+Progress = Callable[[int, int], None]
+"""Told how many pages are still to be copied, and of how many."""
+
+
+def back_up(place: Place, out: Path, progress: Progress) -> None:
+    """Copy a SQLite database into a new file, whole as of one moment, and look at the copy.
+
+    Raises DatabaseUnusable for what is no database of ours, and OutputUnwritable where the file is
+    there already or cannot be written.
+    """
+    if place.path is None:
+        raise DatabaseUnusable(
+            f"{place} is PostgreSQL's, whose own tool copies it safely: "
+            f"pg_dump --format=custom --file={out} {place}"
+        )
+    if not place.path.is_file():
+        raise DatabaseUnusable(f"there is no database {place.path} to copy")
+    if out.exists():
+        raise OutputUnwritable(f"{out} is there already, and was not overwritten")
+    draft = out.with_name(f".{out.name}.part")
+    try:
+        _copy(place.path, draft, progress)
+        inspect(Place.of(draft))
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        draft.replace(out)
+    except sqlite3.Error as error:
+        raise DatabaseUnusable(f"{place.path} could not be copied: {error}") from None
+    except OSError as error:
+        raise OutputUnwritable(f"{out} could not be written: {error.strerror or error}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path, progress: Progress) -> None:
+    reading = sqlite3.connect(f"{source.resolve().as_uri()}?mode=rw", uri=True)
+    try:
+        writing = sqlite3.connect(target)
+        try:
+            reading.backup(
+                writing,
+                pages=_STEP,
+                progress=lambda _status, remaining, total: progress(remaining, total),
+            )
+        finally:
+            writing.close()
+    finally:
+        reading.close()

@@ -1,0 +1,217 @@
+"""events, export, backup, sessions: a study's state from the command line."""
+
+import csv
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from experiment_server import Client
+from experiment_server.store import database as database_module
+from experiment_server.store import records
+from experiment_server.store.check import check
+from experiment_server.store.database import Place
+from experiment_server.study.parse import digest_of
+from tests.conftest import SMALL_STUDY, server_running
+
+
+def cli(*arguments, code=0):
+    result = subprocess.run(
+        [sys.executable, "-m", "experiment_server", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=30,
+        check=False,
+    )
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stdout if code == 0 else result.stderr
+
+
+def client(server):
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    return Client(host, port)
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    """A study file that two participants took part in, in two sessions."""
+    path = tmp_path_factory.mktemp("studied") / "study.toml"
+    path.write_text(SMALL_STUDY, encoding="utf-8")
+    for session in ("pilot", "main"):
+        with server_running(path, "--session", session) as server:
+            ours = client(server)
+            ours.add_participant(2)
+            ours.move_to_next()
+            ours.move_to_next(2)
+            ours.move_to_block(4, 2)
+            if session == "main":
+                ours.move_to_next(2)
+    return path
+
+
+@pytest.fixture
+def database(studied, tmp_path):
+    """A copy of the studied database, to be spoiled."""
+    path = tmp_path / "copy.sqlite3"
+    shutil.copy(studied.with_suffix(".sqlite3"), path)
+    return path
+
+
+def spoil(path, statement):
+    connection = sqlite3.connect(path)
+    changed = connection.execute(statement).rowcount
+    connection.commit()
+    connection.close()
+    assert changed == 1
+
+
+def test_events_are_shown_a_line_each(studied):
+    lines = cli("events", studied).splitlines()
+    assert "server started" in lines[0]
+    assert any("participant 2   moved  0:Hello -> 4:B  by rest" in line for line in lines)
+    assert any("finished" in line for line in lines)
+    assert all("participant 2" in line for line in cli("events", studied, "-i", "2").splitlines())
+    assert not any("finished" in line for line in cli("events", studied, "--session", "pilot"))
+
+
+def test_a_whole_log_is_proved_and_its_hash_can_be_noted(studied, database):
+    noted = cli("events", database, "--check").strip()
+    assert len(noted) == 64
+    with server_running(studied, "--database", database) as server:
+        client(server).move_to_next()
+        assert cli("events", database, "--check", "--noted", noted).strip() != noted
+    message = cli("events", database, "--session", "pilot", "--check", "--noted", noted, code=1)
+    assert "is another one" in message
+
+
+def problem_of(path, session):
+    with database_module.reading(Place.of(path)) as connection:
+        number = database_module.session_id(connection, session)
+        return check(connection, number, records.all_entries(connection, number)).problem
+
+
+@pytest.mark.parametrize(
+    ("statement", "finding"),
+    [
+        ("UPDATE events SET data = replace(data, 'Hello', 'Hallo') WHERE id = 6 AND session_id = 2",
+         "entry 6 was changed"),
+        ("UPDATE events SET time = '2026-01-01T00:00:00.000Z' WHERE id = 2 AND session_id = 2",
+         "entry 2 was changed"),
+        ("UPDATE events SET participant_index = 2 WHERE id = 3 AND session_id = 2",
+         "entry 3 was changed"),
+        ("DELETE FROM events WHERE id = 5 AND session_id = 2", "entry 5 is missing"),
+        ("DELETE FROM events WHERE id = 1 AND session_id = 2", "entry 1 is missing"),
+        ("DELETE FROM events WHERE session_id = 2 AND id = (SELECT max(id) FROM events "
+         "WHERE session_id = 2)", "the log ends at entry"),
+        ("UPDATE events SET hash = previous WHERE id = 4 AND session_id = 2",
+         "entry 4 was changed"),
+        ("UPDATE participants SET block_id = 1 WHERE participant_index = 1 AND session_id = 2",
+         "participant 1 stands at block 1"),
+        ("DELETE FROM participants WHERE participant_index = 2 AND session_id = 2",
+         "participant 2 is in the log, and is gone"),
+    ],
+)  # fmt: skip
+def test_whatever_is_changed_is_found(database, statement, finding):
+    assert problem_of(database, "main") is None
+    spoil(database, statement)
+    assert finding in problem_of(database, "main")
+    assert problem_of(database, "pilot") is None
+
+
+def test_an_entry_that_is_made_up_is_found(database):
+    spoil(
+        database,
+        "INSERT INTO events SELECT session_id, id + 100, time, type, participant_index, data, "
+        "previous, hash FROM events WHERE id = 5 AND session_id = 2",
+    )
+    message = cli("events", database, "--check", code=1)
+    assert "not whole" in message
+    assert "is missing" in message
+
+
+def test_export_writes_everything_and_overwrites_nothing(studied, tmp_path):
+    out = tmp_path / "data"
+    cli("export", studied, "--session", "pilot", "-d", out)
+    log = [json.loads(line) for line in (out / "events.jsonl").read_text("utf-8").splitlines()]
+    with (out / "events.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["id"]) for row in rows] == [entry["id"] for entry in log]
+    assert [json.loads(row["data"]) for row in rows] == [entry["data"] for entry in log]
+    with (out / "timings.csv").open(encoding="utf-8", newline="") as file:
+        stays = [(row["participant_index"], row["block_name"]) for row in csv.DictReader(file)]
+    assert stays == [("1", "Hello"), ("2", "Hello"), ("2", "B")]
+    with (out / "participants.csv").open(encoding="utf-8", newline="") as file:
+        places = [(row["participant_index"], row["block_id"]) for row in csv.DictReader(file)]
+    assert places == [("1", "0"), ("2", "4")]
+    assert digest_of((out / "study-1.toml").read_text("utf-8")) == digest_of(SMALL_STUDY)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert "events.csv" in cli("export", studied, "-d", out, code=1)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_a_backup_of_a_live_database_is_whole_and_serves(study_file, tmp_path):
+    copy = tmp_path / "copy.sqlite3"
+    with server_running(study_file) as server:
+        ours = client(server)
+        for number in range(20):
+            ours.move_to_block(number % 5)
+        cli("backup", study_file, copy)
+        ours.move_to_block(0)
+    cli("events", copy, "--check")
+    with server_running(study_file, "--database", copy) as server:
+        assert client(server).get_state()[1]["block_id"] == 4
+
+
+def test_a_backup_overwrites_nothing(studied, tmp_path):
+    there = tmp_path / "there.sqlite3"
+    there.write_text("precious")
+    assert "is there already" in cli("backup", studied, there, code=1)
+    assert there.read_text() == "precious"
+    message = cli("backup", studied, tmp_path / "no" / "such.sqlite3", code=1)
+    assert "could not be" in message
+
+
+def test_postgresql_is_backed_up_with_its_own_tool(tmp_path):
+    message = cli("backup", "postgresql://me@host/study", tmp_path / "copy", code=1)
+    assert f"pg_dump --format=custom --file={tmp_path / 'copy'} postgresql://me@host/study" in (
+        message
+    )
+
+
+def test_sessions_are_listed(studied):
+    lines = cli("sessions", studied).splitlines()
+    assert [line.split()[0] for line in lines] == ["session", "pilot", "main"]
+    assert [line.split()[-3:] for line in lines[1:]] == [["2", "2", "0"], ["2", "2", "1"]]
+
+
+@pytest.mark.parametrize("command", ["events", "sessions", "export", "backup"])
+def test_a_study_that_never_ran_has_nothing_to_show(study_file, tmp_path, command):
+    more = {"export": ["-d", tmp_path / "out"], "backup": [tmp_path / "copy"]}.get(command, [])
+    assert "there is no database" in cli(command, study_file, *more, code=1)
+    assert not study_file.with_suffix(".sqlite3").exists()
+
+
+@pytest.mark.parametrize("command", ["events", "sessions"])
+def test_a_file_that_is_no_database_is_named(tmp_path, command):
+    path = tmp_path / "notes.sqlite3"
+    path.write_text("not a database " * 100)
+    assert "notes.sqlite3 cannot be read" in cli(command, path, code=1)
+
+
+def test_a_session_that_is_not_there_is_named_with_those_that_are(studied):
+    message = cli("events", studied, "--session", "mian", code=1)
+    assert "no session 'mian'; there is pilot, main" in message
+
+
+def test_a_session_with_a_strange_name_is_refused(study_file):
+    message = cli("run", study_file, "-p", "0", "--session", "a/b", code=1)
+    assert "'a/b' is no name for a session" in message
+
+
+def test_noted_goes_with_check(studied):
+    assert "--noted goes with --check" in cli("events", studied, "--noted", "abc", code=2)

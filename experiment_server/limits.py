@@ -94,7 +94,7 @@ FILE_SETTLES: Final = 0.25
 # A TOML study of a thousand blocks is about 200 kB; nothing that a client sends is larger.
 BODY_SIZE: Final = 4 * 1024 * 1024
 
-# When the server stops, sockets get this long to take their farewell, and requests to finish;
-# together they stay well under the ten seconds after which service managers kill. Seconds.
-FAREWELL: Final = 1.0
+# When the server stops, sockets get this long to take their farewell and as long to close, and then
+# requests to finish: a stop is over within five seconds. Seconds.
+FAREWELL: Final = 0.8
 SHUTDOWN_GRACE: Final = 2.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable
 from typing import Any
 
 import socketio
@@ -87,11 +88,13 @@ class _Endpoint:
         )
 
     async def close(self) -> None:
-        """Disconnect every socket, and stop."""
-        if self._server.eio.sockets:
-            # A polling client that has gone away never fetches its farewell.
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._server.eio.disconnect(), FAREWELL)
+        """Disconnect every socket once it has what was sent to it, and stop."""
+        sockets = list(self._server.eio.sockets.values())
+        if sockets:
+            # A polling client comes for its farewell by itself, but not to a closed socket; one
+            # that has gone away never comes.
+            await _within(FAREWELL, *(socket.queue.join() for socket in sockets))
+            await _within(FAREWELL, self._server.eio.disconnect())
         await self._server.shutdown()
 
     async def _connect_app(self, sid: str, _environ: Any, auth: Any = None) -> None:
@@ -145,6 +148,11 @@ class _Endpoint:
             code, message = ExperimentServerError.code, "the server failed; its log says why"
             return {"ok": False, "error": {"code": code, "message": message}}
         return {"ok": True, "data": data}
+
+
+async def _within(seconds: float, *work: Awaitable[Any]) -> None:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*work), seconds)
 
 
 def _participant_of(auth: Any) -> int | None:

@@ -1,0 +1,220 @@
+"""The server is killed again and again: what it acknowledged is there, once, and the log is whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import socketio
+
+from experiment_server.store import database, records
+from experiment_server.store.check import check
+from experiment_server.store.database import Place
+from tests.conftest import server_running
+
+KILLS = 50
+BLOCKS = 8
+PATIENCE = 10.0
+
+Send = Callable[[str, dict[str, Any]], Awaitable[Any]]
+
+
+@dataclass
+class Driver:
+    """A client that makes change after change, each with a key, and repeats what had no answer."""
+
+    participant: int
+    chance: random.Random
+    transport: str
+    sent: int = 0
+    open: tuple[str, str, dict[str, Any]] | None = None
+    blocks: list[int] = field(default_factory=list)
+    speeds: list[int] = field(default_factory=list)
+    added: list[int] = field(default_factory=list)
+
+    async def drive(self, url: str) -> None:
+        """Until the server is gone."""
+        try:
+            if self.transport == "rest":
+                async with aiohttp.ClientSession(url) as http:
+                    await self._drive(lambda *request: self._by_rest(http, *request))
+            else:
+                await self._drive_socket(url)
+        except (aiohttp.ClientError, socketio.exceptions.SocketIOError, OSError, TimeoutError):
+            return
+
+    async def _drive_socket(self, url: str) -> None:
+        # Its own session would be left open when the server dies in the handshake.
+        async with aiohttp.ClientSession() as http:
+            client = socketio.AsyncClient(reconnection=False, http_session=http)
+            gone = asyncio.Event()
+            client.on("disconnect", lambda *_: gone.set(), namespace="/dashboard")
+            await client.connect(url, namespaces=["/dashboard"], transports=["websocket"])
+            driving = asyncio.create_task(
+                self._drive(lambda *request: self._by_socket(client, *request))
+            )
+            await gone.wait()
+            driving.cancel()
+            await client.disconnect()
+
+    async def finish(self, url: str) -> None:
+        """Get the answer that is still owed."""
+        async with aiohttp.ClientSession(url) as http:
+            await self._step(lambda *request: self._by_rest(http, *request), last=True)
+
+    async def _drive(self, send: Callable[..., Awaitable[Any]]) -> None:
+        while True:
+            await self._step(send)
+
+    async def _step(self, send: Callable[..., Awaitable[Any]], *, last: bool = False) -> None:
+        if self.open is None:
+            if last:
+                return
+            self.open = self._next()
+        key, operation, arguments = self.open
+        answer = await send(key, operation, arguments)
+        # Only now it is acknowledged; a change that had no answer is repeated under its key.
+        self.open = None
+        if operation == "move-to-block":
+            self.blocks.append(arguments["block_id"])
+        elif operation == "update-config":
+            self.speeds.append(arguments["patch"]["speed"])
+        else:
+            self.added.append(answer)
+
+    def _next(self) -> tuple[str, str, dict[str, Any]]:
+        self.sent += 1
+        key = f"{self.participant}-{self.sent}"
+        kind = self.chance.random()
+        if kind < 0.02:
+            return key, "new-participant", {}
+        if kind < 0.2 and self.blocks:
+            return key, "update-config", {"patch": {"speed": self.sent}}
+        return key, "move-to-block", {"block_id": self.chance.randrange(BLOCKS)}
+
+    async def _by_rest(
+        self, http: aiohttp.ClientSession, key: str, operation: str, arguments: dict[str, Any]
+    ) -> Any:
+        method, path, body = {
+            "new-participant": ("PUT", "new-participant", None),
+            "update-config": ("PATCH", f"config/{self.participant}", arguments.get("patch")),
+            "move-to-block": (
+                "POST",
+                f"move-to-block/{self.participant}/{arguments.get('block_id')}",
+                None,
+            ),
+        }[operation]
+        async with http.request(
+            method, f"/api/{path}", json=body, headers={"Idempotency-Key": key}
+        ) as response:
+            assert response.status == 200, await response.text()
+            return await response.json(content_type=None)
+
+    async def _by_socket(
+        self, client: socketio.AsyncClient, key: str, operation: str, arguments: dict[str, Any]
+    ) -> Any:
+        who = {} if operation == "new-participant" else {"participant_index": self.participant}
+        answer = await client.call(
+            operation,
+            {**arguments, **who, "request_id": key},
+            namespace="/dashboard",
+            timeout=PATIENCE,
+        )
+        assert answer["ok"], answer
+        return answer["data"]
+
+
+async def test_what_is_acknowledged_survives_any_kill_and_happens_once(tmp_path):
+    seed = int(os.environ.get("CRASH_SEED", random.SystemRandom().randrange(2**32)))
+    print(f"CRASH_SEED={seed}")
+    chance = random.Random(seed)
+    study = tmp_path / "study.toml"
+    study.write_text(
+        "".join(
+            f'[[blocks]]\nname = "B{number}"\nconfig = {{ speed = 0 }}\n'
+            for number in range(BLOCKS)
+        ),
+        encoding="utf-8",
+    )
+    drivers = [
+        Driver(1, random.Random(chance.random()), "rest"),
+        Driver(1001, random.Random(chance.random()), "rest"),
+        Driver(1002, random.Random(chance.random()), "socket"),
+        Driver(1003, random.Random(chance.random()), "socket"),
+    ]
+    for kill in range(KILLS + 1):
+        with ExitStack() as stack:
+            server = await asyncio.to_thread(stack.enter_context, server_running(study))
+            if kill == 0:
+                await add(server.url, 1001, 1002, 1003)
+            if kill == KILLS:
+                for driver in drivers:
+                    await driver.finish(server.url)
+                break
+            driving = [asyncio.create_task(driver.drive(server.url)) for driver in drivers]
+            await asyncio.sleep(chance.uniform(0.02, 0.35))
+            server.kill()
+            await asyncio.wait_for(asyncio.gather(*driving), PATIENCE)
+        moves, speeds, added, problem = await asyncio.to_thread(read_log, study)
+        assert problem is None, f"after kill {kill + 1}: {problem}"
+        for driver in drivers:
+            expect_all_once(driver, moves, speeds)
+    moves, speeds, added, problem = await asyncio.to_thread(read_log, study)
+    assert problem is None
+    for driver in drivers:
+        assert moves.get(driver.participant, []) == driver.blocks
+        assert speeds.get(driver.participant, []) == driver.speeds
+    acknowledged = sorted(index for driver in drivers for index in driver.added)
+    assert added == [1, 1001, 1002, 1003, *acknowledged]
+    total = sum(driver.sent for driver in drivers)
+    print(f"{KILLS} kills, {total} changes acknowledged, {len(added)} participants")
+    assert total > KILLS
+
+
+async def add(url: str, *indices: int) -> None:
+    async with aiohttp.ClientSession(url) as http:
+        for index in indices:
+            async with http.put(f"/api/add-participant/{index}") as response:
+                assert response.status == 200
+
+
+def expect_all_once(
+    driver: Driver, moves: dict[int, list[int]], speeds: dict[int, list[int]]
+) -> None:
+    """The log has what was acknowledged, in order, and at most the one change that was not."""
+    for acknowledged, logged, operation in (
+        (driver.blocks, moves.get(driver.participant, []), "move-to-block"),
+        (driver.speeds, speeds.get(driver.participant, []), "update-config"),
+    ):
+        assert logged[: len(acknowledged)] == acknowledged
+        owed = 1 if driver.open and driver.open[1] == operation else 0
+        assert len(logged) <= len(acknowledged) + owed
+
+
+def read_log(
+    study: Any,
+) -> tuple[dict[int, list[int]], dict[int, list[int]], list[int], str | None]:
+    """Where participants were moved to, what was changed, who was added, and what is wrong."""
+    moves: dict[int, list[int]] = {}
+    speeds: dict[int, list[int]] = {}
+    added = []
+    with database.reading(Place.of(study.with_suffix(".sqlite3"))) as connection:
+        session = database.session_id(connection, "main") or 0
+        entries = list(records.all_entries(connection, session))
+        problem = check(connection, session, entries).problem
+    for entry in entries:
+        index, data = entry.participant_index or 0, json.loads(entry.data)
+        if entry.type == "moved":
+            moves.setdefault(index, []).append(data["to"]["block_id"])
+        elif entry.type == "config_overridden":
+            speeds.setdefault(index, []).append(data["patch"]["speed"])
+        elif entry.type == "participant_added":
+            added.append(index)
+    return moves, speeds, sorted(added), problem

@@ -1,0 +1,85 @@
+"""How a server ends: everybody is told, what is under way is finished, the log is closed."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+
+import aiohttp
+import pytest
+import socketio
+
+from experiment_server.store import database, records
+from experiment_server.store.database import Place
+from tests.conftest import server_running
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send")
+
+
+@posix
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, "shutdown"])
+async def test_a_stop_tells_everybody_and_is_over_in_five_seconds(study_file, way):
+    with server_running(study_file) as server:
+        told: asyncio.Queue[str] = asyncio.Queue()
+        clients = []
+        for number in range(12):
+            client = socketio.AsyncClient(reconnection=False)
+            namespace = "/" if number % 2 else "/dashboard"
+            client.on("server-shutdown", lambda *_: told.put_nowait("told"), namespace=namespace)
+            transports = ["websocket"] if number % 3 else ["polling"]
+            await client.connect(server.url, namespaces=[namespace], transports=transports)
+            clients.append(client)
+        async with aiohttp.ClientSession(server.url) as http:
+            moves = [
+                asyncio.create_task(post(http, f"/api/move-to-block/{number % 5}"))
+                for number in range(40)
+            ]
+            done, _ = await asyncio.wait(moves, return_when=asyncio.FIRST_COMPLETED)
+            assert done
+            if way == "shutdown":
+                assert await post(http, "/api/shutdown") == 200
+            else:
+                server.process.send_signal(way)
+            _, errors = await asyncio.to_thread(server.process.communicate, timeout=5)
+            answers = await asyncio.gather(*moves, return_exceptions=True)
+        assert server.process.returncode == 0, errors
+        assert "Traceback" not in errors
+        for _ in clients:
+            await asyncio.wait_for(told.get(), 5)
+        for client in clients:
+            await client.disconnect()
+    files = sorted(path.name for path in study_file.parent.glob("*.sqlite3*"))
+    assert files == ["study.sqlite3", "study.sqlite3.lock"], "the log is checkpointed"
+    with database.reading(Place.of(study_file.with_suffix(".sqlite3"))) as connection:
+        kinds = [entry.type for entry in records.all_entries(connection, 1)]
+    assert kinds[-1] == "server_stopped"
+    assert kinds.count("connected") == kinds.count("disconnected") == 6
+    assert kinds.count("moved") >= answers.count(200) > 0
+
+
+async def post(http, path):
+    async with http.post(path) as response:
+        return response.status
+
+
+async def test_a_loop_without_signal_handlers_is_stopped_all_the_same(study_file):
+    """As on Windows, where asyncio has none: the interrupt is taken by the process."""
+    script = (
+        "import asyncio, signal, sys, threading\n"
+        "from pathlib import Path\n"
+        "from experiment_server.server.app import serve\n"
+        "from experiment_server.server.settings import Settings\n"
+        "asyncio.SelectorEventLoop.add_signal_handler = None\n"
+        "ready = lambda running: threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()\n"
+        "asyncio.run(serve(Settings(Path(sys.argv[1]), port=0), ready))\n"
+        "print('stopped')\n"
+    )
+    result = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", script, str(study_file)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert result.stdout == "stopped\n", result.stderr

@@ -22,6 +22,23 @@ if TYPE_CHECKING:
     from experiment_server.server.app import Running
 
 
+class _Member(click.ParamType[Enum]):
+    """One of the values of an enumeration, as they are written in settings."""
+
+    name = "choice"
+
+    def __init__(self, members: type[Enum]) -> None:
+        self._members = members
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Enum:
+        """The member, or a usage error that names them all."""
+        try:
+            return self._members(value)
+        except ValueError:
+            known = ", ".join(member.value for member in self._members)
+            self.fail(f"{value!r} is none of {known}", param, ctx)
+
+
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     """An option for each setting, as the settings declare it."""
     for field in reversed(fields(Settings)):
@@ -35,18 +52,22 @@ def _option(field: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., A
     if "minimum" in field.metadata:
         kind = click.IntRange(field.metadata["minimum"], field.metadata["maximum"])
     elif isinstance(field.default, Enum):
-        kind = click.Choice(type(field.default))
+        kind = _Member(type(field.default))
     elif "Path" in str(field.type):
         kind = click.Path(path_type=Path)
     return click.option(
         *field.metadata["flags"],
         field.name,
         type=kind,
-        default=None if field.default is MISSING else field.default,
+        default=None if field.default is MISSING else _written(field.default),
         show_default=field.default is not None,
         metavar=field.metadata["metavar"],
         help=field.metadata["help"],
     )
+
+
+def _written(default: Any) -> Any:
+    return default.value if isinstance(default, Enum) else default
 
 
 @click.command(

@@ -41,7 +41,7 @@ async def measure() -> None:
         study = Path(folder) / "study.toml"
         study.write_text(
             "".join(
-                f'[[blocks]]\nname = "block{number}"\nconfig = {{ speed = {number}, trials = 12 }}\n'
+                f'[[blocks]]\nname = "block{number}"\nconfig = {{ trials = {number} }}\n'
                 for number in range(BLOCKS)
             ),
             encoding="utf-8",
@@ -89,6 +89,7 @@ class Load:
     async def _work(self, begin: asyncio.Event, ready: asyncio.Event) -> int:
         # Added before the clock starts; more than anybody gets through.
         people = [next(self._indices) for _ in range(int(SECONDS * 10))]
+        people *= 1 if self._adds else 100
         async with self._connection() as ask:
             if self._adds:
                 for index in people:

@@ -76,6 +76,22 @@ def test_a_second_server_on_the_same_study_says_why_it_does_not_start(study_file
         assert client(server.url).move_to_next()[0] is True
 
 
+def test_what_may_be_chosen_is_taken_and_a_typo_is_named(study_file):
+    chosen = ("--durability", "fast", "--on-change", "unstarted", "--session", "pilot")
+    with server_running(study_file, *chosen) as server:
+        with urllib.request.urlopen(f"{server.url}/api/study") as response:
+            assert json.load(response)["on_change"] == "unstarted"
+        assert client(server.url).move_to_next()[0] is True
+    result = subprocess.run(
+        [sys.executable, "-m", "experiment_server", "run", str(study_file), "--on-change", "al"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "'al' is none of all, unstarted, new" in result.stderr
+
+
 def test_a_port_that_is_taken_is_named(study_file, tmp_path):
     with server_running(study_file) as server:
         port = server.url.rpartition(":")[2]

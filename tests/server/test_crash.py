@@ -1,4 +1,4 @@
-"""The server is killed again and again: what it acknowledged is there, once, and the log is whole."""
+"""The server is killed again and again: what it acknowledged is there, once, in a whole log."""
 
 from __future__ import annotations
 

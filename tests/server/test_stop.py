@@ -70,7 +70,8 @@ async def test_a_loop_without_signal_handlers_is_stopped_all_the_same(study_file
         "from experiment_server.server.app import serve\n"
         "from experiment_server.server.settings import Settings\n"
         "asyncio.SelectorEventLoop.add_signal_handler = None\n"
-        "ready = lambda running: threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()\n"
+        "interrupt = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])\n"
+        "ready = lambda running: interrupt.start()\n"
         "asyncio.run(serve(Settings(Path(sys.argv[1]), port=0), ready))\n"
         "print('stopped')\n"
     )

@@ -27,6 +27,7 @@ class Message:
 
 
 Deliver = Callable[[Message], Awaitable[None]]
+Hears = Callable[[str], bool]
 
 
 class Hub:
@@ -37,16 +38,26 @@ class Hub:
     """
 
     def __init__(self) -> None:
-        self._receivers: list[Deliver] = []
+        self._receivers: list[tuple[Deliver, Hears]] = []
         self._order = asyncio.Lock()
 
-    def subscribe(self, deliver: Deliver) -> None:
-        """Have every message from now on delivered to a transport."""
-        self._receivers.append(deliver)
+    def subscribe(self, deliver: Deliver, hears: Hears) -> None:
+        """Have every message from now on delivered to a transport.
+
+        `hears` tells whether anybody is in a room; for empty rooms nothing is delivered.
+        """
+        self._receivers.append((deliver, hears))
+
+    def hears(self, room: str) -> bool:
+        """Whether anybody would hear of what is said in a room."""
+        return any(hears(room) for _, hears in self._receivers)
 
     async def publish(self, *messages: Message) -> None:
         """Deliver messages to all transports, in order."""
+        if not any(self.hears(message.room) for message in messages):
+            return
         async with self._order:
             for message in messages:
-                for deliver in self._receivers:
-                    await deliver(message)
+                for deliver, hears in self._receivers:
+                    if hears(message.room):
+                        await deliver(message)

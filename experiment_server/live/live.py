@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -39,9 +38,9 @@ class Live:
 
     async def stop(self) -> None:
         """Log that the server was stopped on purpose."""
-        event = Event(EventType.SERVER_STOPPED, self.service.clock())
+        self.service.log(Event(EventType.SERVER_STOPPED, self.service.clock()))
         with contextlib.suppress(StoreUnavailable):
-            await asyncio.wrap_future(self.service.log(event))
+            await self.service.flush()
 
     def overview(self) -> dict[str, Any]:
         """All that a dashboard needs to begin with."""

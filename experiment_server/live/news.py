@@ -47,19 +47,28 @@ class News:
     async def announce(self, event: str, states: Iterable[ParticipantState]) -> None:
         """Push each state's snapshot to its participant's room, and tell the dashboards."""
         states = list(states)
-        messages = []
+        snapshots = []
         for state in states:
             try:
-                snapshot = self._snapshot(state)
+                snapshots.append(self._snapshot(state))
             except ExpansionFailed:
                 log.exception("no snapshot for participant %d", state.participant_index)
-                continue
-            messages.append(Message(participant_room(state.participant_index), event, snapshot))
-        await self._hub.publish(*messages)
+        await self.tell(event, snapshots)
         self.gather(changed=(state.participant_index for state in states))
+
+    async def tell(self, event: str, snapshots: Iterable[Snapshot]) -> None:
+        """Push snapshots to their participants' rooms."""
+        await self._hub.publish(
+            *(
+                Message(participant_room(item["participant_index"]), event, item)
+                for item in snapshots
+            )
+        )
 
     def gather(self, *, changed: Iterable[int] = (), entries: Iterable[Entry] = ()) -> None:
         """Tell the dashboards: at once, or with what else happens within the gathering time."""
+        if not self._hub.hears(DASHBOARD):
+            return
         self._changed.update(changed)
         self._entries.extend(entries)
         waits = self._changed or self._entries

@@ -134,21 +134,30 @@ class Roster:
             for before, after in plan.states
         ]
         commit = Commit(changes, plan.events, plan.version, plan.reply)
-        committed = asyncio.wrap_future(self._store.commit(commit))
-        # Settled by the commit itself: a request that is cancelled meanwhile changes nothing.
-        committed.add_done_callback(partial(self._settle, plan.after))
-        return await asyncio.shield(committed)
+        waiting: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        self._store.send(commit, partial(self._settle, plan.after, waiting))
+        return await waiting
 
     def _settle(
-        self, states: Sequence[ParticipantState], committed: asyncio.Future[Written]
+        self,
+        states: Sequence[ParticipantState],
+        waiting: asyncio.Future[Written],
+        outcome: Written | Exception,
     ) -> None:
-        kept = not committed.cancelled() and committed.exception() is None
+        # Also for a request that was cancelled meanwhile: what is kept is kept.
+        kept = isinstance(outcome, Written)
         for state in states:
             # Whatever lined up behind a change that failed will fail too; nothing new joins it.
             if not kept or self._latest.get(state.participant_index) is state:
                 self._latest.pop(state.participant_index, None)
             if kept:
                 self._learn(state)
+        if waiting.cancelled():
+            return
+        if isinstance(outcome, Exception):
+            waiting.set_exception(outcome)
+        else:
+            waiting.set_result(outcome)
 
     async def _refresh(self, indices: Iterable[int]) -> None:
         """Read states from the store, behind all that is on its way there."""

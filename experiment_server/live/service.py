@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
 from datetime import datetime, timezone
 from typing import Any
 
@@ -72,6 +71,8 @@ class Service:
 
     async def start(self) -> None:
         """Read everybody's place from the store."""
+        # All that is settled by one commit is told in one go.
+        self._store.deliver_with(asyncio.get_running_loop().call_soon_threadsafe)
         await self.roster.load()
         states = map(self.roster.state, self.roster.indices())
         self.editions.restore(await asyncio.wrap_future(self._store.versions()), states)
@@ -163,7 +164,8 @@ class Service:
             )
 
         async def work() -> list[int]:
-            plan = await self._change("block-changed", planning)
+            plan = await self._change(planning)
+            await self.news.announce("block-changed", plan.after)
             return [state.participant_index for state in plan.after]
 
         moved: list[int] = await self.retries.once(request, work)
@@ -263,7 +265,7 @@ class Service:
             reply = self.retries.reply(request, answer(index))
             return Plan([(None, state)], [event], reply=reply)
 
-        plan = await self._change(None, planning)
+        plan = await self._change(planning)
         return plan.after[0].participant_index
 
     # Presence
@@ -288,11 +290,13 @@ class Service:
 
     # The log
 
-    def log(self, *events: Event) -> Future[Written]:
+    def log(self, *events: Event) -> None:
         """Log what happened without changing anybody; dashboards hear of it when it is durable."""
-        logged = self._store.commit(Commit(events=events))
-        asyncio.wrap_future(logged).add_done_callback(self._logged)
-        return logged
+        self._store.send(Commit(events=events), self._logged)
+
+    async def flush(self) -> None:
+        """Wait until everything that was logged is durable."""
+        await asyncio.wrap_future(self._store.read(0))
 
     async def entries(
         self, *, after: int = 0, participant_index: int | None = None, limit: int
@@ -347,13 +351,11 @@ class Service:
             "block_name": flow.block_name(state, names),
         }
 
-    def _logged(self, logged: asyncio.Future[Written]) -> None:
-        if logged.cancelled():
-            return
-        if (error := logged.exception()) is not None:
-            log.warning("not in the event log: %s", error)
-            return
-        self.news.gather(entries=logged.result().entries)
+    def _logged(self, outcome: Written | Exception) -> None:
+        if isinstance(outcome, Written):
+            self.news.gather(entries=outcome.entries)
+        else:
+            log.warning("not in the event log: %s", outcome)
 
     async def _last_move(self, participant_index: int) -> Entry:
         before, taken_back = 2**62, set()
@@ -442,7 +444,9 @@ class Service:
                 reply=self.retries.reply(request, snapshot),
             )
 
-        await self._change(news, planning, participant_index)
+        plan = await self._change(planning, participant_index)
+        if plan.states[0][0] is not plan.states[0][1]:
+            await self.news.tell(news, [snapshot])
         return snapshot
 
     def _require_block(self, state: ParticipantState, block_id: int) -> None:
@@ -452,17 +456,12 @@ class Service:
             error.snapshot = self._snapshot_of(state)
             raise
 
-    async def _change(
-        self, news: str | None, planning: Planning, concerning: int | None = None
-    ) -> Plan:
+    async def _change(self, planning: Planning, concerning: int | None = None) -> Plan:
         plan = await self.roster.change(planning, concerning)
         self.news.gather(
             changed=(state.participant_index for state in plan.after),
             entries=plan.written.entries,
         )
-        if news:
-            changed = [after for before, after in plan.states if after is not before]
-            await self.news.announce(news, changed)
         return plan
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Awaitable
 from typing import Any
 
@@ -44,17 +45,15 @@ class Realtime:
         self._endpoints = [
             _Endpoint(app, path, serializer, live, tasks) for path, serializer in PATHS.items()
         ]
-        hub.subscribe(self._deliver)
+        for endpoint in self._endpoints:
+            hub.subscribe(endpoint.deliver, endpoint.hears)
 
     async def close(self) -> None:
         """Tell every socket that the server stops, and disconnect them."""
-        for room in (PARTICIPANTS, DASHBOARD):
-            await self._deliver(Message(room, "server-shutdown", None))
-        await asyncio.gather(*(endpoint.close() for endpoint in self._endpoints))
-
-    async def _deliver(self, message: Message) -> None:
         for endpoint in self._endpoints:
-            await endpoint.deliver(message)
+            for room in (PARTICIPANTS, DASHBOARD):
+                await endpoint.deliver(Message(room, "server-shutdown", None))
+        await asyncio.gather(*(endpoint.close() for endpoint in self._endpoints))
 
 
 class _Endpoint:
@@ -67,6 +66,7 @@ class _Endpoint:
         self._service = live.service
         self._tasks = tasks
         self._callers: dict[str, Caller] = {}
+        self._rooms: Counter[str] = Counter()
         self._server = socketio.AsyncServer(
             async_mode="aiohttp",
             serializer=serializer,
@@ -87,6 +87,10 @@ class _Endpoint:
             message.event, message.payload, room=message.room, namespace=namespace
         )
 
+    def hears(self, room: str) -> bool:
+        """Whether any socket is in a room."""
+        return room in self._rooms
+
     async def close(self) -> None:
         """Disconnect every socket once it has what was sent to it, and stop."""
         sockets = list(self._server.eio.sockets.values())
@@ -105,9 +109,7 @@ class _Endpoint:
             self._service.connected(index)
         except ExperimentServerError as error:
             raise _refusal(error) from None
-        self._callers[sid] = Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index)
-        await self._server.enter_room(sid, PARTICIPANTS, namespace=APP_NAMESPACE)
-        await self._server.enter_room(sid, participant_room(index), namespace=APP_NAMESPACE)
+        await self._let_in(sid, Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index))
         # The greeting waits for its turn behind the packet that accepts the connection.
         self._tasks.start(self._greet_app(sid, index), "greet-app")
 
@@ -116,8 +118,7 @@ class _Endpoint:
         await self._server.emit("state", snapshot, to=sid, namespace=APP_NAMESPACE)
 
     async def _connect_dashboard(self, sid: str, _environ: Any, _auth: Any = None) -> None:
-        self._callers[sid] = BY_DASHBOARD
-        await self._server.enter_room(sid, DASHBOARD, namespace=DASHBOARD_NAMESPACE)
+        await self._let_in(sid, BY_DASHBOARD)
         self._tasks.start(self._greet_dashboard(sid), "greet-dashboard")
 
     async def _greet_dashboard(self, sid: str) -> None:
@@ -126,8 +127,18 @@ class _Endpoint:
 
     async def _disconnect(self, sid: str, _reason: Any = None) -> None:
         caller = self._callers.pop(sid, None)
-        if caller is not None and caller.participant_index is not None:
+        if caller is None:
+            return
+        self._rooms -= Counter(_rooms_of(caller))
+        if caller.participant_index is not None:
             self._service.disconnected(caller.participant_index)
+
+    async def _let_in(self, sid: str, caller: Caller) -> None:
+        self._callers[sid] = caller
+        namespace = DASHBOARD_NAMESPACE if caller is BY_DASHBOARD else APP_NAMESPACE
+        for room in _rooms_of(caller):
+            self._rooms[room] += 1
+            await self._server.enter_room(sid, room, namespace=namespace)
 
     async def _ask(self, event: str, sid: str, *payload: Any) -> dict[str, Any]:
         """Carry out an operation; what is returned is its acknowledgement."""
@@ -148,6 +159,12 @@ class _Endpoint:
             code, message = ExperimentServerError.code, "the server failed; its log says why"
             return {"ok": False, "error": {"code": code, "message": message}}
         return {"ok": True, "data": data}
+
+
+def _rooms_of(caller: Caller) -> tuple[str, ...]:
+    if caller.participant_index is None:
+        return (DASHBOARD,)
+    return (PARTICIPANTS, participant_room(caller.participant_index))
 
 
 async def _within(seconds: float, *work: Awaitable[Any]) -> None:

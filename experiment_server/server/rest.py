@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -64,8 +64,10 @@ def add_routes(app: web.Application, live: Live) -> None:
 
 
 def _handler(live: Live, operation: Operation):  # type: ignore[no-untyped-def]
+    read = _reader(operation)
+
     async def handle(request: web.Request) -> web.Response:
-        given = await _given(request, operation)
+        given = await read(request)
         key = request.headers.get("Idempotency-Key")
         result = await call(live, operation, _caller(request), given, key)
         body = operation.rest_body(result) if operation.rest_body else result
@@ -80,8 +82,10 @@ def _handler(live: Live, operation: Operation):  # type: ignore[no-untyped-def]
 def _stream(  # type: ignore[no-untyped-def]
     live: Live, operation: Operation, table: Table, output_format: export.Format
 ):
+    read = _reader(operation)
+
     async def handle(request: web.Request) -> web.StreamResponse:
-        given = _query(request, operation)
+        given = await read(request)
         arguments = resolve(
             operation, _caller(request), given, live.service.default_participant_index
         )
@@ -126,24 +130,38 @@ def _caller(request: web.Request) -> Caller:
     return BY_CLI if by_cli else BY_REST
 
 
-async def _given(request: web.Request, operation: Operation) -> dict[str, Any]:
-    given: dict[str, Any] = {
-        name: _integer(name, text) for name, text in request.match_info.items()
-    }
-    given |= _query(request, operation)
-    for parameter in _in(operation, Place.BODY):
-        wants_text = parameter.kind is Kind.TEXT
-        given[parameter.name] = await (text_of(request) if wants_text else body_of(request))
-    for parameter in _in(operation, Place.IF_MATCH):
-        given[parameter.name] = _tag(request.headers.get("If-Match"))
-    return given
+def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[dict[str, Any]]]:
+    """What reads an operation's parameters from a request."""
+    query = {item.name: item for item in _in(operation, Place.QUERY)}
+    # The classic reads take none, and pass over what they get.
+    lenient = not query and not operation.changes
+    elsewhere = [
+        item for item in operation.parameters if item.place in (Place.BODY, Place.IF_MATCH)
+    ]
+
+    async def read(request: web.Request) -> dict[str, Any]:
+        given: dict[str, Any] = {
+            name: _integer(name, text) for name, text in request.match_info.items()
+        }
+        if request.query_string and not lenient:
+            given |= _query(request, operation, query)
+        for parameter in elsewhere:
+            given[parameter.name] = await _elsewhere(request, parameter)
+        return given
+
+    return read
 
 
-def _query(request: web.Request, operation: Operation) -> dict[str, Any]:
-    """The parameters in the query; the classic reads take none, and pass over what they get."""
-    known: Mapping[str, Parameter] = {item.name: item for item in _in(operation, Place.QUERY)}
-    if not known and not operation.changes:
-        return {}
+async def _elsewhere(request: web.Request, parameter: Parameter) -> Any:
+    if parameter.place is Place.IF_MATCH:
+        header = request.headers.get("If-Match")
+        return None if header is None else quoted(header)
+    return await (text_of(request) if parameter.kind is Kind.TEXT else body_of(request))
+
+
+def _query(
+    request: web.Request, operation: Operation, known: Mapping[str, Parameter]
+) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for name, text in request.query.items():
         if name not in known:
@@ -164,12 +182,6 @@ def _query(request: web.Request, operation: Operation) -> dict[str, Any]:
 
 def _in(operation: Operation, place: Place) -> list[Parameter]:
     return [parameter for parameter in operation.parameters if parameter.place is place]
-
-
-def _tag(header: str | None) -> str | None:
-    if header is None:
-        return None
-    return quoted(header)
 
 
 def _integer(name: str, text: str) -> int:

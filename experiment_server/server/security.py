@@ -9,6 +9,7 @@ pointed here (DNS rebinding). Programs that are no browsers send no Origin and a
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from experiment_server.errors import OriginForeign
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether an address or name to listen on can only be reached from this machine."""
     if host in LOOPBACK_NAMES:
@@ -69,6 +71,7 @@ def browser_guard(listening_on: str) -> Middleware:
     return guard
 
 
+@lru_cache(maxsize=64)
 def _hostname(host: str | None) -> str | None:
     if host is None:
         return None

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from experiment_server.errors import DatabaseUnusable, RevisionConflict, StoreUnavailable
 from experiment_server.flow.events import Entry, Event, chained
@@ -20,7 +21,9 @@ from experiment_server.store.choices import DEFAULT_SESSION, Durability
 from experiment_server.store.database import Place
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.schema import events, heads, participants, replies, study_versions
-from experiment_server.store.writer import Result, Writer
+from experiment_server.store.writer import Contradiction, Done, Writer
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Change:
 
     state: ParticipantState
     read_revision: int | None
+
+    @property
+    def adds(self) -> bool:
+        """Whether the participant is a new one."""
+        return self.read_revision is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,14 @@ class Commit:
     events: Sequence[Event] = ()
     version: StudyVersion | None = None
     reply: Reply | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it only adds one participant, or takes one from one revision to the next."""
+        return len(self.changes) == 1 and self.version is None and self.reply is None
+
+
+Query = Callable[[Connection], Any]
 
 
 @dataclass(slots=True)
@@ -89,7 +105,9 @@ class Store:
         try:
             if not place.in_memory:
                 database.inspect(place)
-            self._writer = Writer(database.connect(place, durability), self._seal)
+            self._writer: Writer[Commit | Query] = Writer(
+                database.connect(place, durability), self._perform
+            )
             try:
                 self._open(place, session, address, clock())
             except BaseException:
@@ -114,10 +132,10 @@ class Store:
                 )
 
         try:
-            self._writer.submit(prepare).result()
+            self._ask(prepare).result()
             if place.path is None and not place.in_memory:
                 self._locks.append(database.SessionLock(place, self._session))
-            self._writer.submit(begin).result()
+            self._ask(begin).result()
         except StoreUnavailable as error:
             raise DatabaseUnusable(f"{place} cannot be opened: {error}") from None
 
@@ -136,12 +154,17 @@ class Store:
         read, or to be added and there already, or if the request has been answered before; and
         with StoreUnavailable if the database refuses.
         """
-        # A single update either finds its revision or writes nothing, so it needs no savepoint.
-        alone = len(commit.changes) == 1 and not commit.version and not commit.reply
-        return self._writer.submit(
-            lambda connection: _commit(connection, self._session, commit),
-            all_or_nothing=not (alone and commit.changes[0].read_revision is not None),
-        )
+        future: Future[Written] = Future()
+        self.send(commit, partial(_settle, future))
+        return future
+
+    def send(self, commit: Commit, done: Done) -> None:
+        """Keep a commit as `commit` does; `done` is told what was written, or the error."""
+        self._writer.submit(commit, done)
+
+    def deliver_with(self, deliver: Callable[[Callable[[], None]], Any]) -> None:
+        """Have who waits told by calls to `deliver`, for example in an event loop's thread."""
+        self._writer.deliver_with(deliver)
 
     def reply(self, scope: Scope, now: datetime) -> Future[Reply | None]:
         """What was answered to a request that came before, None if it is new or long ago."""
@@ -160,26 +183,24 @@ class Store:
         self, *, after: int = 0, participant_index: int | None = None, limit: int = EVENTS_PAGE
     ) -> Future[list[Entry]]:
         """The next entries of the log after an id, ascending."""
-        return self._writer.submit(
+        return self._ask(
             lambda connection: records.entries(
                 connection,
                 self._session,
                 after=after,
                 participant_index=participant_index,
                 limit=limit,
-            ),
-            all_or_nothing=False,
+            )
         )
 
     def moves(
         self, *, after: tuple[int, int] = (0, 0), participant_index: int | None = None
     ) -> Future[list[Entry]]:
         """The next moves, each participant's together, after a `(participant_index, id)`."""
-        return self._writer.submit(
+        return self._ask(
             lambda connection: records.moves(
                 connection, self._session, after=after, participant_index=participant_index
-            ),
-            all_or_nothing=False,
+            )
         )
 
     def last_moves(self, participant_index: int, before: int) -> Future[list[Entry]]:
@@ -192,25 +213,45 @@ class Store:
         self._let_go()
 
     def _read(self, query: Callable[..., Result], *arguments: Any) -> Future[Result]:
-        return self._writer.submit(
-            lambda connection: query(connection, self._session, *arguments), all_or_nothing=False
-        )
+        return self._ask(lambda connection: query(connection, self._session, *arguments))
+
+    def _ask(self, query: Callable[[Connection], Result]) -> Future[Result]:
+        future: Future[Result] = Future()
+        self._writer.submit(query, partial(_settle, future))
+        return future
+
+    def _perform(
+        self, connection: Connection, items: Sequence[Commit | Query], careful: bool
+    ) -> tuple[list[Any], Callable[[], None]]:
+        outcomes: list[Any] = []
+        plain: list[Change] = []
+        for item in items:
+            if isinstance(item, Commit) and item.plain and not careful:
+                change = item.changes[0]
+                if plain and change.adds is not plain[0].adds:
+                    _change_all(connection, self._session, plain)
+                    plain = []
+                plain.append(change)
+                outcomes.append(Written(item.events))
+                continue
+            _change_all(connection, self._session, plain)
+            plain = []
+            if isinstance(item, Commit):
+                outcomes.append(_attempt(connection, self._session, item))
+            else:
+                outcomes.append(_ask(connection, item))
+        _change_all(connection, self._session, plain)
+        return outcomes, self._seal(connection, outcomes)
 
     def _seal(self, connection: Connection, outcomes: list[Any]) -> Callable[[], None]:
         """Number, chain and write the log entries of a group of commits."""
-        written = [outcome for outcome in outcomes if isinstance(outcome, Written)]
-        if not any(outcome.events for outcome in written):
+        written = [item for item in outcomes if isinstance(item, Written) and item.events]
+        if not written:
             return lambda: None
         entries, head = chained((event for item in written for event in item.events), self._head)
-        connection.execute(
-            insert(events),
-            [{"session_id": self._session, **asdict(entry)} for entry in entries],
-        )
-        connection.execute(
-            update(heads)
-            .where(heads.c.session_id == self._session)
-            .values(id=head.id, hash=head.hash)
-        )
+        session = self._session
+        connection.execute(_APPEND, [{"session_id": session, **fields(item)} for item in entries])
+        connection.execute(_NOTE, {"in_session": session, "to_id": head.id, "to_hash": head.hash})
 
         def committed() -> None:
             self._head = head
@@ -225,46 +266,107 @@ class Store:
             lock.release()
 
 
-def _commit(connection: Connection, session: int, commit: Commit) -> Written:
-    for change in commit.changes:
-        _change(connection, session, change)
-    if commit.version:
-        connection.execute(
-            insert(study_versions).values(session_id=session, **asdict(commit.version))
-        )
-    if commit.reply:
-        _keep_reply(connection, session, commit.reply)
+def _settle(future: Future[Any], outcome: Any) -> None:
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+_VALUES = {
+    name: bindparam(f"new_{name}", type_=participants.c[name].type)
+    for name in ParticipantState.__slots__
+}
+_ADD = insert(participants)
+_UPDATE = (
+    update(participants)
+    .where(
+        participants.c.session_id == bindparam("in_session"),
+        participants.c.participant_index == bindparam("new_participant_index"),
+        participants.c.revision == bindparam("read_revision"),
+    )
+    .values({name: value for name, value in _VALUES.items() if name != "participant_index"})
+)
+_APPEND = insert(events)
+_NOTE = (
+    update(heads)
+    .where(heads.c.session_id == bindparam("in_session"))
+    .values(id=bindparam("to_id"), hash=bindparam("to_hash"))
+)
+
+
+def _change_all(connection: Connection, session: int, changes: Sequence[Change]) -> None:
+    """Make changes of a kind one after the other.
+
+    Raises Contradiction if one finds another revision, or somebody who was added before.
+    """
+    if not changes:
+        return
+    if changes[0].adds:
+        try:
+            connection.execute(
+                _ADD, [{"session_id": session, **fields(change.state)} for change in changes]
+            )
+        except IntegrityError:
+            raise Contradiction from None
+        return
+    rows = [_parameters(session, change) for change in changes]
+    if connection.execute(_UPDATE, rows).rowcount != len(changes):
+        raise Contradiction
+
+
+def _attempt(connection: Connection, session: int, commit: Commit) -> Written | Exception:
+    savepoint = connection.begin_nested()
+    try:
+        for change in commit.changes:
+            _change(connection, session, change)
+        if commit.version:
+            connection.execute(
+                insert(study_versions).values(session_id=session, **asdict(commit.version))
+            )
+        if commit.reply:
+            _keep_reply(connection, session, commit.reply)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what goes wrong with one must not stop the others
+        savepoint.rollback()
+        return error
+    savepoint.commit()
     return Written(commit.events)
+
+
+def _ask(connection: Connection, query: Query) -> Any:
+    try:
+        return query(connection)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what goes wrong with one must not stop the others
+        return error
 
 
 def _change(connection: Connection, session: int, change: Change) -> None:
     index = change.state.participant_index
-    values = _values(change.state)
-    if change.read_revision is None:
+    if change.adds:
         try:
             with connection.begin_nested():
-                connection.execute(insert(participants).values(session_id=session, **values))
+                connection.execute(_ADD, {"session_id": session, **fields(change.state)})
         except IntegrityError:
             raise RevisionConflict(f"participant {index} was added before") from None
         return
-    result = connection.execute(
-        update(participants)
-        .where(
-            participants.c.session_id == session,
-            participants.c.participant_index == index,
-            participants.c.revision == change.read_revision,
-        )
-        .values(**values)
-    )
-    if result.rowcount == 0:
+    if connection.execute(_UPDATE, _parameters(session, change)).rowcount == 0:
         raise RevisionConflict(
             f"participant {index} is no longer at revision {change.read_revision}"
         )
 
 
-def _values(state: ParticipantState) -> dict[str, Any]:
-    # Not asdict: it would take the overrides apart.
-    return {name: getattr(state, name) for name in ParticipantState.__slots__}
+def _parameters(session: int, change: Change) -> dict[str, Any]:
+    values = {f"new_{name}": value for name, value in fields(change.state).items()}
+    return {**values, "in_session": session, "read_revision": change.read_revision}
+
+
+def fields(value: Any) -> dict[str, Any]:
+    """A dataclass's fields by name; unlike `asdict`, it leaves what is in them as it is."""
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def _reply(connection: Connection, session: int, scope: Scope, oldest: datetime) -> Reply | None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -21,51 +20,58 @@ from experiment_server.errors import StoreUnavailable
 from experiment_server.limits import COMMITS_GROUPED, COMMITS_WAITING
 from experiment_server.store.database import reason_of
 
-Result = TypeVar("Result")
-Work = Callable[[Connection], Result]
-Seal = Callable[[Connection, list[Any]], Callable[[], None]]
+Item = TypeVar("Item")
+
+Perform = Callable[[Connection, Sequence[Item], bool], tuple[list[Any], Callable[[], None]]]
+"""Does a group of work in one transaction.
+
+Returns what each piece of it came to, an exception for a piece that failed alone, and what is to be
+called once the transaction is committed. The flag asks to be careful: each piece by itself.
+"""
+
+
+class Contradiction(Exception):
+    """Something in a group does not fit; the group is to be done again, piece by piece."""
+
+
+Done = Callable[[Any], None]
+"""Told what a piece of work came to: what it returned once that is committed, or an exception."""
 
 
 @dataclass(slots=True)
-class _Job(Generic[Result]):
-    work: Work[Result]
-    all_or_nothing: bool
-    future: Future[Result] = field(default_factory=Future)
+class _Job(Generic[Item]):
+    item: Item
+    done: Done
 
 
-class Writer:
-    """Runs work in grouped transactions on a thread of its own.
+class Writer(Generic[Item]):
+    """Does work in grouped transactions on a thread of its own."""
 
-    `seal` is called at the end of each transaction with all that the work returned or raised; what
-    it returns is called once the transaction is committed.
-    """
-
-    def __init__(self, engine: Engine, seal: Seal) -> None:
+    def __init__(self, engine: Engine, perform: Perform[Item]) -> None:
         self._engine = engine
-        self._seal = seal
-        self._jobs: queue.Queue[_Job[Any] | None] = queue.Queue(maxsize=COMMITS_WAITING)
+        self._perform = perform
+        self._jobs: queue.SimpleQueue[_Job[Item] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
+        self._deliver: Callable[[Callable[[], None]], Any] = lambda deliver: deliver()
         self._thread.start()
 
-    def submit(self, work: Work[Result], *, all_or_nothing: bool = True) -> Future[Result]:
-        """Do `work` inside a transaction; the future is done once that is committed.
+    def deliver_with(self, deliver: Callable[[Callable[[], None]], Any]) -> None:
+        """Have who waits for a group told by a call to `deliver`, all of them in one go."""
+        self._deliver = deliver
 
-        Work is done in the order in which it was submitted. The future fails with what the work
-        raised, or with StoreUnavailable when the database refuses. `all_or_nothing` may be left
-        out for work that writes nothing before it can fail.
+    def submit(self, item: Item, done: Done) -> None:
+        """Do a piece of work, and tell `done` when it is committed, or failed.
+
+        Work is done in the order in which it was submitted. `done` gets what the work raised, or
+        StoreUnavailable when the database refuses.
         """
-        job: _Job[Result] = _Job(work, all_or_nothing)
         if self._closed:
-            job.future.set_exception(StoreUnavailable("the server is stopping"))
-            return job.future
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            job.future.set_exception(
-                StoreUnavailable("too many changes wait for the disk; try again in a moment")
-            )
-        return job.future
+            done(StoreUnavailable("the server is stopping"))
+        elif self._jobs.qsize() >= COMMITS_WAITING:
+            done(StoreUnavailable("too many changes wait for the disk; try again in a moment"))
+        else:
+            self._jobs.put(_Job(item, done))
 
     def close(self) -> None:
         """Finish what was submitted, then let the database go."""
@@ -82,7 +88,7 @@ class Writer:
             # SQLite wants a connection closed by its own thread; the last one out checkpoints.
             self._engine.dispose()
 
-    def _next_group(self) -> list[_Job[Any]] | None:
+    def _next_group(self) -> list[_Job[Item]] | None:
         first = self._jobs.get()
         if first is None:
             return None
@@ -98,37 +104,28 @@ class Writer:
             group.append(job)
         return group
 
-    def _transact(self, group: list[_Job[Any]]) -> None:
-        outcomes: list[Any] = []
+    def _transact(self, group: Sequence[_Job[Item]]) -> None:
+        items = [job.item for job in group]
         try:
-            with self._engine.begin() as connection:
-                outcomes = [_attempt(connection, job) for job in group]
-                committed = self._seal(connection, outcomes)
-            committed()
+            try:
+                outcomes = self._do(items, careful=False)
+            except Contradiction:
+                outcomes = self._do(items, careful=True)
         except SQLAlchemyError as error:
-            outcomes = [
-                StoreUnavailable(
-                    f"nothing was changed, because the database says: {reason_of(error)}; when "
-                    "that is put right (a full disk?), the server goes on by itself"
-                )
-            ] * len(group)
-        for job, outcome in zip(group, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                job.future.set_exception(outcome)
-            else:
-                job.future.set_result(outcome)
+            refusal = StoreUnavailable(
+                f"nothing was changed, because the database says: {reason_of(error)}; when "
+                "that is put right (a full disk?), the server goes on by itself"
+            )
+            outcomes = [refusal] * len(group)
+        self._deliver(lambda: _tell(group, outcomes))
+
+    def _do(self, items: Sequence[Item], *, careful: bool) -> list[Any]:
+        with self._engine.begin() as connection:
+            outcomes, committed = self._perform(connection, items, careful)
+        committed()
+        return outcomes
 
 
-def _attempt(connection: Connection, job: _Job[Any]) -> Any:
-    savepoint = connection.begin_nested() if job.all_or_nothing else None
-    try:
-        result = job.work(connection)
-    except SQLAlchemyError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a bug in one piece of work must not stop the others
-        if savepoint:
-            savepoint.rollback()
-        return error
-    if savepoint:
-        savepoint.commit()
-    return result
+def _tell(group: Sequence[_Job[Any]], outcomes: Sequence[Any]) -> None:
+    for job, outcome in zip(group, outcomes, strict=True):
+        job.done(outcome)

@@ -1,7 +1,6 @@
 """The live service when the store refuses: nothing is half done, and nobody waits in vain."""
 
 import asyncio
-from concurrent.futures import Future
 
 import pytest
 
@@ -13,7 +12,7 @@ from experiment_server.live.study import StudyDesk
 from experiment_server.live.tasks import Tasks
 from experiment_server.store import writer
 from experiment_server.store.database import Place
-from experiment_server.store.store import Store, Written
+from experiment_server.store.store import Commit, Store
 from experiment_server.study.parse import parse
 from tests.conftest import SMALL_STUDY
 
@@ -23,16 +22,13 @@ class FullDisk(Store):
 
     refusals = 0
 
-    def commit(self, commit):
+    def send(self, commit, done):
         if not self.refusals:
-            return super().commit(commit)
+            super().send(commit, done)
+            return
         self.refusals -= 1
-        refused: Future[Written] = Future()
         # Told in its turn, as the writer would: after the commits that are already waiting.
-        super().load().add_done_callback(
-            lambda _: refused.set_exception(StoreUnavailable("the disk is full"))
-        )
-        return refused
+        super().send(Commit(), lambda _: done(StoreUnavailable("the disk is full")))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help:
 	@echo "make demo    run the example study; prints the dashboard's address (PORT=5001 for another port)"
 	@echo "make test    everything that CI checks"
-	@echo "make bench   figures as ratios: against the predecessor, in the same run"
+	@echo "make bench   figures as ratios: against the predecessor, and against bare aiohttp"
 	@echo "make lock    renew the lock file of the development environment"
 	@echo "make clean   remove what make has installed and built"
 
@@ -58,6 +58,7 @@ tests/clients/node/node_modules/installed: tests/clients/node/package-lock.json 
 
 bench: install .venv-predecessor/installed
 	$(BIN)/python tests/benchmarks/bench_engine.py
+	$(BIN)/python tests/benchmarks/bench_moves.py
 
 lock: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet uv

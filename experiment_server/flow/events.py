@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from experiment_server.flow.export import to_json
 from experiment_server.flow.participant import timestamp
 
 NOTHING_BEFORE = "0" * 64
@@ -104,7 +105,7 @@ def chained(events: Iterable[Event], head: Head) -> tuple[list[Entry], Head]:
     for event in events:
         number += 1
         time = timestamp(event.time) or ""
-        data = json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))
+        data = to_json(event.data)
         kind, index = event.type.value, event.participant_index
         digest = hash_of(number, time, kind, index, data, previous)
         entries.append(Entry(number, time, kind, index, data, previous, digest))
@@ -116,11 +117,7 @@ def hash_of(
     number: int, time: str, kind: str, participant_index: int | None, data: str, previous: str
 ) -> str:
     """The hash of an entry: SHA-256 over the JSON list of its parts, without spaces, as UTF-8."""
-    parts = json.dumps(
-        [number, time, kind, participant_index, data, previous],
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    parts = to_json([number, time, kind, participant_index, data, previous])
     return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from experiment_server.errors import ExperimentServerError, KeyReused, StoreUnavailable
+from experiment_server.flow.export import to_json
 from experiment_server.limits import REPLIES_SWEPT
 from experiment_server.live.requests import Request
 from experiment_server.live.tasks import Tasks
@@ -55,8 +56,7 @@ class Retries:
         scope = _scope(request)
         if scope is None:
             return None
-        text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-        return Reply(scope, request.fingerprint, text, self._clock())
+        return Reply(scope, request.fingerprint, to_json(answer), self._clock())
 
     async def keep(self, request: Request, answer: Any) -> None:
         """Commit the reply to a request whose effect is durable by itself."""

@@ -12,15 +12,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from experiment_server.errors import ExperimentServerError, ParameterInvalid
+from experiment_server.flow.export import to_json
 
 log = logging.getLogger(__name__)
 
 MSGPACK = "application/msgpack"
-
-
-def to_json(value: Any) -> str:
-    """Compact JSON text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def reply(request: web.Request, body: Any, media_type: str = "application/json") -> web.Response:

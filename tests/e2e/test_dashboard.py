@@ -1,12 +1,13 @@
 """The dashboard in a real browser: what it shows, how it steers, and that it needs no reload."""
 
 import re
+import urllib.request
 
 import pytest
 from playwright.sync_api import expect
 
 from experiment_server import Client
-from tests.conftest import server_running
+from tests.conftest import SMALL_STUDY, server_running
 from tests.e2e.conftest import screenshot
 
 
@@ -220,3 +221,28 @@ def test_pictures_to_look_at(pointing_task, window, scheme, device, size):
     overflow = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
     assert overflow <= 0, "nothing sticks out sideways"
     screenshot(page, f"dashboard-{device}-{scheme}")
+
+
+def test_a_new_version_says_who_is_concerned_and_who_differs_is_marked(study_file, window):
+    with server_running(study_file, "--on-change", "unstarted") as server:
+        ours = client_of(server.url)
+        ours.add_participant(2)
+        ours.move_to_block(1, 2)
+        request = urllib.request.Request(
+            f"{server.url}/api/config/2", data=b'{"speed": 5}', method="PATCH"
+        )
+        urllib.request.urlopen(request).close()
+        page = window.open(server.url)
+        live(page)
+        expect(row(page, 2)).to_contain_text("changed config")
+        expect(row(page, 1)).not_to_contain_text("changed config")
+        study_file.write_text(
+            SMALL_STUDY.replace('order = [["A", "B"], ["C", "D"]]', 'order = [["A"]]'),
+            encoding="utf-8",
+        )
+        expect(page.get_by_role("status").filter(has_text="Version 2")).to_contain_text(
+            "Other blocks for participant 1. Keeping their version: participant 2."
+        )
+        expect(row(page, 2)).to_contain_text("earlier version")
+        expect(page.get_by_text("version 2 ·")).to_be_visible()
+        screenshot(page, "new-version")

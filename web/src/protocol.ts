@@ -16,6 +16,8 @@ export interface ParticipantRow {
   updated_at: string;
   /** The digest of the study that they are in. */
   study: string;
+  /** How many of their blocks have a config that was changed for them alone. */
+  overridden: number;
   /** The participant's own block order. */
   block_names: string[];
 }
@@ -35,6 +37,8 @@ export interface Diagnostic {
 export interface StudyInfo {
   name: string;
   digest: string;
+  /** Counts the versions that were served, from 1. */
+  version: number;
 }
 
 /** All that a dashboard begins with: in the page, and at each connection. */
@@ -44,11 +48,20 @@ export interface Overview {
   participants: ParticipantRow[];
   default_participant: number;
   database: string;
+  /** Which run of the study this is. */
+  session: string;
   server_time: string;
 }
 
+/** With whom a new version concerns, where there is one. */
 export interface StudyChanged extends StudyInfo {
   diagnostics: Diagnostic[];
+  /** Participants with other blocks than before. */
+  reordered?: number[];
+  /** Those who were beyond the new last block. */
+  ended?: number[];
+  /** Those who keep the version they have. */
+  kept?: number[];
 }
 
 export interface ServerEvents {

@@ -1,7 +1,7 @@
 import { effect } from "@preact/signals";
 import { describe, expect, it } from "vitest";
 import type { Overview, ParticipantRow } from "./protocol";
-import { Store } from "./store";
+import { affected, Store } from "./store";
 
 function row(index: number, more: Partial<ParticipantRow> = {}): ParticipantRow {
   return {
@@ -15,6 +15,7 @@ function row(index: number, more: Partial<ParticipantRow> = {}): ParticipantRow 
     block_started_at: "2026-11-23T12:00:00.000Z",
     updated_at: "2026-11-23T12:00:00.000Z",
     study: "d",
+    overridden: 0,
     block_names: ["A", "B"],
     ...more,
   };
@@ -22,11 +23,12 @@ function row(index: number, more: Partial<ParticipantRow> = {}): ParticipantRow 
 
 function overview(...participants: ParticipantRow[]): Overview {
   return {
-    study: { name: "study.toml", digest: "d" },
+    study: { name: "study.toml", digest: "d", version: 1 },
     diagnostics: [],
     participants,
     default_participant: 1,
     database: ":memory:",
+    session: "main",
     server_time: "2026-11-23T12:00:05.000Z",
   };
 }
@@ -93,7 +95,12 @@ describe("the store", () => {
   it("keeps the study when its file is broken, with what is wrong", () => {
     const store = filled(row(1));
     const problem = { code: "x", severity: "error", message: "m", hint: null, line: 1, column: 1 };
-    store.changeStudy({ name: "study.toml", digest: "d", diagnostics: [problem as never] });
+    store.changeStudy({
+      name: "study.toml",
+      digest: "d",
+      version: 1,
+      diagnostics: [problem as never],
+    });
     expect(store.study.value.digest).toBe("d");
     expect(store.diagnostics.value).toHaveLength(1);
   });
@@ -102,5 +109,26 @@ describe("the store", () => {
     const store = new Store();
     store.replace(overview(), Date.parse("2026-11-23T12:00:00.000Z"));
     expect(store.clockOffset.value).toBe(5000);
+  });
+});
+
+describe("a new version of the study", () => {
+  const news = { name: "study.toml", digest: "e", version: 3, diagnostics: [] };
+
+  it("says who is concerned", () => {
+    const many = Array.from({ length: 20 }, (_, index) => index + 1);
+    expect(affected({ ...news, reordered: many, ended: [7], kept: [] })).toBe(
+      "Version 3 of study.toml is served. " +
+        "Other blocks for participants 1, 2, 3, 4, 5, 6, 7, 8 and 12 more. " +
+        "Beyond the new end, so END: participant 7.",
+    );
+  });
+
+  it("is told in the status line, and a refused one is not", () => {
+    const store = filled(row(1));
+    store.changeStudy({ ...news });
+    expect(store.notice.value).toBe("");
+    store.changeStudy({ ...news, reordered: [], ended: [], kept: [1] });
+    expect(store.notice.value).toContain("Keeping their version: participant 1.");
   });
 });

@@ -13,9 +13,10 @@ export interface Totals {
 }
 
 export class Store {
-  readonly study = signal<StudyInfo>({ name: "", digest: "" });
+  readonly study = signal<StudyInfo>({ name: "", digest: "", version: 0 });
   readonly diagnostics = signal<Diagnostic[]>([]);
   readonly database = signal("");
+  readonly session = signal("");
   readonly connection = signal<Connection>("connecting");
   /** What was last refused or done, for the status line. */
   readonly notice = signal("");
@@ -42,6 +43,7 @@ export class Store {
     this.study.value = overview.study;
     this.diagnostics.value = overview.diagnostics;
     this.database.value = overview.database;
+    this.session.value = overview.session;
     this.clockOffset.value = Date.parse(overview.server_time) - now;
     const present = new Set(overview.participants.map((row) => row.participant_index));
     for (const index of this.#rows.keys()) {
@@ -66,9 +68,11 @@ export class Store {
     this.#list();
   }
 
-  changeStudy({ name, digest, diagnostics }: StudyChanged): void {
-    this.study.value = { name, digest };
+  changeStudy(news: StudyChanged): void {
+    const { name, digest, version, diagnostics } = news;
+    this.study.value = { name, digest, version };
     this.diagnostics.value = diagnostics;
+    if (news.reordered) this.notice.value = affected(news);
   }
 
   row(index: number): Signal<ParticipantRow> {
@@ -86,4 +90,22 @@ export class Store {
   #list(): void {
     this.indices.value = [...this.#rows.keys()].sort((a, b) => a - b);
   }
+}
+
+const NAMED = 8;
+
+/** Who is concerned by a new version of the study, in a sentence or three. */
+export function affected({ name, version, reordered, ended, kept }: StudyChanged): string {
+  const said = [`Version ${version} of ${name} is served.`];
+  if (reordered?.length) said.push(`Other blocks for ${people(reordered)}.`);
+  if (ended?.length) said.push(`Beyond the new end, so END: ${people(ended)}.`);
+  if (kept?.length) said.push(`Keeping their version: ${people(kept)}.`);
+  return said.join(" ");
+}
+
+function people(indices: number[]): string {
+  const named = indices.slice(0, NAMED).join(", ");
+  const who = indices.length === 1 ? "participant" : "participants";
+  const more = indices.length > NAMED ? ` and ${indices.length - NAMED} more` : "";
+  return `${who} ${named}${more}`;
 }

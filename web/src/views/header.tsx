@@ -8,15 +8,17 @@ const CONNECTIONS: Record<Connection, string> = {
 };
 
 export function Header({ store }: { store: Store }) {
-  const { name, digest } = store.study.value;
+  const { name, digest, version } = store.study.value;
+  const session = store.session.value;
   const { participants, connected, active, finished } = store.totals.value;
   const connection = store.connection.value;
   return (
     <header class="top">
       <h1>{name}</h1>
       <span class="digest" title={`Version of the study file: ${digest}`}>
-        {digest.slice(0, 8)}
+        version {version} · {digest.slice(0, 8)}
       </span>
+      {session !== "main" && <span class="session">session {session}</span>}
       <dl class="totals">
         <Total label={participants === 1 ? "participant" : "participants"} value={participants} />
         <Total label="connected" value={connected} />

@@ -41,6 +41,7 @@ export function Row({ store, index, names, act }: Props) {
       <td class="now">
         <span data-testid="block-name">{row.block_name}</span>
         <span class="place">{row.active ? `${place + 1} / ${count}` : placeOutside(place, count)}</span>
+        <Marks row={row} served={store.study.value.digest} />
       </td>
       <td class="number">
         <Since row={row} offset={store.clockOffset.value} />
@@ -94,6 +95,25 @@ function Presence({ connected }: { connected: number }) {
   const text = connected ? apps : "not connected";
   return (
     <span class={connected ? "presence here" : "presence"} role="img" aria-label={text} title={text} />
+  );
+}
+
+/** What is different about this participant. */
+function Marks({ row, served }: { row: ParticipantRow; served: string }) {
+  const blocks = row.overridden === 1 ? "a block" : `${row.overridden} blocks`;
+  return (
+    <>
+      {row.overridden > 0 && (
+        <span class="mark" title={`The config of ${blocks} was changed for this participant`}>
+          changed config
+        </span>
+      )}
+      {row.study !== served && (
+        <span class="mark" title={`Keeps version ${row.study.slice(0, 8)} of the study`}>
+          earlier version
+        </span>
+      )}
+    </>
   );
 }
 

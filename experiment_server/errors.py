@@ -28,6 +28,7 @@
     ├── DatabaseUnusable          not a database of ours, damaged, or from a newer release
     ├── SessionUnknown            the database has no session of this name
     ├── LogBroken                 the event log was changed, or is another one
+    ├── ServerRefused             a server that was called said no, or nothing
     └── StartRefused              the server cannot start as asked
 
 Clients learn `code`, which never changes once released; `status` is its HTTP status.
@@ -278,6 +279,13 @@ class LogBroken(ExperimentServerError):
 
     code = "log-broken"
     status = 500
+
+
+class ServerRefused(ExperimentServerError):
+    """A running server did not do what it was asked for."""
+
+    code = "server-refused"
+    status = 502
 
 
 class StartRefused(ExperimentServerError):

@@ -1,0 +1,130 @@
+"""`call`: steer a running server from the command line."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import click
+
+from experiment_server.errors import ServerRefused
+
+if TYPE_CHECKING:
+    from experiment_server.live.operations import Operation, Parameter
+
+
+@click.command(
+    name="call",
+    epilog="Examples: `experiment-server call participants`, "
+    "`experiment-server call move-to-next participant_index=7 reason='headset froze'`, "
+    "`experiment-server call update-config participant_index=7 patch='{\"speed\": 5}'`. "
+    "Without OPERATION, all of them are listed.",
+)
+@click.argument("operation", required=False)
+@click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option(
+    "--server",
+    default="http://127.0.0.1:5000",
+    show_default=True,
+    metavar="URL",
+    help="The address that `run` prints.",
+)
+def command(operation: str | None, parameters: tuple[str, ...], server: str) -> None:
+    """Call an OPERATION of a running server, as its dashboard and REST do."""
+    from experiment_server.live.operations import OPERATIONS
+
+    if operation is None:
+        for known in OPERATIONS.values():
+            takes = " ".join(f"{item.name}=" for item in known.parameters)
+            click.echo(f"{known.name:<20}{known.summary}" + (f"  ({takes})" if takes else ""))
+        return
+    if operation not in OPERATIONS:
+        raise click.UsageError(
+            f"there is no operation {operation!r}; there is {', '.join(OPERATIONS)}"
+        )
+    request = _request(OPERATIONS[operation], _given(OPERATIONS[operation], parameters), server)
+    click.echo(_answer(request, server), nl=False)
+
+
+def _given(operation: Operation, parameters: tuple[str, ...]) -> dict[str, str]:
+    known = [item.name for item in operation.parameters]
+    given = {}
+    for text in parameters:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            takes = ", ".join(f"{item}=..." for item in known) or "nothing"
+            raise click.UsageError(f"{operation.name} takes {takes}; got {text!r}")
+        given[name] = value
+    return given
+
+
+def _request(operation: Operation, given: Mapping[str, str], server: str) -> urllib.request.Request:
+    from experiment_server.live.operations import Place
+    from experiment_server.server.rest import CLI_AGENT, paths
+
+    def placed(place: Place) -> dict[str, str]:
+        return {
+            item.name: given[item.name]
+            for item in operation.parameters
+            if item.place is place and item.name in given
+        }
+
+    in_path = placed(Place.PATH)
+    wanted = {f"{{{name}}}" for name in in_path}
+    fitting = [path for path in paths(operation) if _placeholders(path) == wanted]
+    if not fitting:
+        needed = ", ".join(item.name for item in operation.parameters if _is_needed(item))
+        raise click.UsageError(f"{operation.name} needs {needed}")
+    path = fitting[0]
+    for name, value in in_path.items():
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    query = urlencode(placed(Place.QUERY))
+    body = "".join(placed(Place.BODY).values())
+    request = urllib.request.Request(  # noqa: S310 - the user's own server
+        f"{server.rstrip('/')}{path}" + (f"?{query}" if query else ""),
+        method=operation.method,
+        data=body.encode() if body else None,
+        headers={"User-Agent": CLI_AGENT, "Content-Type": "application/json"},
+    )
+    for tag in placed(Place.IF_MATCH).values():
+        request.add_header("If-Match", f'"{tag}"')
+    return request
+
+
+def _placeholders(path: str) -> set[str]:
+    return {part for part in path.split("/") if part.startswith("{")}
+
+
+def _is_needed(parameter: Parameter) -> bool:
+    from experiment_server.live.operations import Place, Presence
+
+    return parameter.place is Place.PATH and parameter.presence is Presence.REQUIRED
+
+
+def _answer(request: urllib.request.Request, server: str) -> str:
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            body = response.read().decode()
+            if not body:
+                return ""
+            if response.headers.get_content_type() != "application/json":
+                return str(body if body.endswith("\n") else f"{body}\n")
+            return json.dumps(json.loads(body), indent=2, ensure_ascii=False) + "\n"
+    except urllib.error.HTTPError as error:
+        with error:
+            raise ServerRefused(_detail(error.read(), str(error))) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise ServerRefused(f"no answer from {server}: {reason}; is the server running?") from None
+
+
+def _detail(body: bytes, otherwise: str) -> str:
+    try:
+        problem: Any = json.loads(body)
+        return str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        return otherwise

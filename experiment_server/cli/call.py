@@ -14,7 +14,7 @@ import click
 from experiment_server.errors import ServerRefused
 
 if TYPE_CHECKING:
-    from experiment_server.live.operations import Operation, Parameter
+    from experiment_server.live.calls import Operation, Parameter
 
 
 @click.command(
@@ -63,7 +63,7 @@ def _given(operation: Operation, parameters: tuple[str, ...]) -> dict[str, str]:
 
 
 def _request(operation: Operation, given: Mapping[str, str], server: str) -> urllib.request.Request:
-    from experiment_server.live.operations import Place
+    from experiment_server.live.calls import Place
     from experiment_server.server.rest import CLI_AGENT, paths
 
     def placed(place: Place) -> dict[str, str]:
@@ -100,7 +100,7 @@ def _placeholders(path: str) -> set[str]:
 
 
 def _is_needed(parameter: Parameter) -> bool:
-    from experiment_server.live.operations import Place, Presence
+    from experiment_server.live.calls import Place, Presence
 
     return parameter.place is Place.PATH and parameter.presence is Presence.REQUIRED
 

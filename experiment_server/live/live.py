@@ -26,7 +26,7 @@ class Live:
     async def start(self) -> None:
         """Take up where the session was left, and let everybody know who starts."""
         await self.service.start()
-        self.service.log(
+        self.service.history.log(
             Event(
                 EventType.SERVER_STARTED,
                 self.service.clock(),
@@ -38,9 +38,9 @@ class Live:
 
     async def stop(self) -> None:
         """Log that the server was stopped on purpose."""
-        self.service.log(Event(EventType.SERVER_STOPPED, self.service.clock()))
+        self.service.history.log(Event(EventType.SERVER_STOPPED, self.service.clock()))
         with contextlib.suppress(StoreUnavailable):
-            await self.service.flush()
+            await self.service.history.flush()
 
     def overview(self) -> dict[str, Any]:
         """All that a dashboard needs to begin with."""

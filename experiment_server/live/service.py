@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 from experiment_server.errors import (
-    NothingToUndo,
     ParticipantElsewhere,
     ParticipantExists,
     RevisionConflict,
 )
 from experiment_server.flow import participant as flow
-from experiment_server.flow.events import Entry, Event, EventType
+from experiment_server.flow.events import Event, EventType
 from experiment_server.flow.overrides import Patch, checked
 from experiment_server.flow.participant import ParticipantState
-from experiment_server.flow.timings import Visits
 from experiment_server.live.editions import Editions
+from experiment_server.live.history import History
 from experiment_server.live.hub import Hub
 from experiment_server.live.news import News, Snapshot
 from experiment_server.live.requests import BY_SERVER, Request
 from experiment_server.live.retries import Retries
 from experiment_server.live.roster import Plan, Planning, Roster
 from experiment_server.live.tasks import Tasks
-from experiment_server.store.store import Commit, Store, Written
+from experiment_server.store.store import Store
 from experiment_server.study.model import Block, Study
-
-log = logging.getLogger(__name__)
 
 Transition = Callable[[ParticipantState, datetime], ParticipantState]
 
@@ -64,6 +60,7 @@ class Service:
         self.editions = Editions(study)
         self.roster = Roster(store)
         self.news = News(hub, tasks, self.row, self._snapshot_of)
+        self.history = History(store, self.editions, self.news)
         self.retries = Retries(store, tasks, clock)
         self._store = store
         self._tasks = tasks
@@ -159,7 +156,11 @@ class Service:
             moved = [after.participant_index for _, after in states]
             return Plan(
                 states,
-                [item for before, after in states for item in self.moved(before, after, request)],
+                [
+                    item
+                    for before, after in states
+                    for item in self.history.moved(before, after, request)
+                ],
                 reply=self.retries.reply(request, moved),
             )
 
@@ -181,7 +182,7 @@ class Service:
             while True:
                 state = self.roster.newest(participant_index)
                 # Read behind all changes of this participant that are on their way to the log.
-                entry = await self._last_move(participant_index)
+                entry = await self.history.last_move(participant_index)
                 if self.roster.newest(participant_index) is not state:
                     continue
                 place = entry.as_dict()["data"]["from"]["block_id"]
@@ -209,8 +210,8 @@ class Service:
             return flow.override(state, self.editions.file_blocks(state), patch, now)
 
         def happened(before: ParticipantState, after: ParticipantState) -> list[Event]:
-            told = {"block": self._place(after), "patch": patch, **request.told()}
-            return self._event(EventType.CONFIG_OVERRIDDEN, before, after, told)
+            told = {"block": self.history.place(after), "patch": patch, **request.told()}
+            return self.history.altered(EventType.CONFIG_OVERRIDDEN, before, after, told)
 
         return await self._alter(participant_index, transition, happened, request)
 
@@ -225,7 +226,7 @@ class Service:
         def happened(before: ParticipantState, after: ParticipantState) -> list[Event]:
             dropped = [[item.block_name, item.occurrence] for item in before.overrides]
             told = {"dropped": dropped, **request.told()}
-            return self._event(EventType.PARTICIPANT_RESET, before, after, told)
+            return self.history.altered(EventType.PARTICIPANT_RESET, before, after, told)
 
         return await self._alter(participant_index, transition, happened, request)
 
@@ -285,89 +286,8 @@ class Service:
 
     def _presence(self, kind: EventType, participant_index: int) -> None:
         apps = {"apps": self._connected[participant_index]}
-        self.log(Event(kind, self.clock(), participant_index, apps))
+        self.history.log(Event(kind, self.clock(), participant_index, apps))
         self.news.gather(changed=[participant_index])
-
-    # The log
-
-    def log(self, *events: Event) -> None:
-        """Log what happened without changing anybody; dashboards hear of it when it is durable."""
-        self._store.send(Commit(events=events), self._logged)
-
-    async def flush(self) -> None:
-        """Wait until everything that was logged is durable."""
-        await asyncio.wrap_future(self._store.read(0))
-
-    async def entries(
-        self, *, after: int = 0, participant_index: int | None = None, limit: int
-    ) -> list[Entry]:
-        """The next entries of the log after an id, ascending."""
-        return await asyncio.wrap_future(
-            self._store.entries(after=after, participant_index=participant_index, limit=limit)
-        )
-
-    async def visits(self, participant_index: int | None = None) -> AsyncIterator[list[Snapshot]]:
-        """Every stay of a participant in a block, some at a time; see flow.timings."""
-        visits, after = Visits(), (0, 0)
-        while page := await asyncio.wrap_future(
-            self._store.moves(after=after, participant_index=participant_index)
-        ):
-            yield visits.take(page)
-            after = (page[-1].participant_index or 0, page[-1].id)
-        yield visits.rest()
-
-    def moved(
-        self,
-        before: ParticipantState,
-        after: ParticipantState,
-        request: Request,
-        **more: Any,
-    ) -> list[Event]:
-        """What the log says of a move, with `more` about it; nothing where there was none."""
-        told = {
-            "from": self._place(before),
-            "to": self._place(after),
-            "in_block": flow.is_active(after, self._count(after)),
-            "study_version": self.editions.number_of(after),
-            **more,
-            **request.told(),
-        }
-        moved = self._event(EventType.MOVED, before, after, told)
-        finished = self._event(EventType.FINISHED, before, after, request.told())
-        return moved + (finished if after.ended and not before.ended else [])
-
-    def _event(
-        self, kind: EventType, before: ParticipantState, after: ParticipantState, data: Snapshot
-    ) -> list[Event]:
-        if after is before:
-            return []
-        told = {"revision": after.revision, **data}
-        return [Event(kind, after.updated_at, after.participant_index, told)]
-
-    def _place(self, state: ParticipantState) -> Snapshot:
-        names = self.editions.order(state)
-        return {
-            "block_id": flow.position(state, len(names)),
-            "block_name": flow.block_name(state, names),
-        }
-
-    def _logged(self, outcome: Written | Exception) -> None:
-        if isinstance(outcome, Written):
-            self.news.gather(entries=outcome.entries)
-        else:
-            log.warning("not in the event log: %s", outcome)
-
-    async def _last_move(self, participant_index: int) -> Entry:
-        before, taken_back = 2**62, set()
-        while page := await asyncio.wrap_future(self._store.last_moves(participant_index, before)):
-            for entry in page:
-                undoes = entry.as_dict()["data"].get("undoes")
-                if undoes is not None:
-                    taken_back.add(undoes)
-                elif entry.id not in taken_back:
-                    return entry
-            before = page[-1].id
-        raise NothingToUndo(f"participant {participant_index} has no move that can be taken back")
 
     # Changes
 
@@ -399,7 +319,7 @@ class Service:
         **more: Any,
     ) -> Snapshot:
         def happened(before: ParticipantState, after: ParticipantState) -> list[Event]:
-            return self.moved(before, after, request, **more)
+            return self.history.moved(before, after, request, **more)
 
         return await self._alter_now(
             "block-changed", participant_index, transition, happened, request

@@ -245,7 +245,7 @@ class StudyDesk:
     ) -> list[Event]:
         request = Request(BY_SERVER.by, reason="the study became shorter")
         end = {"block_id": after.block_id, "block_name": flow.END_NAME}
-        return self._service.moved(before, after, request, to=end, study_version=version)
+        return self._service.history.moved(before, after, request, to=end, study_version=version)
 
     def _refused(
         self, diagnostics: tuple[Diagnostic, ...], digest: str | None, request: Request
@@ -257,7 +257,7 @@ class StudyDesk:
             for item in errors[:DIAGNOSTICS_LOGGED]
         ]
         data = {"digest": digest, "errors": len(errors), "first": told, **request.told()}
-        self._service.log(Event(EventType.STUDY_REFUSED, self._service.clock(), data=data))
+        self._service.history.log(Event(EventType.STUDY_REFUSED, self._service.clock(), data=data))
 
     async def _tell(self, fitted: Fit | None) -> None:
         """Tell the dashboards, and those participants whose study has changed."""

@@ -21,9 +21,10 @@ from experiment_server.errors import (
     ParameterInvalid,
 )
 from experiment_server.limits import BODY_SIZE, FAREWELL
+from experiment_server.live.calls import Caller, Role, call
 from experiment_server.live.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
 from experiment_server.live.live import Live
-from experiment_server.live.operations import OPERATIONS, Caller, Role, call
+from experiment_server.live.operations import OPERATIONS
 from experiment_server.live.requests import Actor
 from experiment_server.live.tasks import Tasks
 

@@ -10,9 +10,7 @@ from aiohttp import web
 
 from experiment_server.errors import IdentifierInvalid, OperationUnknown, ParameterInvalid
 from experiment_server.flow import export
-from experiment_server.live.live import Live
-from experiment_server.live.operations import (
-    OPERATIONS,
+from experiment_server.live.calls import (
     Arguments,
     Caller,
     Kind,
@@ -25,6 +23,8 @@ from experiment_server.live.operations import (
     call,
     resolve,
 )
+from experiment_server.live.live import Live
+from experiment_server.live.operations import OPERATIONS
 from experiment_server.live.requests import Actor
 from experiment_server.server.encoding import body_of, quoted, reply, text_of
 

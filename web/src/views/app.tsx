@@ -3,13 +3,11 @@ import { useComputed } from "@preact/signals";
 import { namesOf } from "../colours";
 import type { Ask } from "../socket";
 import type { Store } from "../store";
+import type { Do } from "./do";
 import { Banners } from "./banners";
 import { Header } from "./header";
 import { ParticipantList } from "./list";
 import { Toolbar } from "./toolbar";
-
-/** Asks for an operation, and puts into the status line what was refused, or what was done. */
-export type Do = (...request: [...Parameters<Ask>, done?: string]) => Promise<boolean>;
 
 export function App({ store, ask }: { store: Store; ask: Ask }) {
   const names = useComputed(() =>

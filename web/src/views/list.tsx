@@ -1,6 +1,6 @@
 import type { ReadonlySignal } from "@preact/signals";
 import type { Store } from "../store";
-import type { Do } from "./app";
+import type { Do } from "./do";
 import { Row } from "./row";
 
 interface Props {

@@ -1,7 +1,7 @@
 import type { RefObject } from "preact";
 import { useState } from "preact/hooks";
 import type { Store } from "../store";
-import type { Do } from "./app";
+import type { Do } from "./do";
 
 interface Props {
   store: Store;

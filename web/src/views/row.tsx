@@ -4,7 +4,7 @@ import { colourOf } from "../colours";
 import type { ParticipantRow } from "../protocol";
 import type { Store } from "../store";
 import { now, stopwatch } from "../time";
-import type { Do } from "./app";
+import type { Do } from "./do";
 
 interface Props {
   store: Store;

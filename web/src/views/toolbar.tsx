@@ -1,6 +1,6 @@
 import { useRef, useState } from "preact/hooks";
 import type { Store } from "../store";
-import type { Do } from "./app";
+import type { Do } from "./do";
 import { MoveAllDialog } from "./move-all";
 
 /** What concerns everybody: add participants, move all. */

@@ -1,0 +1,251 @@
+"""What an operation is, and how a call of one is checked and carried out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+from experiment_server.errors import NotAllowed, ParameterInvalid
+from experiment_server.limits import (
+    KEY_LENGTH,
+    REASON_LENGTH,
+)
+from experiment_server.live.live import Live
+from experiment_server.live.requests import Actor, Request
+
+Arguments = Mapping[str, Any]
+Row = dict[str, Any]
+Handler = Callable[[Live, Arguments, Request], Awaitable[Any]]
+
+
+class Role(str, Enum):
+    """What a caller is to the study."""
+
+    EXPERIMENTER = "experimenter"
+    PARTICIPANT = "participant"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, through which door. A participant's app speaks for one participant only."""
+
+    role: Role
+    actor: Actor
+    participant_index: int | None = None
+
+
+class Kind(str, Enum):
+    """What a parameter's value has to be."""
+
+    INTEGER = "a whole number"
+    TEXT = "text"
+    OBJECT = "an object"
+
+
+class Place(str, Enum):
+    """Where REST has a parameter."""
+
+    PATH = "path"
+    QUERY = "query"
+    BODY = "body"
+    IF_MATCH = "If-Match"
+
+
+class Presence(str, Enum):
+    """Whether a parameter may be left out."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    OWN = "own"
+    """Left out, the caller's own participant is meant, or the default participant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A value that an operation takes."""
+
+    name: str
+    summary: str
+    kind: Kind = Kind.INTEGER
+    place: Place = Place.PATH
+    presence: Presence = Presence.REQUIRED
+    default: Any = None
+    minimum: int | None = None
+    limit: int | None = None
+    """The largest number, or the most characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An operation's answer as rows, which REST streams as CSV and JSON Lines too.
+
+    `cells` makes what a CSV line is filled from out of a row.
+    """
+
+    columns: tuple[str, ...]
+    pages: Callable[[Live, Arguments], AsyncIterator[list[Row]]]
+    cells: Callable[[Row], Row] = dict
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that a client can ask for.
+
+    A Socket.IO acknowledgement carries what the handler returns; so does the REST success body,
+    unless `rest_body` makes a smaller one out of it. REST has it at `/api/<path>`, which is its
+    name unless given.
+    """
+
+    name: str
+    method: Literal["GET", "POST", "PUT", "PATCH"]
+    summary: str
+    handler: Handler
+    parameters: tuple[Parameter, ...] = ()
+    roles: frozenset[Role] = frozenset(Role)
+    rest_body: Callable[[Any], Any] | None = None
+    media_type: Literal["application/json", "text/plain"] = "application/json"
+    path: str = ""
+    table: Table | None = None
+    tag: Callable[[Any], str] | None = None
+    """What names the body's version in REST, for If-Match."""
+
+    @property
+    def rest_path(self) -> str:
+        """The path behind /api/, without parameters."""
+        return self.path or self.name
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes anything, so that a repeat with the same key has to be known."""
+        return self.method != "GET"
+
+
+PARTICIPANT = Parameter(
+    "participant_index",
+    "the participant, 1 and up; left out, the default one",
+    presence=Presence.OWN,
+)
+FROM_BLOCK = Parameter(
+    "from_block",
+    "where the participant has to be (-1 before the first block); refused if they are elsewhere",
+    place=Place.QUERY,
+    presence=Presence.OPTIONAL,
+)
+REASON = Parameter(
+    "reason",
+    "why, for the event log",
+    Kind.TEXT,
+    Place.QUERY,
+    Presence.OPTIONAL,
+    limit=REASON_LENGTH,
+)
+
+
+def resolve(
+    operation: Operation, caller: Caller, given: Mapping[str, Any], default_participant: int
+) -> Arguments:
+    """The arguments of a call, complete and of the right types.
+
+    Raises NotAllowed for a caller whose role or participant does not fit, and ParameterInvalid
+    for a parameter that is missing, unknown or of another type.
+    """
+    if caller.role not in operation.roles:
+        raise NotAllowed(f"{operation.name} is for the {' or '.join(_names(operation.roles))} only")
+    known = {parameter.name for parameter in operation.parameters}
+    for name in given:
+        if name not in known:
+            takes = ", ".join(sorted(known)) or "nothing"
+            raise ParameterInvalid(f'{operation.name} has no parameter "{name}"; it takes {takes}')
+    arguments = {}
+    for parameter in operation.parameters:
+        value = given.get(parameter.name)
+        if value is None and parameter.presence is Presence.OWN:
+            own = caller.participant_index
+            value = default_participant if own is None else own
+        if value is None and parameter.presence is Presence.OPTIONAL:
+            value = parameter.default
+        else:
+            _check(operation, parameter, value)
+        arguments[parameter.name] = value
+    if caller.role is Role.PARTICIPANT:
+        index = arguments.get(PARTICIPANT.name)
+        if index != caller.participant_index:
+            raise NotAllowed(
+                f"this app speaks for participant {caller.participant_index}, "
+                f"not for participant {index}"
+            )
+    return arguments
+
+
+async def call(
+    live: Live,
+    operation: Operation,
+    caller: Caller,
+    given: Mapping[str, Any],
+    key: Any = None,
+) -> Any:
+    """Check a call and carry it out; returns what the handler returns.
+
+    With a `key`, a change is made once however often it is called.
+    """
+    arguments = resolve(operation, caller, given, live.service.default_participant_index)
+    return await operation.handler(live, arguments, _request(operation, caller, arguments, key))
+
+
+def _request(operation: Operation, caller: Caller, arguments: Arguments, key: Any) -> Request:
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= KEY_LENGTH):
+        raise ParameterInvalid(
+            f"an idempotency key is a text of 1 to {KEY_LENGTH} characters, for example a UUID"
+        )
+    if key is None or not operation.changes:
+        key, fingerprint = None, ""
+    else:
+        text = json.dumps(arguments, sort_keys=True, ensure_ascii=True)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    return Request(
+        by=caller.actor,
+        operation=operation.name,
+        participant_index=arguments.get(PARTICIPANT.name, 0),
+        key=key,
+        fingerprint=fingerprint,
+        from_block=arguments.get(FROM_BLOCK.name),
+        reason=arguments.get(REASON.name),
+    )
+
+
+def _check(operation: Operation, parameter: Parameter, value: Any) -> None:
+    problem = None
+    if value is None:
+        problem = "is missing"
+    elif not _fits(parameter.kind, value):
+        problem = f"has to be {parameter.kind.value}, got {_shown(value)}"
+    elif parameter.limit is not None and _size(value) > parameter.limit:
+        most = "characters at most" if parameter.kind is Kind.TEXT else "at most"
+        problem = f"has to be {parameter.limit} {most}, got {_size(value)}"
+    elif parameter.minimum is not None and value < parameter.minimum:
+        problem = f"has to be {parameter.minimum} or more, got {value}"
+    if problem:
+        raise ParameterInvalid(f"{operation.name}: {parameter.name} {problem}")
+
+
+def _fits(kind: Kind, value: Any) -> bool:
+    if kind is Kind.INTEGER:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, str if kind is Kind.TEXT else dict)
+
+
+def _size(value: Any) -> int:
+    return value if isinstance(value, int) else len(value)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _names(roles: frozenset[Role]) -> list[str]:
+    return sorted(role.value for role in roles)

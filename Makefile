@@ -44,7 +44,7 @@ test-web: install
 	npm --prefix web run test
 
 test-python: install tests/clients/node/node_modules/installed .venv-predecessor/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 tests/clients/node/node_modules/installed: tests/clients/node/package-lock.json $(VENV)/installed
 	npm --prefix tests/clients/node ci --no-fund --no-audit

@@ -20,6 +20,8 @@
     ├── ParameterInvalid          a parameter has the wrong type or is missing
     ├── IdentifierInvalid         an identifier in an address is no integer
     ├── OperationUnknown
+    ├── TokenMissing              nobody is let in here without a token
+    ├── TokenInvalid              a token is wrong, expired, or for another session
     ├── NotAllowed                the caller's role does not include this operation
     ├── OriginForeign             a browser page from elsewhere sent this
     ├── RevisionConflict          somebody else committed first (retried by the service)
@@ -223,6 +225,20 @@ class OperationUnknown(ExperimentServerError):
 
     code = "operation-unknown"
     status = 404
+
+
+class TokenMissing(ExperimentServerError):
+    """The caller shows no token where one is needed."""
+
+    code = "token-missing"
+    status = 401
+
+
+class TokenInvalid(ExperimentServerError):
+    """The caller's token is none of ours, or has expired."""
+
+    code = "token-invalid"
+    status = 401
 
 
 class NotAllowed(ExperimentServerError):

@@ -68,6 +68,15 @@ REPLIES_SWEPT: Final = 60 * 60
 # Characters of an idempotency key, as the wire contract has it; a UUID has 36.
 KEY_LENGTH: Final = 128
 
+# Characters of a token; ours have some 200.
+TOKEN_LENGTH: Final = 1000
+
+# Characters of an experimenters' token that somebody chooses: shorter ones can be guessed.
+ADMIN_TOKEN_LENGTH: Final = 16
+
+# How long a participant's link lets in: a study's season. Seconds.
+LINK_VALID: Final = 30 * 24 * 60 * 60
+
 # Characters of the reason that somebody gives for a move: a sentence for the log.
 REASON_LENGTH: Final = 500
 

@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     metavar="URL",
     help="The address that `run` prints.",
 )
-def command(operation: str | None, parameters: tuple[str, ...], server: str) -> None:
+@click.option(
+    "--token",
+    envvar="EXPERIMENT_SERVER_ADMIN_TOKEN",
+    metavar="TOKEN",
+    help="The experimenters' token, where the server needs one. "
+    "Also taken from EXPERIMENT_SERVER_ADMIN_TOKEN.",
+)
+def command(
+    operation: str | None, parameters: tuple[str, ...], server: str, token: str | None
+) -> None:
     """Call an OPERATION of a running server, as its dashboard and REST do."""
     from experiment_server.live.operations import OPERATIONS
 
@@ -47,6 +56,8 @@ def command(operation: str | None, parameters: tuple[str, ...], server: str) -> 
             f"there is no operation {operation!r}; there is {', '.join(OPERATIONS)}"
         )
     request = _request(OPERATIONS[operation], _given(OPERATIONS[operation], parameters), server)
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
     click.echo(_answer(request, server), nl=False)
 
 
@@ -64,7 +75,8 @@ def _given(operation: Operation, parameters: tuple[str, ...]) -> dict[str, str]:
 
 def _request(operation: Operation, given: Mapping[str, str], server: str) -> urllib.request.Request:
     from experiment_server.live.calls import Place
-    from experiment_server.server.rest import CLI_AGENT, paths
+    from experiment_server.server.rest import paths
+    from experiment_server.server.security import CLI_AGENT
 
     def placed(place: Place) -> dict[str, str]:
         return {

@@ -31,6 +31,7 @@ COMMANDS = (
     Command("schema", (), "Print the JSON Schema of a study file, for editors."),
     Command("run", ("r",), "Serve a study to participants and experimenters."),
     Command("call", (), "Steer a running server: move, add, undo, and all the rest."),
+    Command("link", (), "Make a login link for a participant's device."),
     Command("events", (), "Show what happened, and prove that nothing of it was changed."),
     Command("export", (), "Write the log, the times and the versions as files."),
     Command("backup", (), "Copy a study's state safely, also while it is served."),

@@ -49,6 +49,10 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _option(field: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     kind: Any = str
+    if isinstance(field.default, bool):
+        return click.option(
+            *field.metadata["flags"], field.name, is_flag=True, help=field.metadata["help"]
+        )
     if "minimum" in field.metadata:
         kind = click.IntRange(field.metadata["minimum"], field.metadata["maximum"])
     elif isinstance(field.default, Enum):
@@ -60,7 +64,10 @@ def _option(field: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., A
         field.name,
         type=kind,
         default=None if field.default is MISSING else _written(field.default),
-        show_default=field.default is not None,
+        multiple=isinstance(field.default, tuple),
+        envvar=field.metadata.get("variable"),
+        show_envvar="variable" in field.metadata,
+        show_default=field.default not in (None, ()),
         metavar=field.metadata["metavar"],
         help=field.metadata["help"],
     )
@@ -114,9 +121,13 @@ def command(config_file: Path, ask_default_participant_index: bool, **settings: 
 def _greet(settings: Settings, running: Running) -> None:
     in_memory = settings.place == MEMORY
     kept = "nowhere: they are gone when the server stops" if in_memory else running.database
+    token = running.admin_token
+    taking_part = f"{running.url}/app/?participant=1" if settings.app else None
+    if settings.guarded and not settings.open:
+        taking_part = f"experiment-server link {settings.config_file} 1"
     lines = {
-        "Dashboard": f"{running.url}/",
-        "Taking part": f"{running.url}/app/?participant=1" if settings.app else None,
+        "Dashboard": f"{running.url}/login?token={token}" if token else f"{running.url}/",
+        "Taking part": taking_part,
         "REST": f"{running.url}/api/",
         "Places kept in": kept,
         "Session": None if settings.session == DEFAULT_SESSION else settings.session,
@@ -125,3 +136,10 @@ def _greet(settings: Settings, running: Running) -> None:
     for label, value in lines.items():
         if value is not None:
             click.echo(f"  {label + ':':<16}{value}")
+    if settings.guarded and settings.open:
+        click.secho(
+            "OPEN: everybody in this network can read and move participants, without a token. "
+            "Use --open only in a network that you trust.",
+            fg="yellow",
+            err=True,
+        )

@@ -31,7 +31,10 @@ class Role(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, through which door. A participant's app speaks for one participant only."""
+    """Who calls, through which door.
+
+    A participant's app speaks for its own participant only, or where no index is known, for any.
+    """
 
     role: Role
     actor: Actor
@@ -173,7 +176,7 @@ def resolve(
         arguments[parameter.name] = value
     if caller.role is Role.PARTICIPANT:
         index = arguments.get(PARTICIPANT.name)
-        if index != caller.participant_index:
+        if caller.participant_index not in (None, index):
             raise NotAllowed(
                 f"this app speaks for participant {caller.participant_index}, "
                 f"not for participant {index}"

@@ -12,6 +12,7 @@ from experiment_server.flow.events import Event, EventType
 from experiment_server.flow.participant import timestamp
 from experiment_server.live.service import Service
 from experiment_server.live.study import StudyDesk
+from experiment_server.live.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Live:
 
     service: Service
     desk: StudyDesk
+    tokens: Tokens
     database: str = ""
     session: str = ""
 

@@ -6,12 +6,13 @@ REST routes, Socket.IO events, the API description and the CLI's remote control 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from experiment_server.flow import timings
 from experiment_server.flow.events import LOG_COLUMNS, log_cells
-from experiment_server.flow.participant import config_of
-from experiment_server.limits import EVENT_ID, EVENTS_PAGE, PARTICIPANT_INDEX
+from experiment_server.flow.participant import config_of, timestamp
+from experiment_server.limits import EVENT_ID, EVENTS_PAGE, LINK_VALID, PARTICIPANT_INDEX
 from experiment_server.live.calls import (
     FROM_BLOCK,
     PARTICIPANT,
@@ -28,6 +29,7 @@ from experiment_server.live.calls import (
 )
 from experiment_server.live.live import Live
 from experiment_server.live.requests import Request
+from experiment_server.live.tokens import login_path
 from experiment_server.study.parse import digest_of
 
 # Handlers
@@ -105,6 +107,14 @@ async def _update_config(live: Live, arguments: Arguments, request: Request) -> 
 
 async def _reset_participant(live: Live, arguments: Arguments, request: Request) -> Any:
     return await live.service.reset_participant(arguments["participant_index"], request)
+
+
+async def _participant_link(live: Live, arguments: Arguments, _request: Request) -> Any:
+    index = arguments["participant_index"]
+    live.service.row(index)
+    now, valid = live.service.clock(), timedelta(seconds=LINK_VALID)
+    token = live.tokens.participant(index, now, valid)
+    return {"path": login_path(token), "token": token, "expires_at": timestamp(now + valid)}
 
 
 async def _new_participant(live: Live, _arguments: Arguments, request: Request) -> Any:
@@ -258,6 +268,9 @@ OPERATIONS: dict[str, Operation] = {
                   "Drop what was changed about the participant's configs",
                   _reset_participant, (PARTICIPANT, REASON), _ONLY_EXPERIMENTER,
                   rest_body=_config_reached),
+        Operation("participant-link", "GET",
+                  "A link that lets a participant's app in, until it expires",
+                  _participant_link, (PARTICIPANT,), _ONLY_EXPERIMENTER),
         Operation("new-participant", "PUT", "Add a participant after the largest index",
                   _new_participant, roles=_ONLY_EXPERIMENTER),
         Operation("add-participant", "PUT", "Add a participant by index",

@@ -7,7 +7,9 @@ import contextlib
 import errno
 import logging
 import os
+import secrets
 import signal
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -16,17 +18,22 @@ from typing import Any
 from aiohttp import web
 
 from experiment_server.errors import StartRefused
-from experiment_server.limits import BODY_SIZE, SHUTDOWN_GRACE
+from experiment_server.limits import ADMIN_TOKEN_LENGTH, BODY_SIZE, SHUTDOWN_GRACE
 from experiment_server.live.hub import Hub
 from experiment_server.live.live import Live
 from experiment_server.live.service import Service
 from experiment_server.live.study import StudyDesk
 from experiment_server.live.tasks import Tasks
+from experiment_server.live.tokens import Tokens
 from experiment_server.live.watch import watch
 from experiment_server.server import dashboard, rest
+from experiment_server.server.addresses import LOOPBACK_NAMES
+from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
 from experiment_server.server.encoding import errors_as_problems
+from experiment_server.server.login import add_login
+from experiment_server.server.proxy import behind
 from experiment_server.server.realtime import Realtime
-from experiment_server.server.security import browser_guard
+from experiment_server.server.security import Gate, gatekeeper
 from experiment_server.server.settings import Settings
 from experiment_server.store.database import Place
 from experiment_server.store.store import Store
@@ -40,12 +47,14 @@ log = logging.getLogger(__name__)
 class Running:
     """A server that answers.
 
-    `url` is its address as a browser writes it, `database` where it keeps the study's state.
+    `url` is its address as a browser writes it, `database` where it keeps the study's state, and
+    `admin_token` what experimenters need to get in, None for nothing.
     """
 
     url: str
     live: Live
     database: str
+    admin_token: str | None
 
     @property
     def service(self) -> Service:
@@ -81,21 +90,32 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             default_participant_index=settings.default_participant_index,
         )
         desk = StudyDesk(service, settings.config_file, parsed, settings.on_change)
-        live = Live(service, desk, database=str(place), session=settings.session)
+        tokens = await _tokens(settings, store)
+        live = Live(service, desk, tokens, database=str(place), session=settings.session)
         await live.start()
+        gate = Gate(tokens, settings.guarded, settings.open)
+        rules = _browser_rules(settings)
         app = web.Application(
-            middlewares=[errors_as_problems, browser_guard(settings.host)],
+            middlewares=[
+                errors_as_problems,
+                behind(settings.trusted_proxy),
+                browser_guard(rules),
+                gatekeeper(gate),
+            ],
             client_max_size=BODY_SIZE,
         )
-        dashboard.add_routes(app, live)
+        allow_origins(app, rules)
+        dashboard.add_headers(app)
+        add_login(app, gate, has_app=settings.app is not None)
+        dashboard.add_routes(app, live, gate)
         if settings.app is not None:
             dashboard.add_app(app, settings.app)
-        rest.add_routes(app, live)
-        realtime = Realtime(app, live, hub, tasks)
+        rest.add_routes(app, live, gate)
+        realtime = Realtime(app, live, gate, hub, tasks)
         async with _listening(app, settings) as url:
             tasks.start(watch(desk), "watch-study-file")
             try:
-                yield Running(url, live, str(place))
+                yield Running(url, live, str(place), gate.tokens.admin)
             finally:
                 await realtime.close()
         await live.stop()
@@ -104,14 +124,51 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         await asyncio.to_thread(store.close)
 
 
+async def _tokens(settings: Settings, store: Store) -> Tokens:
+    token = settings.admin_token
+    if token is not None and len(token) < ADMIN_TOKEN_LENGTH:
+        raise StartRefused(
+            f"the admin token has to have {ADMIN_TOKEN_LENGTH} characters or more; without "
+            "--admin-token a good one is made"
+        )
+    if token is None and settings.guarded:
+        token = secrets.token_urlsafe(32)
+    key = await asyncio.wrap_future(store.signing_key())
+    return Tokens(key, settings.session, token)
+
+
+def _browser_rules(settings: Settings) -> BrowserRules:
+    return BrowserRules(
+        names=None if settings.guarded else LOOPBACK_NAMES | {settings.host},
+        only_own_names=settings.guarded and settings.open and not settings.trusted_proxy,
+        cors_origins=frozenset(settings.cors_origin),
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None and settings.tls_key is None:
+        return None
+    if settings.tls_cert is None:
+        raise StartRefused("--tls-key goes with --tls-cert")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise StartRefused(
+            f"the certificate {settings.tls_cert} and its key cannot be used: {error}"
+        ) from None
+    return context
+
+
 @contextlib.asynccontextmanager
 async def _listening(app: web.Application, settings: Settings) -> AsyncIterator[str]:
     runner = web.AppRunner(
         app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_GRACE
     )
+    tls = _tls(settings)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port)
+        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=tls)
         try:
             await site.start()
         except OSError as error:
@@ -120,7 +177,8 @@ async def _listening(app: web.Application, settings: Settings) -> AsyncIterator[
                 "choose another with --port or --host"
             ) from None
         port = runner.addresses[0][1]
-        yield f"http://{_in_url(settings.host)}:{port}"
+        scheme = "https" if tls else "http"
+        yield f"{scheme}://{_in_url(settings.host)}:{port}"
     finally:
         await runner.cleanup()
 

@@ -8,7 +8,10 @@ import jinja2
 from aiohttp import web
 from jinja2.utils import htmlsafe_json_dumps
 
+from experiment_server.errors import ExperimentServerError
 from experiment_server.live.live import Live
+from experiment_server.server.login import ask_because
+from experiment_server.server.security import Gate
 
 BUILT = Path(__file__).parent / "dashboard"
 """Where the build of web/ puts its output; its index.html is a Jinja template."""
@@ -19,11 +22,15 @@ NOT_BUILT = (
 )
 
 
-def add_routes(app: web.Application, live: Live) -> None:
+def add_routes(app: web.Application, live: Live, gate: Gate) -> None:
     """Serve `/`, `/index`, the built files, and `/socket.io/socket.io.min.js` and its like."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(BUILT), autoescape=True)
 
-    async def page(_request: web.Request) -> web.Response:
+    async def page(request: web.Request) -> web.Response:
+        try:
+            gate.experimenter(request)
+        except ExperimentServerError as error:
+            return ask_because(error)
         try:
             template = environment.get_template("index.html")
         except jinja2.TemplateNotFound:
@@ -43,6 +50,29 @@ def add_routes(app: web.Application, live: Live) -> None:
         app.router.add_static("/assets", BUILT / "assets")
     for script in sorted((BUILT / "socket.io").glob("*.js")):
         app.router.add_get(f"/socket.io/{script.name}", _file(script))
+
+
+# The dashboard runs nothing that is written into a page, and nothing from elsewhere.
+_OWN_PAGES = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+
+
+def add_headers(app: web.Application) -> None:
+    """Tell browsers what our pages may do, and what is nobody else's business."""
+
+    async def guard(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        if request.path.startswith("/app"):
+            # Somebody's own app decides for itself what it loads; only we may frame it.
+            response.headers["Content-Security-Policy"] = "frame-ancestors 'self'"
+        else:
+            response.headers["Content-Security-Policy"] = _OWN_PAGES
+
+    app.on_response_prepare.append(guard)
 
 
 def add_app(app: web.Application, folder: Path) -> None:

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from experiment_server.errors import ExperimentServerError, ParameterInvalid
 from experiment_server.flow.export import to_json
+from experiment_server.server.login import ask_because
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,12 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     try:
         return await handler(request)
     except ExperimentServerError as error:
-        return problem(error.status, error.code, error.detail, **error.members())
+        if error.status == 401 and "text/html" in request.headers.get("Accept", ""):
+            return ask_because(error)
+        response = problem(error.status, error.code, error.detail, **error.members())
+        if error.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
     except web.HTTPException as error:
         if error.status < 400:
             raise

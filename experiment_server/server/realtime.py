@@ -17,6 +17,7 @@ from aiohttp import web
 
 from experiment_server.errors import (
     ExperimentServerError,
+    NotAllowed,
     OperationUnknown,
     ParameterInvalid,
 )
@@ -27,6 +28,7 @@ from experiment_server.live.live import Live
 from experiment_server.live.operations import OPERATIONS
 from experiment_server.live.requests import Actor
 from experiment_server.live.tasks import Tasks
+from experiment_server.server.security import Gate
 
 log = logging.getLogger(__name__)
 
@@ -36,15 +38,15 @@ PATHS = {"socket.io": "default", "socket.io-msgpack": "msgpack"}
 """Where each serialisation is spoken: path to python-socketio's name for it."""
 
 
-BY_DASHBOARD = Caller(Role.EXPERIMENTER, Actor.DASHBOARD)
-
-
 class Realtime:
     """The Socket.IO endpoints of one application."""
 
-    def __init__(self, app: web.Application, live: Live, hub: Hub, tasks: Tasks) -> None:
+    def __init__(
+        self, app: web.Application, live: Live, gate: Gate, hub: Hub, tasks: Tasks
+    ) -> None:
         self._endpoints = [
-            _Endpoint(app, path, serializer, live, tasks) for path, serializer in PATHS.items()
+            _Endpoint(app, path, serializer, live, gate, tasks)
+            for path, serializer in PATHS.items()
         ]
         for endpoint in self._endpoints:
             hub.subscribe(endpoint.deliver, endpoint.hears)
@@ -61,9 +63,10 @@ class _Endpoint:
     """One Socket.IO server at one path."""
 
     def __init__(
-        self, app: web.Application, path: str, serializer: str, live: Live, tasks: Tasks
+        self, app: web.Application, path: str, serializer: str, live: Live, gate: Gate, tasks: Tasks
     ) -> None:
         self._live = live
+        self._gate = gate
         self._service = live.service
         self._tasks = tasks
         self._callers: dict[str, Caller] = {}
@@ -102,11 +105,11 @@ class _Endpoint:
             await _within(FAREWELL, self._server.eio.disconnect())
         await self._server.shutdown()
 
-    async def _connect_app(self, sid: str, _environ: Any, auth: Any = None) -> None:
+    async def _connect_app(self, sid: str, environ: Any, auth: Any = None) -> None:
         try:
-            index = _participant_of(auth)
-            if index is None:
-                index = self._service.default_participant_index
+            wanted, token = _participant_of(auth), _token_of(auth)
+            caller = self._gate.caller(environ["aiohttp.request"], given=token)
+            index = _spoken_for(caller, wanted, self._service.default_participant_index)
             self._service.connected(index)
         except ExperimentServerError as error:
             raise _refusal(error) from None
@@ -118,8 +121,12 @@ class _Endpoint:
         snapshot = self._service.snapshot(index)
         await self._server.emit("state", snapshot, to=sid, namespace=APP_NAMESPACE)
 
-    async def _connect_dashboard(self, sid: str, _environ: Any, _auth: Any = None) -> None:
-        await self._let_in(sid, BY_DASHBOARD)
+    async def _connect_dashboard(self, sid: str, environ: Any, auth: Any = None) -> None:
+        try:
+            caller = self._gate.experimenter(environ["aiohttp.request"], _token_of(auth))
+        except ExperimentServerError as error:
+            raise _refusal(error) from None
+        await self._let_in(sid, caller)
         self._tasks.start(self._greet_dashboard(sid), "greet-dashboard")
 
     async def _greet_dashboard(self, sid: str) -> None:
@@ -136,7 +143,7 @@ class _Endpoint:
 
     async def _let_in(self, sid: str, caller: Caller) -> None:
         self._callers[sid] = caller
-        namespace = DASHBOARD_NAMESPACE if caller is BY_DASHBOARD else APP_NAMESPACE
+        namespace = DASHBOARD_NAMESPACE if caller.participant_index is None else APP_NAMESPACE
         for room in _rooms_of(caller):
             self._rooms[room] += 1
             await self._server.enter_room(sid, room, namespace=namespace)
@@ -183,6 +190,20 @@ def _participant_of(auth: Any) -> int | None:
     if index is None or (isinstance(index, int) and not isinstance(index, bool)):
         return index
     raise ParameterInvalid(f"auth.participant has to be a whole number, got {index!r}")
+
+
+def _token_of(auth: Any) -> Any:
+    return auth.get("token") if isinstance(auth, dict) else None
+
+
+def _spoken_for(caller: Caller, wanted: int | None, default: int) -> int:
+    """The participant that an app speaks for; raises NotAllowed for another than its own."""
+    own = caller.participant_index
+    if wanted is None:
+        return default if own is None else own
+    if own not in (None, wanted):
+        raise NotAllowed(f"this token is participant {own}'s, not participant {wanted}'s")
+    return wanted
 
 
 def _refusal(error: ExperimentServerError) -> socketio.exceptions.ConnectionRefusedError:

@@ -12,29 +12,22 @@ from experiment_server.errors import IdentifierInvalid, OperationUnknown, Parame
 from experiment_server.flow import export
 from experiment_server.live.calls import (
     Arguments,
-    Caller,
     Kind,
     Operation,
     Parameter,
     Place,
     Presence,
-    Role,
     Table,
     call,
     resolve,
 )
 from experiment_server.live.live import Live
 from experiment_server.live.operations import OPERATIONS
-from experiment_server.live.requests import Actor
 from experiment_server.server.encoding import body_of, quoted, reply, text_of
+from experiment_server.server.security import Gate
 
 # As many digits as an index can have, and some; Python would also take "١٢" and "1_0".
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
-
-BY_REST = Caller(Role.EXPERIMENTER, Actor.REST)
-BY_CLI = Caller(Role.EXPERIMENTER, Actor.CLI)
-CLI_AGENT = "experiment-server-cli"
-"""How the command line names itself in User-Agent."""
 
 
 def paths(operation: Operation) -> Iterator[str]:
@@ -49,27 +42,28 @@ def paths(operation: Operation) -> Iterator[str]:
         yield "/".join(["/api", operation.rest_path, *(f"{{{name}}}" for name in names)])
 
 
-def add_routes(app: web.Application, live: Live) -> None:
+def add_routes(app: web.Application, live: Live, gate: Gate) -> None:
     """Serve the table of operations under /api/."""
     for operation in OPERATIONS.values():
         for path in paths(operation):
-            app.router.add_route(operation.method, path, _handler(live, operation))
+            app.router.add_route(operation.method, path, _handler(live, gate, operation))
         if operation.table:
             for output_format in export.MEDIA_TYPES:
                 app.router.add_get(
                     f"/api/{operation.rest_path}.{output_format}",
-                    _stream(live, operation, operation.table, output_format),
+                    _stream(live, gate, operation, operation.table, output_format),
                 )
     app.router.add_route("*", "/api/{rest:.*}", _unknown)
 
 
-def _handler(live: Live, operation: Operation):  # type: ignore[no-untyped-def]
+def _handler(live: Live, gate: Gate, operation: Operation):  # type: ignore[no-untyped-def]
     read = _reader(operation)
 
     async def handle(request: web.Request) -> web.Response:
+        caller = gate.caller(request)
         given = await read(request)
         key = request.headers.get("Idempotency-Key")
-        result = await call(live, operation, _caller(request), given, key)
+        result = await call(live, operation, caller, given, key)
         body = operation.rest_body(result) if operation.rest_body else result
         response = reply(request, body, operation.media_type)
         if operation.tag:
@@ -80,15 +74,14 @@ def _handler(live: Live, operation: Operation):  # type: ignore[no-untyped-def]
 
 
 def _stream(  # type: ignore[no-untyped-def]
-    live: Live, operation: Operation, table: Table, output_format: export.Format
+    live: Live, gate: Gate, operation: Operation, table: Table, output_format: export.Format
 ):
     read = _reader(operation)
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        caller = gate.caller(request)
         given = await read(request)
-        arguments = resolve(
-            operation, _caller(request), given, live.service.default_participant_index
-        )
+        arguments = resolve(operation, caller, given, live.service.default_participant_index)
         response = web.StreamResponse(
             headers={
                 "Content-Type": f"{export.MEDIA_TYPES[output_format]}; charset=utf-8",
@@ -123,11 +116,6 @@ async def _write(
 def _lines(table: Table, rows: list[dict[str, Any]], output_format: export.Format) -> bytes:
     cells = map(table.cells, rows) if output_format == "csv" else rows
     return export.lines(cells, table.columns, output_format).encode("utf-8", "replace")
-
-
-def _caller(request: web.Request) -> Caller:
-    by_cli = request.headers.get("User-Agent", "").startswith(CLI_AGENT)
-    return BY_CLI if by_cli else BY_REST
 
 
 def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[dict[str, Any]]]:

@@ -1,95 +1,100 @@
-"""Who may talk to the server.
+"""Who calls: experimenter, participant, or nobody we know.
 
-A server on loopback trusts the machine it runs on, but a browser on that machine also runs the
-pages of strangers. Two headers tell them apart: a page's Origin must be the address that it is
-talking to, and on loopback that address must be a loopback name, or a stranger's domain could be
-pointed here (DNS rebinding). Programs that are no browsers send no Origin and are let in.
+On loopback whoever reaches the server is on its machine, and needs no token. From anywhere else
+a token is needed for everything but the server's health: as a bearer, in a socket's handshake, or
+as the cookie that a login link leaves.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from functools import lru_cache
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from experiment_server.errors import OriginForeign
+from experiment_server.errors import NotAllowed, TokenMissing
+from experiment_server.live.calls import Caller, Role
+from experiment_server.live.requests import Actor
+from experiment_server.live.tokens import Tokens
 
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+COOKIE = "experiment_server"
+"""The name of the cookie that a login link leaves."""
+
+CLI_AGENT = "experiment-server-cli"
+"""How the command line names itself in User-Agent."""
+
+FOR_ALL = ("/", "/index", "/login", "/healthz", "/readyz")
+"""What needs no token: health, and the pages that ask for one themselves."""
 
 
-@lru_cache(maxsize=64)
-def is_loopback(host: str) -> bool:
-    """Whether an address or name to listen on can only be reached from this machine."""
-    if host in LOOPBACK_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Lets callers in.
 
-
-def check_browser(
-    listening_on: str, host: str | None, origin: str | None, fetch_site: str | None, method: str
-) -> None:
-    """Raise OriginForeign for a request that a browser sends on behalf of somebody else's page.
-
-    `listening_on` is the address the server is bound to; the others are the request's headers
-    Host, Origin and Sec-Fetch-Site, None where absent.
+    With `guarded`, tokens are needed; with `lets_participants_in`, not for what participants do.
     """
-    hostname = _hostname(host)
-    if is_loopback(listening_on) and hostname not in LOOPBACK_NAMES | {listening_on}:
-        raise OriginForeign(
-            f"this server answers to localhost and 127.0.0.1, not to {hostname!r}; "
-            "to serve other machines, start it with --host"
+
+    tokens: Tokens
+    guarded: bool
+    lets_participants_in: bool = False
+
+    def caller(self, request: web.Request, door: Actor = Actor.REST, given: Any = None) -> Caller:
+        """Who sends a request through a door; `given` is a token from a socket's handshake.
+
+        Raises TokenMissing, and TokenInvalid: a wrong token is never taken for none.
+        """
+        token = given if isinstance(given, str) and given else _token(request)
+        if token is not None:
+            if self.tokens.is_admin(token):
+                return Caller(Role.EXPERIMENTER, _door(request, door))
+            index = self.tokens.participant_of(token)
+            return Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index)
+        if not self.guarded:
+            return Caller(Role.EXPERIMENTER, _door(request, door))
+        if self.lets_participants_in:
+            return Caller(Role.PARTICIPANT, Actor.PARTICIPANT)
+        raise TokenMissing(
+            "this server lets nobody in without a token: open the link that it printed at its "
+            "start, or send `Authorization: Bearer <token>`"
         )
-    if origin is not None and not _same_address(origin, host):
-        raise OriginForeign(
-            f"a page of {origin!r} may not talk to this server; open it from the server itself, "
-            f"for example with --app, at http://{host}/app/"
-        )
-    if fetch_site == "cross-site" and method not in ("GET", "HEAD"):
-        raise OriginForeign("a page from another site may not change anything here")
+
+    def experimenter(self, request: web.Request, given: Any = None) -> Caller:
+        """The caller as experimenter; raises what `caller` raises, and NotAllowed."""
+        caller = self.caller(request, Actor.DASHBOARD, given)
+        if caller.role is not Role.EXPERIMENTER:
+            if caller.participant_index is None:
+                raise TokenMissing("the dashboard is for experimenters: log in with their token")
+            raise NotAllowed("the dashboard is for experimenters only")
+        return caller
 
 
-def browser_guard(listening_on: str) -> Middleware:
-    """Middleware that refuses what `check_browser` refuses, on every route and handshake."""
+def gatekeeper(gate: Gate) -> Middleware:
+    """Middleware that turns away who may not even look."""
 
     @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        check_browser(
-            listening_on,
-            request.headers.get("Host"),
-            request.headers.get("Origin"),
-            request.headers.get("Sec-Fetch-Site"),
-            request.method,
-        )
+    async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
+        # A socket shows its token later, in its own handshake.
+        if request.path not in FOR_ALL and not _is_socket(request):
+            gate.caller(request)
         return await handler(request)
 
-    return guard
+    return keep
 
 
-@lru_cache(maxsize=64)
-def _hostname(host: str | None) -> str | None:
-    if host is None:
-        return None
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
+def _is_socket(request: web.Request) -> bool:
+    return request.path.startswith(("/socket.io", "/socket.io-msgpack")) and (
+        "EIO" in request.query
+    )
 
 
-def _same_address(origin: str, host: str | None) -> bool:
-    try:
-        split = urlsplit(origin)
-        here = urlsplit(f"{split.scheme}://{host}")
-        default = {"http": 80, "https": 443}.get(split.scheme)
-        return (
-            default is not None
-            and split.hostname == here.hostname
-            and (split.port or default) == (here.port or default)
-        )
-    except ValueError:
-        return False
+def _token(request: web.Request) -> str | None:
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and bearer.strip():
+        return bearer.strip()
+    return request.cookies.get(COOKIE) or None
+
+
+def _door(request: web.Request, door: Actor) -> Actor:
+    by_cli = request.headers.get("User-Agent", "").startswith(CLI_AGENT)
+    return Actor.CLI if by_cli and door is Actor.REST else door

@@ -8,6 +8,7 @@ from typing import Any
 
 from experiment_server.flow.versions import OnChange
 from experiment_server.limits import PARTICIPANT_INDEX
+from experiment_server.server.addresses import is_loopback
 from experiment_server.store.choices import DEFAULT_SESSION, Durability
 
 
@@ -79,6 +80,47 @@ class Settings:
         "A folder with a web app for participants, served under /app/.",
         metavar="FOLDER",
     )
+
+    admin_token: str | None = _option(
+        None,
+        ("--admin-token",),
+        "The experimenters' token. By default one is made at the start, where one is needed; on "
+        "127.0.0.1 none is, unless you give one here.",
+        metavar="TOKEN",
+        variable="EXPERIMENT_SERVER_ADMIN_TOKEN",
+    )
+    open: bool = _option(
+        False,
+        ("--open",),
+        "Let participants' apps in without tokens, for a network that you trust. The dashboard "
+        "and all that experimenters do still need theirs.",
+        metavar=None,
+    )
+    tls_cert: Path | None = _option(
+        None, ("--tls-cert",), "A certificate (PEM), to serve https.", metavar="FILE"
+    )
+    tls_key: Path | None = _option(
+        None, ("--tls-key",), "The certificate's private key (PEM).", metavar="FILE"
+    )
+    trusted_proxy: tuple[str, ...] = _option(
+        (),
+        ("--trusted-proxy",),
+        "The address of a reverse proxy, whose X-Forwarded headers are believed. Tokens are "
+        "needed then.",
+        metavar="ADDRESS",
+    )
+    cors_origin: tuple[str, ...] = _option(
+        (),
+        ("--cors-origin",),
+        "The origin of a web app on another server that may talk to this one, "
+        "for example https://my-app.example.",
+        metavar="ORIGIN",
+    )
+
+    @property
+    def guarded(self) -> bool:
+        """Whether tokens are needed."""
+        return bool(self.admin_token or self.trusted_proxy or not is_loopback(self.host))
 
     @property
     def place(self) -> str:

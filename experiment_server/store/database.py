@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -253,7 +254,9 @@ def open_session(connection: Connection, name: str, now: datetime) -> int:
             "spaces, dots, dashes and underscores"
         )
     made = connection.execute(
-        insert(sessions).values(name=name, created_at=now).returning(sessions.c.id)
+        insert(sessions)
+        .values(name=name, created_at=now, signing_key=secrets.token_hex(32))
+        .returning(sessions.c.id)
     )
     return int(made.scalar_one())
 

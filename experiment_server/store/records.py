@@ -49,6 +49,12 @@ class SessionSummary:
     last_server: str
 
 
+def signing_key(connection: Connection, session: int) -> str:
+    """The key that a session's tokens are signed with."""
+    query = select(sessions.c.signing_key).where(sessions.c.id == session)
+    return str(connection.execute(query).scalar_one())
+
+
 def states(connection: Connection, session: int) -> list[ParticipantState]:
     """All participants, ascending by index."""
     query = select(*_STATE).where(participants.c.session_id == session)

@@ -66,6 +66,8 @@ sessions = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(100), nullable=False, unique=True),
     Column("created_at", UtcTime, nullable=False),
+    # Participants' tokens are signed with it; it stays, so that their links outlive a restart.
+    Column("signing_key", String(64)),
 )
 
 

@@ -139,6 +139,10 @@ class Store:
         except StoreUnavailable as error:
             raise DatabaseUnusable(f"{place} cannot be opened: {error}") from None
 
+    def signing_key(self) -> Future[str]:
+        """The key that this session's tokens are signed with."""
+        return self._read(records.signing_key)
+
     def load(self) -> Future[list[ParticipantState]]:
         """All participants, ascending by index."""
         return self._read(records.states)

@@ -1,10 +1,16 @@
 """On loopback a browser's foreign pages are kept out, and programs are let in."""
 
+import socket
+
 import aiohttp
 import pytest
 
 from experiment_server.errors import OriginForeign
-from experiment_server.server.security import check_browser
+from experiment_server.server.addresses import LOOPBACK_NAMES
+from experiment_server.server.browsers import BrowserRules
+
+LOOPBACK = BrowserRules(names=LOOPBACK_NAMES)
+ELSEWHERE = BrowserRules()
 
 HANDSHAKES = [
     f"/{path}/?EIO=4&transport={transport}"
@@ -68,12 +74,20 @@ async def test_a_cross_site_form_is_refused_also_without_origin(http):
     assert await status(http, "GET", "/api/state", **headers) == 200, "a link may lead here"
 
 
-@pytest.mark.parametrize("listening_on", ["0.0.0.0", "192.168.1.20", "::"])
-def test_a_server_for_other_machines_has_any_name_but_only_its_own_pages(listening_on):
-    check_browser(listening_on, "lab-pc:5000", "http://lab-pc:5000", None, "POST")
-    check_browser(listening_on, "192.168.1.20:5000", None, None, "POST")
+def test_a_server_for_other_machines_has_any_name_but_only_its_own_pages():
+    ELSEWHERE.check("http", "lab-pc:5000", "http://lab-pc:5000", None, "POST")
+    ELSEWHERE.check("http", "192.168.1.20:5000", None, None, "POST")
     with pytest.raises(OriginForeign, match="may not talk"):
-        check_browser(listening_on, "lab-pc:5000", "http://evil.example", None, "POST")
+        ELSEWHERE.check("http", "lab-pc:5000", "http://evil.example", None, "POST")
+
+
+def test_without_tokens_a_name_has_to_mean_this_machine():
+    rules = BrowserRules(only_own_names=True)
+    for host in ("192.168.1.20:5000", "localhost", "[fe80::1]:5000", socket.gethostname()):
+        rules.check("http", host, None, None, "POST")
+    for host in ("evil.example", "192.168.1.20.evil.example", None):
+        with pytest.raises(OriginForeign):
+            rules.check("http", host, None, None, "POST")
 
 
 @pytest.mark.parametrize(
@@ -85,15 +99,15 @@ def test_a_server_for_other_machines_has_any_name_but_only_its_own_pages(listeni
     ],
 )
 def test_the_same_address_may_be_written_in_several_ways(host, origin):
-    check_browser("127.0.0.1", host, origin, "same-origin", "POST")
+    LOOPBACK.check("http", host, origin, "same-origin", "POST")
 
 
 @pytest.mark.parametrize("host", [None, "", "[::1", "a:b:c", "localhost:notaport"])
 def test_a_broken_host_is_a_refusal_and_no_failure(host):
     if host == "localhost:notaport":
-        check_browser("127.0.0.1", host, None, None, "GET")
+        LOOPBACK.check("http", host, None, None, "GET")
         with pytest.raises(OriginForeign):
-            check_browser("127.0.0.1", host, "http://localhost:5000", None, "GET")
+            LOOPBACK.check("http", host, "http://localhost:5000", None, "GET")
     else:
         with pytest.raises(OriginForeign):
-            check_browser("127.0.0.1", host, None, None, "GET")
+            LOOPBACK.check("http", host, None, None, "GET")

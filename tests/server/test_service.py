@@ -10,6 +10,7 @@ from experiment_server.live.live import Live
 from experiment_server.live.service import Service
 from experiment_server.live.study import StudyDesk
 from experiment_server.live.tasks import Tasks
+from experiment_server.live.tokens import Tokens
 from experiment_server.store import writer
 from experiment_server.store.database import Place
 from experiment_server.store.store import Commit, Store
@@ -43,7 +44,9 @@ async def live(store, tmp_path):
     tasks = Tasks()
     parsed = parse(SMALL_STUDY)
     service = Service(parsed.require(), store, Hub(), tasks)
-    started = Live(service, StudyDesk(service, tmp_path / "study.toml", parsed))
+    started = Live(
+        service, StudyDesk(service, tmp_path / "study.toml", parsed), Tokens("key", "main")
+    )
     await started.start()
     yield started
     await tasks.close()

@@ -1,0 +1,53 @@
+"""`link`: let a participant's app in from elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timedelta, timezone
+
+import click
+
+from experiment_server.cli.stored import session_of, session_option, stored_argument
+from experiment_server.limits import LINK_VALID, PARTICIPANT_INDEX
+
+_DAY = 24 * 60 * 60
+
+
+@click.command(
+    name="link",
+    epilog="Example: `experiment-server link study.toml 7 --url http://192.168.0.5:5000`. "
+    "The link lets its holder read and move participant 7 and nobody else; it outlives restarts "
+    "of the server.",
+)
+@stored_argument
+@click.argument("participant_index", type=click.IntRange(1, PARTICIPANT_INDEX))
+@session_option
+@click.option(
+    "--url",
+    default="http://127.0.0.1:5000",
+    show_default=True,
+    metavar="URL",
+    help="The server's address as the participant's device reaches it.",
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=LINK_VALID // _DAY,
+    show_default=True,
+    metavar="N",
+    help="How long the link is good for.",
+)
+def command(file: str, participant_index: int, session: str, url: str, days: int) -> None:
+    """Print a login link for PARTICIPANT_INDEX of FILE, and on a terminal its QR code."""
+    from experiment_server.live.tokens import Tokens, login_path
+    from experiment_server.store import records
+
+    with session_of(file, session) as (connection, number):
+        tokens = Tokens(records.signing_key(connection, number), session)
+    token = tokens.participant(participant_index, datetime.now(timezone.utc), timedelta(days=days))
+    address = f"{url.rstrip('/')}{login_path(token)}"
+    click.echo(address)
+    if sys.stdout.isatty():
+        import segno
+
+        segno.make(address, micro=False).terminal(compact=True)

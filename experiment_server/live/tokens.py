@@ -1,0 +1,71 @@
+"""Tokens: what a caller shows to be let in."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+import jwt
+
+from experiment_server.errors import TokenInvalid
+from experiment_server.limits import TOKEN_LENGTH
+
+_ALGORITHM = "HS256"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one session: its experimenters' one, and one for each participant.
+
+    A participant's token is a JSON Web Token, signed with the session's key and good until it
+    expires. `admin` is None where experimenters need none.
+    """
+
+    key: str
+    session: str
+    admin: str | None = None
+
+    def participant(self, participant_index: int, now: datetime, valid: timedelta) -> str:
+        """A token that reads and moves one participant, for as long as it is valid."""
+        claims = {"sub": str(participant_index), "aud": self._audience, "exp": now + valid}
+        return jwt.encode(claims, self.key, _ALGORITHM)
+
+    def is_admin(self, token: str) -> bool:
+        """Whether this is the experimenters' token; takes as long for any other."""
+        return self.admin is not None and hmac.compare_digest(
+            token.encode("utf-8", "surrogatepass"), self.admin.encode("utf-8", "surrogatepass")
+        )
+
+    def participant_of(self, token: str) -> int:
+        """The participant whose token this is; raises TokenInvalid, never with the token in it."""
+        try:
+            if len(token) > TOKEN_LENGTH:
+                raise jwt.InvalidTokenError
+            claims = jwt.decode(
+                token,
+                self.key,
+                [_ALGORITHM],
+                audience=self._audience,
+                options={"require": ["exp", "sub", "aud"]},
+            )
+            return int(claims["sub"])
+        except jwt.ExpiredSignatureError:
+            raise TokenInvalid(
+                "this link or token has expired; ask the experimenter for a new one"
+            ) from None
+        except (jwt.InvalidTokenError, ValueError):
+            raise TokenInvalid(
+                "this token is not valid here: it is for another study or session, or was cut "
+                "short; ask the experimenter for a new link"
+            ) from None
+
+    @property
+    def _audience(self) -> str:
+        return f"experiment-server session {self.session}"
+
+
+def login_path(token: str) -> str:
+    """Where a server lets the holder of a token in."""
+    return f"/login?token={quote(token)}"

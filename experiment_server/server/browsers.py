@@ -1,0 +1,126 @@
+"""What pages in a browser may do here.
+
+A server on loopback trusts the machine it runs on, but a browser on that machine also runs the
+pages of strangers. Two headers tell them apart: a page's Origin must be the address that it is
+talking to, and where no token protects, that address must be one that only means this machine, or
+a stranger's domain could be pointed here (DNS rebinding). Programs that are no browsers send no
+Origin and are let in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from experiment_server.errors import OriginForeign
+from experiment_server.server.addresses import is_own_name
+
+_METHODS = "GET, POST, PUT, PATCH"
+_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match"
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserRules:
+    """Which pages are let in.
+
+    `names` are the only names that the server answers to, None for any; with `only_own_names` it
+    answers to those that only mean this machine. `cors_origins` are the pages of other servers
+    that may talk to it.
+    """
+
+    names: Collection[str] | None = None
+    only_own_names: bool = False
+    cors_origins: Collection[str] = ()
+
+    def check(
+        self, scheme: str, host: str | None, origin: str | None, fetch_site: str | None, method: str
+    ) -> None:
+        """Raise OriginForeign for what a browser sends on behalf of somebody else's page.
+
+        `host`, `origin` and `fetch_site` are the request's headers Host, Origin and
+        Sec-Fetch-Site, None where absent.
+        """
+        hostname = _hostname(host)
+        if self.names is not None and hostname not in self.names:
+            raise OriginForeign(
+                f"this server answers to localhost and 127.0.0.1, not to {hostname!r}; "
+                "to serve other machines, start it with --host"
+            )
+        if self.only_own_names and not is_own_name(hostname or ""):
+            raise OriginForeign(
+                f"with --open this server answers to its address, not to {hostname!r}"
+            )
+        if origin in self.cors_origins:
+            return
+        if origin is not None and not _same_address(origin, host):
+            raise OriginForeign(
+                f"a page of {origin!r} may not talk to this server; open it from the server "
+                f"itself, for example with --app, at {scheme}://{host}/app/, or start the server "
+                f"with --cors-origin {origin}"
+            )
+        if fetch_site == "cross-site" and method not in ("GET", "HEAD"):
+            raise OriginForeign("a page from another site may not change anything here")
+
+
+def browser_guard(rules: BrowserRules) -> Middleware:
+    """Middleware that refuses what the rules refuse, on every route and handshake."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        rules.check(
+            request.scheme,
+            request.host if "Host" in request.headers else None,
+            origin,
+            request.headers.get("Sec-Fetch-Site"),
+            request.method,
+        )
+        if origin in rules.cors_origins and request.method == "OPTIONS":
+            return web.Response(status=204)
+        return await handler(request)
+
+    return guard
+
+
+def allow_origins(app: web.Application, rules: BrowserRules) -> None:
+    """Tell browsers that the pages of `rules.cors_origins` may read what they ask for."""
+
+    async def allow(request: web.Request, response: web.StreamResponse) -> None:
+        origin = request.headers.get("Origin")
+        if origin is not None and origin in rules.cors_origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Methods"] = _METHODS
+            response.headers["Access-Control-Allow-Headers"] = _HEADERS
+            response.headers["Vary"] = "Origin"
+
+    app.on_response_prepare.append(allow)
+
+
+@lru_cache(maxsize=64)
+def _hostname(host: str | None) -> str | None:
+    if host is None:
+        return None
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _same_address(origin: str, host: str | None) -> bool:
+    # A proxy may speak https for us: the page's own scheme says which port is meant.
+    try:
+        there = urlsplit(origin)
+        here = urlsplit(f"{there.scheme}://{host}")
+        default = {"http": 80, "https": 443}
+        return (
+            there.scheme in default
+            and there.hostname == here.hostname
+            and (there.port or default[there.scheme]) == (here.port or default[there.scheme])
+        )
+    except (ValueError, KeyError):
+        return False

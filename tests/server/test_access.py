@@ -1,0 +1,362 @@
+"""Who may do what: every operation, over every transport, for every kind of caller."""
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import aiohttp
+import pytest
+import socketio
+
+from experiment_server.live.calls import Place, Presence
+from experiment_server.live.operations import OPERATIONS
+from experiment_server.server.app import serving
+from experiment_server.server.rest import paths
+from experiment_server.server.settings import Settings
+from experiment_server.study.parse import digest_of
+from tests.conftest import SMALL_STUDY
+from tests.server.conftest import Listener
+
+ADMIN = "an-admin-token-for-tests"
+HOST = "0.0.0.0"
+
+# Every operation has its row here: whether a participant's own token is enough for it.
+PARTICIPANTS_MAY = {
+    "blocks-count": True,
+    "block-id": True,
+    "active": True,
+    "config": True,
+    "summary-data": True,
+    "all-configs": True,
+    "status-string": True,
+    "state": True,
+    "participants": False,
+    "move-to-next": True,
+    "move-to-previous": True,
+    "move-to-block": True,
+    "move-all-to-block": False,
+    "undo": False,
+    "update-config": False,
+    "reset-participant": False,
+    "participant-link": False,
+    "new-participant": False,
+    "add-participant": False,
+    "study": False,
+    "study-text": False,
+    "save-study": False,
+    "events": False,
+    "timings": False,
+    "shutdown": False,
+}
+CALLERS = ["none", "own", "another", "expired", "wrong", "experimenter"]
+TRANSPORTS = ["rest", "socket.io", "socket.io-msgpack"]
+
+
+def test_every_operation_has_a_row():
+    assert PARTICIPANTS_MAY.keys() == OPERATIONS.keys()
+
+
+@pytest.fixture
+async def guarded(study_file):
+    settings = Settings(study_file, port=0, host=HOST, admin_token=ADMIN)
+    async with serving(settings) as running:
+        await running.service.add_participant(2)
+        await running.service.move_to_next(2)
+        yield running
+
+
+def token_of(running, caller):
+    now = datetime.now(timezone.utc)
+    tokens = running.live.tokens
+    return {
+        "none": None,
+        "own": tokens.participant(2, now, timedelta(hours=1)),
+        "another": tokens.participant(1, now, timedelta(hours=1)),
+        "expired": tokens.participant(2, now - timedelta(hours=2), timedelta(hours=1)),
+        "wrong": "x" * 40,
+        "experimenter": ADMIN,
+    }[caller]
+
+
+def expected(name, caller):
+    """The code of the refusal, None for none."""
+    if caller in ("none", "expired", "wrong"):
+        return "token-missing" if caller == "none" else "token-invalid"
+    if caller == "experimenter":
+        return None
+    return None if PARTICIPANTS_MAY[name] and caller == "own" else "not-allowed"
+
+
+def arguments_of(operation):
+    values = {
+        "participant_index": 9 if operation.name == "add-participant" else 2,
+        "block_id": 1,
+        "patch": {"speed": 5},
+        "text": SMALL_STUDY,
+        "made_from": digest_of(SMALL_STUDY),
+    }
+    wanted = {
+        item.name
+        for item in operation.parameters
+        if item.presence is not Presence.OPTIONAL or item.place is Place.IF_MATCH
+    }
+    return {name: value for name, value in values.items() if name in wanted}
+
+
+async def by_rest(running, operation, token):
+    arguments = arguments_of(operation)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    if "made_from" in arguments:
+        headers["If-Match"] = f'"{arguments["made_from"]}"'
+    path = next(iter(paths(operation))).format(**arguments)
+    if "{participant_index}" in list(paths(operation))[-1]:
+        path = list(paths(operation))[-1].format(**arguments)
+    body = {"json": arguments["patch"]} if "patch" in arguments else {}
+    if "text" in arguments:
+        body = {"data": arguments["text"].encode()}
+    async with aiohttp.request(
+        operation.method, f"{running.url}{path}", headers=headers, **body
+    ) as response:
+        if response.status < 400:
+            return None
+        if response.status == 401:
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+        return (await response.json())["code"]
+
+
+async def by_socket(running, operations, token, path):
+    """As an app where a participant calls, as a dashboard where an experimenter does."""
+    namespace = "/dashboard" if token == ADMIN else "/"
+    listener = Listener(namespace, serializer="msgpack" if "msgpack" in path else "default")
+    refusals = []
+    listener.client.on("connect_error", refusals.append, namespace=namespace)
+    try:
+        await listener.client.connect(
+            running.url,
+            namespaces=[namespace],
+            socketio_path=path,
+            auth={"token": token} if token else None,
+            transports=["websocket"],
+        )
+    except socketio.exceptions.ConnectionError:
+        refusal = refusals[0].get("data", refusals[0])["code"]
+        return dict.fromkeys((operation.name for operation in operations), refusal)
+    outcomes = {}
+    for operation in operations:
+        answer = await listener.ask(operation.name, arguments_of(operation))
+        outcomes[operation.name] = None if answer["ok"] else answer["error"]["code"]
+    await listener.client.disconnect()
+    return outcomes
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_the_outcome_of_every_operation_is_the_tables(guarded, transport, caller):
+    # The one that stops the server comes last.
+    operations = sorted(OPERATIONS.values(), key=lambda item: item.name == "shutdown")
+    token = token_of(guarded, caller)
+    if transport == "rest":
+        outcomes = {item.name: await by_rest(guarded, item, token) for item in operations}
+    else:
+        outcomes = await by_socket(guarded, operations, token, transport)
+    assert outcomes == {item.name: expected(item.name, caller) for item in operations}
+
+
+@pytest.mark.parametrize(("caller", "code"), [("own", "not-allowed"), ("none", "token-missing")])
+async def test_only_experimenters_get_a_dashboard(guarded, caller, code):
+    client = socketio.AsyncClient(reconnection=False)
+    refusals = []
+    client.on("connect_error", refusals.append, namespace="/dashboard")
+    token = token_of(guarded, caller)
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await client.connect(
+            guarded.url,
+            namespaces=["/dashboard"],
+            auth={"token": token} if token else None,
+            transports=["websocket"],
+        )
+    assert code in str(refusals[0])
+
+
+async def test_a_token_speaks_for_its_own_participant_in_the_handshake(guarded):
+    client = socketio.AsyncClient(reconnection=False)
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await client.connect(
+            guarded.url,
+            auth={"token": token_of(guarded, "own"), "participant": 1},
+            transports=["websocket"],
+        )
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/state/2", "/api/events.csv", "/assets/x.js", "/app/", "/socket.io/socket.io.min.js",
+     "/no/such/thing", "/api/", "/socket.io/?x=1"],
+)  # fmt: skip
+async def test_nothing_is_there_for_who_has_no_token(guarded, path):
+    async with aiohttp.request("GET", guarded.url + path) as response:
+        assert response.status == 401
+
+
+async def test_a_polling_handshake_without_token_gets_nothing(guarded):
+    async with aiohttp.ClientSession() as http:
+        url = f"{guarded.url}/socket.io/?EIO=4&transport=polling"
+        async with http.get(url) as response:
+            sid = json.loads((await response.text())[1:])["sid"]
+        async with http.post(f"{url}&sid={sid}", data='42["state"]'):
+            pass
+        async with http.get(f"{url}&sid={sid}") as response:
+            assert "participant_index" not in await response.text()
+
+
+async def test_a_link_becomes_a_cookie_that_pages_cannot_read(guarded):
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        async with http.get(f"{guarded.url}/", headers={"Accept": "text/html"}) as response:
+            assert response.status == 401
+            assert "asks for a token" in await response.text()
+        async with http.get(f"{guarded.url}/login?token={ADMIN}") as response:
+            assert response.status == 200
+            assert ADMIN not in await response.text()
+            cookie = response.headers["Set-Cookie"]
+            assert "HttpOnly" in cookie
+            assert "SameSite=Strict" in cookie
+        async with http.get(f"{guarded.url}/") as response:
+            assert response.status == 200
+        async with http.get(f"{guarded.url}/api/participants") as response:
+            assert response.status == 200
+
+
+async def test_a_participants_link_lets_in_that_participant_alone(guarded):
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        async with http.get(f"{guarded.url}/api/participant-link/2", headers=headers) as response:
+            link = await response.json()
+        async with http.get(guarded.url + link["path"]) as response:
+            assert response.status == 200
+        for path, status in (("state", 200), ("state/2", 200), ("state/1", 403)):
+            async with http.get(f"{guarded.url}/api/{path}") as response:
+                assert response.status == status
+        async with http.get(f"{guarded.url}/", headers={"Accept": "text/html"}) as response:
+            assert response.status == 403
+
+
+async def test_a_wrong_token_is_told_and_never_repeated(guarded):
+    async with aiohttp.request("GET", f"{guarded.url}/login?token=secret-but-wrong") as response:
+        assert response.status == 401
+        assert "secret-but-wrong" not in await response.text()
+
+
+async def test_tokens_never_get_into_logs(guarded, caplog):
+    caplog.set_level("DEBUG")
+    for token in (ADMIN, token_of(guarded, "own"), "wrong-" * 8):
+        async with aiohttp.request("GET", f"{guarded.url}/login?token={token}"):
+            pass
+        async with aiohttp.request(
+            "GET", f"{guarded.url}/api/state", headers={"Authorization": f"Bearer {token}"}
+        ):
+            pass
+        assert token not in caplog.text
+
+
+async def test_a_participants_link_outlives_a_restart(study_file):
+    settings = Settings(study_file, port=0, host=HOST)
+    async with serving(settings) as running:
+        link = running.live.tokens.participant(1, datetime.now(timezone.utc), timedelta(hours=1))
+        first_admin = running.admin_token
+    async with serving(settings) as running:
+        assert running.admin_token != first_admin, "made anew at each start"
+        assert running.live.tokens.participant_of(link) == 1
+        headers = {"Authorization": f"Bearer {link}"}
+        async with aiohttp.request(
+            "POST", f"{running.url}/api/move-to-next", headers=headers
+        ) as response:
+            assert response.status == 200
+        [*_, moved] = await running.service.history.entries(limit=100)
+        assert moved.as_dict()["data"]["by"] == "participant"
+
+
+async def test_another_sessions_link_is_refused(study_file):
+    now = datetime.now(timezone.utc)
+    async with serving(Settings(study_file, port=0, host=HOST, session="pilot")) as running:
+        link = running.live.tokens.participant(1, now, timedelta(hours=1))
+    async with serving(Settings(study_file, port=0, host=HOST)) as running:
+        headers = {"Authorization": f"Bearer {link}"}
+        async with aiohttp.request("GET", f"{running.url}/api/state", headers=headers) as response:
+            assert response.status == 401
+
+
+async def test_open_lets_participants_in_and_nobody_else(study_file):
+    async with serving(Settings(study_file, port=0, host=HOST, open=True)) as running:
+        await running.service.add_participant(2)
+        for name, operation in OPERATIONS.items():
+            wanted = None if PARTICIPANTS_MAY[name] else "not-allowed"
+            outcome = await by_rest(running, operation, None)
+            if outcome == "not-in-block":
+                outcome = None
+            assert outcome == wanted, name
+        async with aiohttp.request("GET", f"{running.url}/") as response:
+            assert response.status == 401
+
+
+async def test_on_loopback_a_token_is_needed_only_when_one_was_given(study_file):
+    async with serving(Settings(study_file, port=0)) as running:
+        assert running.admin_token is None
+        async with aiohttp.request("GET", f"{running.url}/api/participants") as response:
+            assert response.status == 200
+    async with (
+        serving(Settings(study_file, port=0, admin_token=ADMIN)) as running,
+        aiohttp.request("GET", f"{running.url}/api/participants") as response,
+    ):
+        assert response.status == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/api/state"])
+async def test_pages_are_told_what_they_may_do(guarded, path):
+    async with aiohttp.request("GET", guarded.url + path) as response:
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+
+
+async def test_pages_of_a_named_origin_may_talk_and_others_may_not(study_file):
+    friend = "https://my-app.example"
+    settings = Settings(study_file, port=0, admin_token=ADMIN, cors_origin=(friend,))
+    async with serving(settings) as running:
+        url = f"{running.url}/api/state"
+        headers = {"Origin": friend, "Authorization": f"Bearer {ADMIN}"}
+        async with aiohttp.request("GET", url, headers=headers) as response:
+            assert response.status == 200
+            assert response.headers["Access-Control-Allow-Origin"] == friend
+        async with aiohttp.request("OPTIONS", url, headers={"Origin": friend}) as response:
+            assert response.status == 204
+            assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
+        headers["Origin"] = "https://evil.example"
+        async with aiohttp.request("GET", url, headers=headers) as response:
+            assert response.status == 403
+            assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_a_trusted_proxy_is_believed_and_others_are_not(study_file):
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "study.example"}
+    page = {**forwarded, "Origin": "https://study.example", "Authorization": f"Bearer {ADMIN}"}
+    for proxy, status in (("127.0.0.1", 200), ("10.0.0.1", 403)):
+        settings = Settings(
+            study_file, port=0, admin_token=ADMIN, trusted_proxy=(proxy,), database=":memory:"
+        )
+        async with serving(settings) as running:
+            async with aiohttp.request("GET", f"{running.url}/api/state", headers=page) as response:
+                assert response.status == status
+            async with aiohttp.request(
+                "GET", f"{running.url}/login?token={ADMIN}", headers=forwarded
+            ) as response:
+                assert ("Secure" in response.headers["Set-Cookie"]) is (status == 200)
+
+
+async def test_a_short_admin_token_is_refused(study_file):
+    from experiment_server.errors import StartRefused
+
+    with pytest.raises(StartRefused, match="16 characters"):
+        async with serving(Settings(study_file, port=0, admin_token="secret")):
+            pass

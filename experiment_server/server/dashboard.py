@@ -65,7 +65,8 @@ def add_headers(app: web.Application) -> None:
 
     async def guard(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
+        # With no-referrer, our own login form would come from an Origin of "null".
+        response.headers["Referrer-Policy"] = "same-origin"
         if request.path.startswith("/app"):
             # Somebody's own app decides for itself what it loads; only we may frame it.
             response.headers["Content-Security-Policy"] = "frame-ancestors 'self'"

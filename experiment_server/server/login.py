@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import jinja2
 from aiohttp import web
 
-from experiment_server.errors import ExperimentServerError, TokenInvalid
+from experiment_server.errors import ExperimentServerError, TokenInvalid, TokenMissing
 from experiment_server.server.security import COOKIE, Gate
 
-_PAGE = jinja2.Environment(autoescape=True).from_string(
-    """<!doctype html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <meta name="color-scheme" content="light dark">
-    {% if target %}<meta http-equiv="refresh" content="0; url={{ target }}">{% endif %}
-    <title>{{ title }}</title>
-  </head>
-  <body>
-    <h1>{{ title }}</h1>
-    <p>{{ text }}</p>
-    {% if target %}<p><a href="{{ target }}">Go on</a></p>{% else %}
-    <form method="post" action="/login">
-      <label>Token <input type="password" name="token" autocomplete="off" autofocus></label>
-      <button>Log in</button>
-    </form>{% endif %}
-  </body>
-</html>
-"""
+_PAGES = Path(__file__).parent / "pages"
+_PAGE = jinja2.Environment(loader=jinja2.FileSystemLoader(_PAGES), autoescape=True).get_template(
+    "login.html"
+)
+
+_WELCOME = (
+    "Open the link that the server printed at its start, or the one that you were given, or paste "
+    "its token here."
 )
 
 
@@ -39,7 +28,7 @@ def add_login(app: web.Application, gate: Gate, *, has_app: bool) -> None:
         fields = await request.post() if request.method == "POST" else request.query
         token = fields.get("token", "")
         if not isinstance(token, str) or not token:
-            return ask("Open the link that the server printed, or paste its token here.", 200)
+            return ask(_WELCOME, 200)
         try:
             target, text = _destination(gate, token, has_app=has_app)
         except TokenInvalid as error:
@@ -52,7 +41,11 @@ def add_login(app: web.Application, gate: Gate, *, has_app: bool) -> None:
         )
         return response
 
+    async def style(_request: web.Request) -> web.FileResponse:
+        return web.FileResponse(_PAGES / "login.css")
+
     app.router.add_get("/login", log_in)
+    app.router.add_get("/login.css", style)
     app.router.add_post("/login", log_in)
 
 
@@ -63,7 +56,7 @@ def ask(text: str, status: int) -> web.Response:
 
 def ask_because(error: ExperimentServerError) -> web.Response:
     """The page that asks for a token, saying why another page was not shown."""
-    return ask(error.detail, error.status)
+    return ask(_WELCOME if isinstance(error, TokenMissing) else error.detail, error.status)
 
 
 def _destination(gate: Gate, token: str, *, has_app: bool) -> tuple[str | None, str]:

@@ -24,7 +24,7 @@ COOKIE = "experiment_server"
 CLI_AGENT = "experiment-server-cli"
 """How the command line names itself in User-Agent."""
 
-FOR_ALL = ("/", "/index", "/login", "/healthz", "/readyz")
+FOR_ALL = ("/", "/index", "/login", "/login.css", "/healthz", "/readyz")
 """What needs no token: health, and the pages that ask for one themselves."""
 
 

@@ -317,7 +317,7 @@ async def test_pages_are_told_what_they_may_do(guarded, path):
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert response.headers["X-Content-Type-Options"] == "nosniff"
-        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert response.headers["Referrer-Policy"] == "same-origin"
 
 
 async def test_pages_of_a_named_origin_may_talk_and_others_may_not(study_file):

@@ -68,6 +68,9 @@ REPLIES_SWEPT: Final = 60 * 60
 # Characters of an idempotency key, as the wire contract has it; a UUID has 36.
 KEY_LENGTH: Final = 128
 
+# How often it is looked how late the event loop is. Seconds.
+LAG_MEASURED: Final = 1.0
+
 # Characters of a token; ours have some 200.
 TOKEN_LENGTH: Final = 1000
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, replace
 from enum import Enum
@@ -103,10 +102,10 @@ def command(config_file: Path, ask_default_participant_index: bool, **settings: 
             default=chosen.default_participant_index,
         )
         chosen = replace(chosen, default_participant_index=index)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for chatty in ("alembic", "watchfiles"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
     from experiment_server.server.app import serve
+    from experiment_server.server.logs import set_up
+
+    set_up(chosen.log_format)
 
     try:
         # On Windows an interrupt ends the loop from outside, after the server has been closed.

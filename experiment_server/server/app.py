@@ -31,8 +31,11 @@ from experiment_server.server.addresses import LOOPBACK_NAMES
 from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
 from experiment_server.server.encoding import errors_as_problems
 from experiment_server.server.login import add_login
+from experiment_server.server.logs import name_requests
+from experiment_server.server.metrics import Metrics
+from experiment_server.server.metrics import add_routes as add_metrics
 from experiment_server.server.proxy import behind
-from experiment_server.server.realtime import Realtime
+from experiment_server.server.realtime import Parts, Realtime
 from experiment_server.server.security import Gate, gatekeeper
 from experiment_server.server.settings import Settings
 from experiment_server.store.database import Place
@@ -95,8 +98,12 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         await live.start()
         gate = Gate(tokens, settings.guarded, settings.open)
         rules = _browser_rules(settings)
+        metrics = Metrics(live, store)
+        tasks.start(metrics.watch_lag(), "watch-lag")
         app = web.Application(
             middlewares=[
+                name_requests,
+                metrics.middleware(),
                 errors_as_problems,
                 behind(settings.trusted_proxy),
                 browser_guard(rules),
@@ -110,8 +117,9 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         dashboard.add_routes(app, live, gate)
         if settings.app is not None:
             dashboard.add_app(app, settings.app)
-        rest.add_routes(app, live, gate)
-        realtime = Realtime(app, live, gate, hub, tasks)
+        add_metrics(app, live, gate, metrics)
+        rest.add_routes(app, live, gate, metrics)
+        realtime = Realtime(app, Parts(live, gate, metrics, tasks), hub)
         async with _listening(app, settings) as url:
             tasks.start(watch(desk), "watch-study-file")
             try:

@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from experiment_server.errors import ExperimentServerError, ParameterInvalid
 from experiment_server.flow.export import to_json
 from experiment_server.server.login import ask_because
+from experiment_server.server.logs import current_request
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ def problem(status: int, code: str, detail: str, **members: Any) -> web.Response
         "status": status,
         "code": code,
         "detail": detail,
+        "request_id": current_request.get(),
         **members,
     }
     return web.Response(status=status, text=to_json(body), content_type="application/problem+json")

@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any
 
 import socketio
@@ -28,6 +29,7 @@ from experiment_server.live.live import Live
 from experiment_server.live.operations import OPERATIONS
 from experiment_server.live.requests import Actor
 from experiment_server.live.tasks import Tasks
+from experiment_server.server.metrics import Metrics
 from experiment_server.server.security import Gate
 
 log = logging.getLogger(__name__)
@@ -38,18 +40,34 @@ PATHS = {"socket.io": "default", "socket.io-msgpack": "msgpack"}
 """Where each serialisation is spoken: path to python-socketio's name for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What sockets are served with."""
+
+    live: Live
+    gate: Gate
+    metrics: Metrics
+    tasks: Tasks
+
+
 class Realtime:
     """The Socket.IO endpoints of one application."""
 
-    def __init__(
-        self, app: web.Application, live: Live, gate: Gate, hub: Hub, tasks: Tasks
-    ) -> None:
+    def __init__(self, app: web.Application, parts: Parts, hub: Hub) -> None:
         self._endpoints = [
-            _Endpoint(app, path, serializer, live, gate, tasks)
-            for path, serializer in PATHS.items()
+            _Endpoint(app, path, serializer, parts) for path, serializer in PATHS.items()
         ]
         for endpoint in self._endpoints:
             hub.subscribe(endpoint.deliver, endpoint.hears)
+        parts.metrics.count_sockets(self.sockets)
+
+    def sockets(self) -> dict[str, int]:
+        """How many are connected: `{"apps", "dashboards"}`."""
+        counts = [endpoint.sockets() for endpoint in self._endpoints]
+        return {
+            "apps": sum(apps for apps, _ in counts),
+            "dashboards": sum(dashboards for _, dashboards in counts),
+        }
 
     async def close(self) -> None:
         """Tell every socket that the server stops, and disconnect them."""
@@ -62,13 +80,12 @@ class Realtime:
 class _Endpoint:
     """One Socket.IO server at one path."""
 
-    def __init__(
-        self, app: web.Application, path: str, serializer: str, live: Live, gate: Gate, tasks: Tasks
-    ) -> None:
-        self._live = live
-        self._gate = gate
-        self._service = live.service
-        self._tasks = tasks
+    def __init__(self, app: web.Application, path: str, serializer: str, parts: Parts) -> None:
+        self._live = parts.live
+        self._service = parts.live.service
+        self._gate = parts.gate
+        self._metrics = parts.metrics
+        self._tasks = parts.tasks
         self._callers: dict[str, Caller] = {}
         self._rooms: Counter[str] = Counter()
         self._server = socketio.AsyncServer(
@@ -90,6 +107,10 @@ class _Endpoint:
         await self._server.emit(
             message.event, message.payload, room=message.room, namespace=namespace
         )
+
+    def sockets(self) -> tuple[int, int]:
+        """How many apps are connected, and how many dashboards."""
+        return self._rooms[PARTICIPANTS], self._rooms[DASHBOARD]
 
     def hears(self, room: str) -> bool:
         """Whether any socket is in a room."""
@@ -156,9 +177,11 @@ class _Endpoint:
                 raise OperationUnknown(
                     f'there is no operation "{event}"; there are {", ".join(OPERATIONS)}'
                 )
-            given = _arguments(event, payload)
-            key = given.pop("request_id", None)
-            data = await call(self._live, operation, self._callers[sid], given, key)
+            caller = self._callers[sid]
+            with self._metrics.counting(operation.name, caller.actor):
+                given = _arguments(event, payload)
+                key = given.pop("request_id", None)
+                data = await call(self._live, operation, caller, given, key)
         except ExperimentServerError as error:
             told = {"code": error.code, "message": error.detail, **error.members()}
             return {"ok": False, "error": told}

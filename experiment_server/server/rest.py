@@ -24,6 +24,7 @@ from experiment_server.live.calls import (
 from experiment_server.live.live import Live
 from experiment_server.live.operations import OPERATIONS
 from experiment_server.server.encoding import body_of, quoted, reply, text_of
+from experiment_server.server.metrics import Metrics
 from experiment_server.server.security import Gate
 
 # As many digits as an index can have, and some; Python would also take "١٢" and "1_0".
@@ -42,11 +43,11 @@ def paths(operation: Operation) -> Iterator[str]:
         yield "/".join(["/api", operation.rest_path, *(f"{{{name}}}" for name in names)])
 
 
-def add_routes(app: web.Application, live: Live, gate: Gate) -> None:
+def add_routes(app: web.Application, live: Live, gate: Gate, metrics: Metrics) -> None:
     """Serve the table of operations under /api/."""
     for operation in OPERATIONS.values():
         for path in paths(operation):
-            app.router.add_route(operation.method, path, _handler(live, gate, operation))
+            app.router.add_route(operation.method, path, _handler(live, gate, metrics, operation))
         if operation.table:
             for output_format in export.MEDIA_TYPES:
                 app.router.add_get(
@@ -56,14 +57,15 @@ def add_routes(app: web.Application, live: Live, gate: Gate) -> None:
     app.router.add_route("*", "/api/{rest:.*}", _unknown)
 
 
-def _handler(live: Live, gate: Gate, operation: Operation):  # type: ignore[no-untyped-def]
+def _handler(live: Live, gate: Gate, metrics: Metrics, operation: Operation):  # type: ignore[no-untyped-def]
     read = _reader(operation)
 
     async def handle(request: web.Request) -> web.Response:
         caller = gate.caller(request)
-        given = await read(request)
-        key = request.headers.get("Idempotency-Key")
-        result = await call(live, operation, caller, given, key)
+        with metrics.counting(operation.name, caller.actor):
+            given = await read(request)
+            key = request.headers.get("Idempotency-Key")
+            result = await call(live, operation, caller, given, key)
         body = operation.rest_body(result) if operation.rest_body else result
         response = reply(request, body, operation.media_type)
         if operation.tag:

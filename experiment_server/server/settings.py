@@ -9,6 +9,7 @@ from typing import Any
 from experiment_server.flow.versions import OnChange
 from experiment_server.limits import PARTICIPANT_INDEX
 from experiment_server.server.addresses import is_loopback
+from experiment_server.server.choices import LogFormat
 from experiment_server.store.choices import DEFAULT_SESSION, Durability
 
 
@@ -115,6 +116,13 @@ class Settings:
         "The origin of a web app on another server that may talk to this one, "
         "for example https://my-app.example.",
         metavar="ORIGIN",
+    )
+
+    log_format: LogFormat = _option(
+        LogFormat.TEXT,
+        ("--log-format",),
+        "How log lines are written: text for people, json for programs.",
+        metavar="text|json",
     )
 
     @property

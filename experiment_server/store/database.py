@@ -28,8 +28,7 @@ from experiment_server.limits import SESSION_NAME
 from experiment_server.store.choices import MEMORY, Durability
 from experiment_server.store.schema import serving, sessions
 
-# Names our advisory locks among those of other programs on a PostgreSQL server.
-_LOCK_FAMILY = 0x45585053
+# Held while a PostgreSQL schema is brought up to date; sessions count from 1.
 _MIGRATION_LOCK = 0
 
 
@@ -231,7 +230,7 @@ def newest() -> str:
 def migrate(connection: Connection, place: Place) -> None:
     """Bring the schema up to date, all of it or nothing; raises DatabaseUnusable."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_LOCK_FAMILY, _MIGRATION_LOCK)))
+        connection.execute(select(func.pg_advisory_xact_lock(_lock_family(), _MIGRATION_LOCK)))
     config = _alembic()
     config.attributes["connection"] = connection
     try:
@@ -306,7 +305,7 @@ class SessionLock:
         self._engine = _postgresql(place, poolclass=NullPool)
         self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         held = self._connection.execute(
-            select(func.pg_try_advisory_lock(_LOCK_FAMILY, session))
+            select(func.pg_try_advisory_lock(_lock_family(), session))
         ).scalar()
         if not held:
             self.release()
@@ -316,6 +315,12 @@ class SessionLock:
         """Let the next server in."""
         self._connection.close()
         self._engine.dispose()
+
+
+def _lock_family() -> Any:
+    # A database has one set of advisory locks: ours are told from those of other programs, and of
+    # studies in other schemas, by their first number.
+    return func.hashtext("experiment-server " + func.current_schema())
 
 
 def reason_of(error: Exception) -> str:

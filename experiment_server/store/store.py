@@ -166,6 +166,15 @@ class Store:
         """Keep a commit as `commit` does; `done` is told what was written, or the error."""
         self._writer.submit(commit, done)
 
+    @property
+    def waiting(self) -> int:
+        """How many commits and queries wait for the database."""
+        return self._writer.waiting
+
+    def time_with(self, timed: Callable[[float], None]) -> None:
+        """Have `timed` told how many seconds each group of commits took."""
+        self._writer.time_with(timed)
+
     def deliver_with(self, deliver: Callable[[Callable[[], None]], Any]) -> None:
         """Have who waits told by calls to `deliver`, for example in an event loop's thread."""
         self._writer.deliver_with(deliver)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -53,8 +54,18 @@ class Writer(Generic[Item]):
         self._jobs: queue.SimpleQueue[_Job[Item] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
+        self._timed: Callable[[float], None] = lambda _seconds: None
         self._deliver: Callable[[Callable[[], None]], Any] = lambda deliver: deliver()
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How much work waits."""
+        return self._jobs.qsize()
+
+    def time_with(self, timed: Callable[[float], None]) -> None:
+        """Have `timed` told how many seconds each transaction took."""
+        self._timed = timed
 
     def deliver_with(self, deliver: Callable[[Callable[[], None]], Any]) -> None:
         """Have who waits for a group told by a call to `deliver`, all of them in one go."""
@@ -106,6 +117,7 @@ class Writer(Generic[Item]):
 
     def _transact(self, group: Sequence[_Job[Item]]) -> None:
         items = [job.item for job in group]
+        started = time.perf_counter()
         try:
             try:
                 outcomes = self._do(items, careful=False)
@@ -117,6 +129,7 @@ class Writer(Generic[Item]):
                 "that is put right (a full disk?), the server goes on by itself"
             )
             outcomes = [refusal] * len(group)
+        self._timed(time.perf_counter() - started)
         self._deliver(lambda: _tell(group, outcomes))
 
     def _do(self, items: Sequence[Item], *, careful: bool) -> list[Any]:

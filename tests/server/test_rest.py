@@ -120,7 +120,7 @@ async def test_refusals_are_problems_with_a_code(http, method, path, status, cod
         problem = await response.json()
     assert problem["status"] == status
     assert problem["code"] == code
-    assert set(problem) == {"type", "title", "status", "code", "detail"}
+    assert set(problem) == {"type", "title", "status", "code", "detail", "request_id"}
     assert problem["detail"]
 
 

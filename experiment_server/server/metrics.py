@@ -1,0 +1,153 @@
+"""What a monitoring system wants to know: health, and figures in Prometheus' format."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from experiment_server.errors import ExperimentServerError, NotAllowed, StoreUnavailable
+from experiment_server.limits import LAG_MEASURED
+from experiment_server.live.calls import Role
+from experiment_server.live.live import Live
+from experiment_server.live.requests import Actor
+from experiment_server.server.security import Gate
+from experiment_server.store.store import Store
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    """The figures of one server."""
+
+    def __init__(self, live: Live, store: Store) -> None:
+        self._registry = CollectorRegistry()
+        self._operations = Counter(
+            "experiment_server_operations",
+            "Operations by what they came to: ok, or the code of the refusal",
+            ["operation", "door", "outcome"],
+            registry=self._registry,
+        )
+        self._requests = Counter(
+            "experiment_server_requests",
+            "HTTP requests",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._request_seconds = Histogram(
+            "experiment_server_request_seconds",
+            "Time from a request to its answer; sockets and streams are left out",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._commit_seconds = Histogram(
+            "experiment_server_commit_seconds",
+            "Time that a group of changes took to get onto the disk",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._lag = Gauge(
+            "experiment_server_event_loop_lag_seconds",
+            "How late the event loop was when it was looked at last",
+            registry=self._registry,
+        )
+        store.time_with(self._commit_seconds.observe)
+        self._gauge(
+            "commits_waiting", "Changes that wait for the disk", lambda: float(store.waiting)
+        )
+        self._gauge(
+            "study_errors",
+            "Errors in the study file as it is on disk",
+            lambda: float(sum(item["severity"] == "error" for item in live.desk.diagnostics())),
+        )
+        self._gauge(
+            "participants", "Participants", lambda: float(len(live.service.roster.indices()))
+        )
+
+    @contextlib.contextmanager
+    def counting(self, operation: str, door: Actor) -> Iterator[None]:
+        """Count an operation by what the context comes to."""
+        outcome = "ok"
+        try:
+            yield
+        except ExperimentServerError as error:
+            outcome = error.code
+            raise
+        except Exception:
+            outcome = ExperimentServerError.code
+            raise
+        finally:
+            self._operations.labels(operation, door.value, outcome).inc()
+
+    def count_sockets(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Have sockets counted by what `counts` says, by namespace."""
+        for namespace in counts():
+            self._gauge(
+                f"sockets_{namespace}",
+                f"Connected sockets, {namespace}",
+                lambda namespace=namespace: float(counts()[namespace]),  # type: ignore[misc]
+            )
+
+    def middleware(self) -> Middleware:
+        """What counts and times requests."""
+
+        @web.middleware
+        async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
+            started = time.perf_counter()
+            response = await handler(request)
+            resource = request.match_info.route.resource
+            # The pattern, not the path: what anybody may ask for must not fill the memory.
+            route = resource.canonical if resource else "unknown"
+            self._requests.labels(request.method, route, str(response.status)).inc()
+            if isinstance(response, web.Response):
+                self._request_seconds.labels(route).observe(time.perf_counter() - started)
+            return response
+
+        return measure
+
+    async def watch_lag(self) -> None:
+        """Look how late the event loop is, now and again, until cancelled."""
+        while True:
+            started = time.perf_counter()
+            await asyncio.sleep(LAG_MEASURED)
+            self._lag.set(max(0.0, time.perf_counter() - started - LAG_MEASURED))
+
+    def text(self) -> bytes:
+        """All figures, as Prometheus reads them."""
+        return generate_latest(self._registry)
+
+    def _gauge(self, name: str, summary: str, value: Callable[[], float]) -> None:
+        gauge = Gauge(f"experiment_server_{name}", summary, registry=self._registry)
+        gauge.set_function(value)
+
+
+def add_routes(app: web.Application, live: Live, gate: Gate, metrics: Metrics) -> None:
+    """Serve /healthz, /readyz and /metrics."""
+
+    async def health(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def ready(_request: web.Request) -> web.Response:
+        if live.service.stopping.is_set():
+            return web.json_response({"status": "stopping"}, status=503)
+        try:
+            await live.service.history.flush()
+        except StoreUnavailable:
+            return web.json_response({"status": "the database does not answer"}, status=503)
+        return web.json_response({"status": "ready"})
+
+    async def figures(request: web.Request) -> web.Response:
+        if gate.caller(request).role is not Role.EXPERIMENTER:
+            raise NotAllowed("the figures are for experimenters only")
+        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app.router.add_get("/healthz", health)
+    app.router.add_get("/readyz", ready)
+    app.router.add_get("/metrics", figures)

@@ -24,6 +24,7 @@
     ├── TokenInvalid              a token is wrong, expired, or for another session
     ├── NotAllowed                the caller's role does not include this operation
     ├── OriginForeign             a browser page from elsewhere sent this
+    ├── LimitReached              more than a server of this size takes (limits.py)
     ├── RevisionConflict          somebody else committed first (retried by the service)
     ├── StoreUnavailable          the state could not be made durable
     ├── DatabaseInUse             another server works on this database
@@ -253,6 +254,13 @@ class OriginForeign(ExperimentServerError):
 
     code = "origin-foreign"
     status = 403
+
+
+class LimitReached(ExperimentServerError):
+    """More was asked for than the server takes; it may work later."""
+
+    code = "limit-reached"
+    status = 429
 
 
 class RevisionConflict(ExperimentServerError):

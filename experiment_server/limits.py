@@ -68,6 +68,27 @@ REPLIES_SWEPT: Final = 60 * 60
 # Characters of an idempotency key, as the wire contract has it; a UUID has 36.
 KEY_LENGTH: Final = 128
 
+# Participants of a session. Everybody's row is in every dashboard's first snapshot, some 500 bytes.
+PARTICIPANTS: Final = 50_000
+
+# Sockets in all: each takes some 50 kB here.
+SOCKETS: Final = 10_000
+
+# Sockets from one address. A whole lab, or a campus behind one router, shares one.
+SOCKETS_PER_ADDRESS: Final = 1_000
+
+# Messages a second that a socket may send over a while, and how many it may send at once. The
+# fastest apps ask a few times a second; a program in a loop must not stop the others.
+MESSAGES_PER_SECOND: Final = 100.0
+MESSAGES_AT_ONCE: Final = 200.0
+
+# Messages that wait for a socket to take them. Who reads gets each within milliseconds; beyond this
+# a client has stopped reading, and comes back to a snapshot that has everything.
+OUTGOING: Final = 256
+
+# How long somebody is asked to wait who met a limit. Seconds.
+RETRY_AFTER: Final = 5
+
 # How often it is looked how late the event loop is. Seconds.
 LAG_MEASURED: Final = 1.0
 

@@ -68,6 +68,9 @@ class Roster:
     def __contains__(self, participant_index: int) -> bool:
         return participant_index in self._committed
 
+    def __len__(self) -> int:
+        return len(self._committed)
+
     def indices(self) -> list[int]:
         """All participants, ascending."""
         return sorted(self._committed)

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from experiment_server.errors import (
+    LimitReached,
     ParticipantElsewhere,
     ParticipantExists,
     RevisionConflict,
@@ -17,6 +18,7 @@ from experiment_server.flow import participant as flow
 from experiment_server.flow.events import Event, EventType
 from experiment_server.flow.overrides import Patch, checked
 from experiment_server.flow.participant import ParticipantState
+from experiment_server.limits import PARTICIPANTS
 from experiment_server.live.editions import Editions
 from experiment_server.live.history import History
 from experiment_server.live.hub import Hub
@@ -260,6 +262,8 @@ class Service:
         def planning() -> Plan:
             index, now = choose(), self.clock()
             state = flow.added(index, now)
+            if len(self.roster) >= PARTICIPANTS:
+                raise LimitReached(f"a session takes {PARTICIPANTS} participants, and has them")
             if index in self.roster:
                 raise ParticipantExists(index)
             event = Event(EventType.PARTICIPANT_ADDED, now, index, request.told())

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from experiment_server.errors import ExperimentServerError, ParameterInvalid
 from experiment_server.flow.export import to_json
+from experiment_server.limits import RETRY_AFTER
 from experiment_server.server.login import ask_because
 from experiment_server.server.logs import current_request
 
@@ -84,6 +85,8 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
         response = problem(error.status, error.code, error.detail, **error.members())
         if error.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
+        if error.status in (429, 503):
+            response.headers["Retry-After"] = str(RETRY_AFTER)
         return response
     except web.HTTPException as error:
         if error.status < 400:

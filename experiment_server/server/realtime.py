@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +19,20 @@ from aiohttp import web
 
 from experiment_server.errors import (
     ExperimentServerError,
+    LimitReached,
     NotAllowed,
     OperationUnknown,
     ParameterInvalid,
 )
-from experiment_server.limits import BODY_SIZE, FAREWELL
+from experiment_server.limits import (
+    BODY_SIZE,
+    FAREWELL,
+    MESSAGES_AT_ONCE,
+    MESSAGES_PER_SECOND,
+    OUTGOING,
+    SOCKETS,
+    SOCKETS_PER_ADDRESS,
+)
 from experiment_server.live.calls import Caller, Role, call
 from experiment_server.live.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
 from experiment_server.live.live import Live
@@ -77,6 +87,25 @@ class Realtime:
         await asyncio.gather(*(endpoint.close() for endpoint in self._endpoints))
 
 
+class Allowance:
+    """So many messages a second over a while, and so many at once (a token bucket)."""
+
+    def __init__(self, per_second: float, at_once: float) -> None:
+        self._per_second = per_second
+        self._at_once = self._left = at_once
+        self._at = time.monotonic()
+
+    def take(self) -> bool:
+        """Whether one more is allowed now."""
+        now = time.monotonic()
+        self._left = min(self._at_once, self._left + (now - self._at) * self._per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class _Endpoint:
     """One Socket.IO server at one path."""
 
@@ -87,7 +116,10 @@ class _Endpoint:
         self._metrics = parts.metrics
         self._tasks = parts.tasks
         self._callers: dict[str, Caller] = {}
-        self._rooms: Counter[str] = Counter()
+        self._rooms: dict[str, set[str]] = defaultdict(set)
+        self._allowances: dict[str, Allowance] = {}
+        self._addresses: dict[str, str] = {}
+        self._per_address: Counter[str] = Counter()
         self._server = socketio.AsyncServer(
             async_mode="aiohttp",
             serializer=serializer,
@@ -107,14 +139,23 @@ class _Endpoint:
         await self._server.emit(
             message.event, message.payload, room=message.room, namespace=namespace
         )
+        for sid in tuple(self._rooms.get(message.room, ())):
+            await self._drop_if_stalled(sid, namespace)
+
+    async def _drop_if_stalled(self, sid: str, namespace: str) -> None:
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
+        socket = self._server.eio.sockets.get(eio_sid)
+        if socket is not None and socket.queue.qsize() > OUTGOING:
+            log.warning("a client has stopped reading, and was disconnected")
+            await socket.close(wait=False, abort=True)
 
     def sockets(self) -> tuple[int, int]:
         """How many apps are connected, and how many dashboards."""
-        return self._rooms[PARTICIPANTS], self._rooms[DASHBOARD]
+        return len(self._rooms[PARTICIPANTS]), len(self._rooms[DASHBOARD])
 
     def hears(self, room: str) -> bool:
         """Whether any socket is in a room."""
-        return room in self._rooms
+        return bool(self._rooms.get(room))
 
     async def close(self) -> None:
         """Disconnect every socket once it has what was sent to it, and stop."""
@@ -123,18 +164,21 @@ class _Endpoint:
             # A polling client comes for its farewell by itself, but not to a closed socket; one
             # that has gone away never comes.
             await _within(FAREWELL, *(socket.queue.join() for socket in sockets))
-            await _within(FAREWELL, self._server.eio.disconnect())
+            # Those that have gone meanwhile were forgotten, and perhaps that is all of them.
+            if self._server.eio.sockets:
+                await _within(FAREWELL, self._server.eio.disconnect())
         await self._server.shutdown()
 
     async def _connect_app(self, sid: str, environ: Any, auth: Any = None) -> None:
         try:
+            self._make_room(environ)
             wanted, token = _participant_of(auth), _token_of(auth)
             caller = self._gate.caller(environ["aiohttp.request"], given=token)
             index = _spoken_for(caller, wanted, self._service.default_participant_index)
             self._service.connected(index)
         except ExperimentServerError as error:
             raise _refusal(error) from None
-        await self._let_in(sid, Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index))
+        await self._let_in(sid, Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index), environ)
         # The greeting waits for its turn behind the packet that accepts the connection.
         self._tasks.start(self._greet_app(sid, index), "greet-app")
 
@@ -144,10 +188,11 @@ class _Endpoint:
 
     async def _connect_dashboard(self, sid: str, environ: Any, auth: Any = None) -> None:
         try:
+            self._make_room(environ)
             caller = self._gate.experimenter(environ["aiohttp.request"], _token_of(auth))
         except ExperimentServerError as error:
             raise _refusal(error) from None
-        await self._let_in(sid, caller)
+        await self._let_in(sid, caller, environ)
         self._tasks.start(self._greet_dashboard(sid), "greet-dashboard")
 
     async def _greet_dashboard(self, sid: str) -> None:
@@ -158,15 +203,34 @@ class _Endpoint:
         caller = self._callers.pop(sid, None)
         if caller is None:
             return
-        self._rooms -= Counter(_rooms_of(caller))
+        for room in _rooms_of(caller):
+            self._rooms[room].discard(sid)
+            if not self._rooms[room]:
+                del self._rooms[room]
+        self._allowances.pop(sid, None)
+        self._per_address -= Counter([self._addresses.pop(sid, "")])
         if caller.participant_index is not None:
             self._service.disconnected(caller.participant_index)
 
-    async def _let_in(self, sid: str, caller: Caller) -> None:
+    def _make_room(self, environ: Any) -> None:
+        """Raise LimitReached if one more socket would be too many."""
+        if len(self._server.eio.sockets) > SOCKETS:
+            raise LimitReached(f"this server takes {SOCKETS} connections, and has them")
+        address = environ["aiohttp.request"].remote or ""
+        if self._per_address[address] >= SOCKETS_PER_ADDRESS:
+            raise LimitReached(
+                f"one address may have {SOCKETS_PER_ADDRESS} connections, and {address} has them"
+            )
+
+    async def _let_in(self, sid: str, caller: Caller, environ: Any) -> None:
+        address = environ["aiohttp.request"].remote or ""
+        self._addresses[sid] = address
+        self._per_address[address] += 1
         self._callers[sid] = caller
-        namespace = DASHBOARD_NAMESPACE if caller.participant_index is None else APP_NAMESPACE
+        self._allowances[sid] = Allowance(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE)
+        namespace = _namespace(caller)
         for room in _rooms_of(caller):
-            self._rooms[room] += 1
+            self._rooms[room].add(sid)
             await self._server.enter_room(sid, room, namespace=namespace)
 
     async def _ask(self, event: str, sid: str, *payload: Any) -> dict[str, Any]:
@@ -178,6 +242,13 @@ class _Endpoint:
                     f'there is no operation "{event}"; there are {", ".join(OPERATIONS)}'
                 )
             caller = self._callers[sid]
+            if not self._allowances[sid].take():
+                self._tasks.start(
+                    self._server.disconnect(sid, namespace=_namespace(caller)), "drop"
+                )
+                raise LimitReached(
+                    f"more than {MESSAGES_PER_SECOND:.0f} messages a second; the connection ends"
+                )
             with self._metrics.counting(operation.name, caller.actor):
                 given = _arguments(event, payload)
                 key = given.pop("request_id", None)
@@ -190,6 +261,10 @@ class _Endpoint:
             code, message = ExperimentServerError.code, "the server failed; its log says why"
             return {"ok": False, "error": {"code": code, "message": message}}
         return {"ok": True, "data": data}
+
+
+def _namespace(caller: Caller) -> str:
+    return DASHBOARD_NAMESPACE if caller.participant_index is None else APP_NAMESPACE
 
 
 def _rooms_of(caller: Caller) -> tuple[str, ...]:

@@ -1,0 +1,133 @@
+"""Every bound is met: what is beyond it is refused, and everybody else goes on."""
+
+import asyncio
+import io
+import json
+import socket
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+import socketio
+
+from experiment_server.live import service
+from experiment_server.server import realtime
+from experiment_server.server.app import serving
+from experiment_server.server.settings import Settings
+
+
+async def test_a_session_takes_so_many_participants(http, monkeypatch):
+    monkeypatch.setattr(service, "PARTICIPANTS", 3)
+    statuses = []
+    for _ in range(3):
+        async with http.put("/api/new-participant") as response:
+            statuses.append(response.status)
+            last = response.headers.get("Retry-After"), await response.json()
+    assert statuses == [200, 200, 429]
+    assert last[0] == "5"
+    assert last[1]["code"] == "limit-reached"
+    async with http.post("/api/move-to-next") as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize("limit", ["SOCKETS", "SOCKETS_PER_ADDRESS"])
+async def test_so_many_sockets_are_let_in(connect, monkeypatch, limit):
+    monkeypatch.setattr(realtime, limit, 2)
+    first, _ = await connect(), await connect("/dashboard")
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await connect()
+    assert (await first.ask("move-to-next"))["ok"]
+    await first.client.disconnect()
+    for _ in range(50):
+        try:
+            again = await connect()
+            break
+        except socketio.exceptions.ConnectionError:
+            continue
+    assert (await again.ask("state"))["ok"]
+
+
+async def test_a_program_in_a_loop_is_disconnected_and_nobody_else(connect, monkeypatch):
+    monkeypatch.setattr(realtime, "MESSAGES_AT_ONCE", 5.0)
+    monkeypatch.setattr(realtime, "MESSAGES_PER_SECOND", 0.001)
+    loud, quiet = await connect(), await connect()
+    gone = asyncio.Event()
+    loud.client.on("disconnect", lambda *_: gone.set())
+    answers = [await loud.ask("state") for _ in range(6)]
+    assert [answer["ok"] for answer in answers] == [True] * 5 + [False]
+    assert answers[5]["error"]["code"] == "limit-reached"
+    await asyncio.wait_for(gone.wait(), 5)
+    assert (await quiet.ask("state"))["ok"]
+
+
+@pytest.mark.parametrize("path", ["/api/config", "/api/study/toml"])
+async def test_a_body_that_is_too_large_is_refused(http, path):
+    method = "PATCH" if path == "/api/config" else "PUT"
+    body = io.BytesIO(b"x" * (5 * 1024 * 1024))
+    async with http.request(method, path, data=body) as response:
+        assert response.status == 413
+    async with http.get("/api/state") as response:
+        assert response.status == 200
+
+
+async def test_an_address_that_is_too_long_is_refused(http):
+    async with http.get("/api/state?" + "x" * 20_000) as response:
+        assert response.status == 400
+    async with http.get("/api/state", headers={"X-Long": "x" * 20_000}) as response:
+        assert response.status == 400
+
+
+async def test_a_client_that_stops_reading_is_dropped_and_nobody_waits_for_it(tmp_path):
+    study = tmp_path / "study.toml"
+    big = "x" * 20_000
+    study.write_text(
+        "".join(
+            f'[[blocks]]\nname = "{name}"\nconfig = {{ text = "{name}{big}" }}\n' for name in "AB"
+        ),
+        encoding="utf-8",
+    )
+    async with (
+        serving(Settings(study, port=0)) as running,
+        aiohttp.ClientSession(running.url) as http,
+    ):
+        readers = [stalled(running.url) for _ in range(10)]
+        streams = [await reader for reader in readers]
+        app = socketio.AsyncClient(reconnection=False)
+        heard = asyncio.Queue()
+        app.on("block-changed", heard.put_nowait)
+        await app.connect(running.url, transports=["websocket"])
+        for number in range(700):
+            async with http.post(f"/api/move-to-block/{number % 2}") as response:
+                assert response.status == 200
+            assert (await asyncio.wait_for(heard.get(), 5))["block_id"] == number % 2
+        async with http.get("/metrics") as response:
+            text = await response.text()
+        assert "experiment_server_sockets_apps 1.0" in text
+        await app.disconnect()
+        for stream in streams:
+            stream.close()
+
+
+async def stalled(url):
+    """A raw connection that takes part as an app does, and then reads nothing more."""
+    address = urlsplit(url)
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(raw, (address.hostname, address.port))
+    await loop.sock_sendall(
+        raw,
+        f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode(),
+    )
+    received = b""
+    while b"pingInterval" not in received:
+        received += await loop.sock_recv(raw, 4096)
+    hello = b"40" + json.dumps({"participant": 1}).encode()
+    mask = b"\0\0\0\0"
+    await loop.sock_sendall(raw, bytes([0x81, 0x80 | len(hello)]) + mask + hello)
+    while b"sid" not in received.partition(b"40{")[2]:
+        received += await loop.sock_recv(raw, 4096)
+    return raw

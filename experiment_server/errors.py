@@ -5,6 +5,7 @@
     ├── StudyFileUnreadable       the study file is missing, misnamed or no text
     ├── OutputUnwritable          a file that was asked for cannot be written
     ├── ExtraMissing              an optional dependency is not installed
+    ├── StudyTooLarge             reading the study takes more than a server spends on it
     ├── ExpansionFailed           a valid study cannot be expanded for this participant
     ├── ParticipantUnknown
     ├── ParticipantExists
@@ -16,6 +17,7 @@
     ├── OverrideRefused           a change of a config names what only the server may set
     ├── KeyReused                 an idempotency key came again with another request
     ├── StudyStale                the study file is no longer the one that was edited
+    ├── VersionUnknown            the study was never served in a version of this number
     ├── PreconditionMissing       an edit of the study file does not say what it was made from
     ├── ParameterInvalid          a parameter has the wrong type or is missing
     ├── IdentifierInvalid         an identifier in an address is no integer
@@ -73,6 +75,13 @@ class StudyInvalid(ExperimentServerError):
     def members(self) -> dict[str, Any]:
         """`{"diagnostics"}`."""
         return {"diagnostics": [item.as_dict() for item in self.diagnostics]}
+
+
+class StudyTooLarge(ExperimentServerError):
+    """Reading the study, or its design report, takes more time or memory than it may."""
+
+    code = "study-too-large"
+    status = 422
 
 
 class StudyFileUnreadable(ExperimentServerError):
@@ -198,6 +207,13 @@ class StudyStale(ExperimentServerError):
 
     code = "study-stale"
     status = 412
+
+
+class VersionUnknown(ExperimentServerError):
+    """The study has no version of this number."""
+
+    code = "version-unknown"
+    status = 404
 
 
 class PreconditionMissing(ExperimentServerError):

@@ -31,6 +31,26 @@ CROSSED_BLOCKS: Final = 2_000
 # participants; each is tried out when a study is read, and this many take well under a second.
 TRIAL_EXPANSIONS: Final = 256
 
+# Values in the configs of one participant. The largest studies in the field have some ten thousand;
+# each takes memory for everybody who takes part, and time when an app asks for all of its configs.
+EXPANDED_VALUES: Final = 500_000
+
+# Errors of a study, and as many warnings, that are told apart: more than anybody reads.
+DIAGNOSTICS: Final = 500
+
+# What a study may take that comes over the network, to read it or to report on its design. A study
+# of a thousand blocks takes a fifth of a second. Seconds.
+READING: Final = 5.0
+
+# And how much memory. Bytes.
+READING_MEMORY: Final = 2 * 1024**3
+
+# Participants who are fitted to an edited study before others get their turn.
+FITTED_AT_ONCE: Final = 500
+
+# Participants whose orders the server lists in one answer.
+ORDERS_LISTED: Final = 500
+
 # Participants of one design report: more than any study, and still there in a second.
 DESIGN_PARTICIPANTS: Final = 10_000
 
@@ -76,6 +96,9 @@ SOCKETS: Final = 10_000
 
 # Sockets from one address. A whole lab, or a campus behind one router, shares one.
 SOCKETS_PER_ADDRESS: Final = 1_000
+
+# A connection that has not said who it is after this long is ended. Seconds.
+HELLO_WITHIN: Final = 45.0
 
 # Messages a second that a socket may send over a while, and how many it may send at once. The
 # fastest apps ask a few times a second; a program in a loop must not stop the others.

@@ -34,6 +34,13 @@ class Fit:
     ended: list[int] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
 
+    def __iadd__(self, other: Fit) -> Fit:
+        self.states += other.states
+        self.reordered += other.reordered
+        self.ended += other.ended
+        self.kept += other.kept
+        return self
+
     def report(self) -> dict[str, Any]:
         """Who is affected, as the log and the dashboards say it."""
         return {"reordered": self.reordered, "ended": self.ended, "kept": self.kept}

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
-from experiment_server.errors import NotAllowed, ParameterInvalid
+from experiment_server.errors import ExperimentServerError, NotAllowed, ParameterInvalid
 from experiment_server.limits import (
     KEY_LENGTH,
     REASON_LENGTH,
 )
 from experiment_server.live.live import Live
 from experiment_server.live.requests import Actor, Request
+from experiment_server.live.shapes import Shape
 
 Arguments = Mapping[str, Any]
 Row = dict[str, Any]
@@ -100,21 +101,24 @@ class Operation:
 
     A Socket.IO acknowledgement carries what the handler returns; so does the REST success body,
     unless `rest_body` makes a smaller one out of it. REST has it at `/api/<path>`, which is its
-    name unless given.
+    name unless given. `answer` is the shape of that body, None where it is empty; `refusals` are
+    the errors that are this operation's own, beside those that its parameters bring.
     """
 
     name: str
     method: Literal["GET", "POST", "PUT", "PATCH"]
     summary: str
     handler: Handler
+    answer: Shape | None
     parameters: tuple[Parameter, ...] = ()
     roles: frozenset[Role] = frozenset(Role)
     rest_body: Callable[[Any], Any] | None = None
     media_type: Literal["application/json", "text/plain"] = "application/json"
     path: str = ""
     table: Table | None = None
+    refusals: tuple[type[ExperimentServerError], ...] = ()
     tag: Callable[[Any], str] | None = None
-    """What names the body's version in REST, for If-Match."""
+    """What names the body's version in REST, for If-Match and If-None-Match."""
 
     @property
     def rest_path(self) -> str:

@@ -37,11 +37,18 @@ class History:
         await asyncio.wrap_future(self._store.read(0))
 
     async def entries(
-        self, *, after: int = 0, participant_index: int | None = None, limit: int
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        participant_index: int | None = None,
+        limit: int,
     ) -> list[Entry]:
-        """The next entries of the log after an id, ascending."""
+        """The next entries of the log after an id, or the last before another; ascending."""
         return await asyncio.wrap_future(
-            self._store.entries(after=after, participant_index=participant_index, limit=limit)
+            self._store.entries(
+                after=after, before=before, participant_index=participant_index, limit=limit
+            )
         )
 
     async def visits(self, participant_index: int | None = None) -> AsyncIterator[list[Snapshot]]:

@@ -17,13 +17,19 @@ from experiment_server.live.tokens import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What operations work on. `database` and `session` are for people to read."""
+    """What operations work on.
+
+    `database` and `session` are for people to read; `has_app` tells whether the participants' app
+    is served here, and `guarded` whether an app needs a token.
+    """
 
     service: Service
     desk: StudyDesk
     tokens: Tokens
     database: str = ""
     session: str = ""
+    has_app: bool = False
+    guarded: bool = False
 
     async def start(self) -> None:
         """Take up where the session was left, and let everybody know who starts."""
@@ -53,5 +59,7 @@ class Live:
             "default_participant": self.service.default_participant_index,
             "database": self.database,
             "session": self.session,
+            "has_app": self.has_app,
+            "guarded": self.guarded,
             "server_time": timestamp(self.service.clock()),
         }

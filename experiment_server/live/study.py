@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,21 @@ from experiment_server.errors import (
     StoreUnavailable,
     StudyFileUnreadable,
     StudyStale,
+    VersionUnknown,
 )
 from experiment_server.flow import participant as flow
 from experiment_server.flow.events import Event, EventType
 from experiment_server.flow.versions import Fit, OnChange, fit
-from experiment_server.limits import DIAGNOSTICS_LOGGED
+from experiment_server.limits import DIAGNOSTICS_LOGGED, FITTED_AT_ONCE
 from experiment_server.live.hub import DASHBOARD, Message, participant_room
+from experiment_server.live.reader import Reader
 from experiment_server.live.requests import BY_SERVER, Request
 from experiment_server.live.roster import Plan
 from experiment_server.live.service import Service
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.study_file import read_text, write_text
 from experiment_server.study.diagnostics import Diagnostic
+from experiment_server.study.expand import block_order
 from experiment_server.study.model import Study
 from experiment_server.study.parse import Parsed, digest_of, parse
 
@@ -46,6 +50,7 @@ class StudyDesk:
         self._on_change = on_change
         self._first = parsed
         self._diagnostics = parsed.diagnostics
+        self._reader = Reader()
         self._loading = asyncio.Lock()
         self._saving = asyncio.Lock()
         # The text that was loaded or refused last: nothing is to be done about it any more.
@@ -54,6 +59,10 @@ class StudyDesk:
     async def start(self) -> None:
         """Load the file as it was read at the start, as a new version if it is one."""
         await self.load(self._first, AT_START)
+
+    async def stop(self) -> None:
+        """End what reads studies."""
+        await self._reader.close()
 
     @property
     def name(self) -> str:
@@ -96,6 +105,54 @@ class StudyDesk:
     async def read(self) -> str:
         """The file's text as it is on disk; raises StudyFileUnreadable."""
         return await asyncio.to_thread(read_text, self.path)
+
+    async def parse(self, text: str) -> Parsed:
+        """What is in a text, without loading it. Never raises for what is in it."""
+        return await self._reader.parse(text)
+
+    async def verify(self, text: str, participants: int) -> dict[str, Any]:
+        """What serving a text would mean: `{"ok", "digest", "diagnostics", "orders", "affected"}`.
+
+        `orders` are the block names of participants 1 to `participants`; `affected` says who would
+        be `reordered`, `ended` or `kept`, as `flow.versions.Fit` has it. Both are empty and None
+        for a study with errors.
+        """
+        parsed = await self.parse(text)
+        study = parsed.study
+        orders = (
+            [block_order(study, index) for index in range(1, participants + 1)] if study else []
+        )
+        return {
+            "ok": study is not None,
+            "digest": digest_of(text),
+            "diagnostics": [item.as_dict() for item in parsed.diagnostics],
+            "orders": [list(order) for order in orders],
+            "affected": await self._preview(study) if study else None,
+        }
+
+    async def design(self, participants: int | None) -> dict[str, Any]:
+        """The design report of the served study, as `Reader.report` has it.
+
+        None stands for as many participants as a whole cycle of the orders has.
+        """
+        last = self._service.editions.last()
+        return await self._reader.report(last.text if last else "", participants)
+
+    async def _preview(self, study: Study) -> dict[str, Any]:
+        fitted, now = Fit(), self._service.clock()
+        indices = list(self._service.roster.indices())
+        for start in range(0, len(indices), FITTED_AT_ONCE):
+            fitted += self._fit(study, now, indices[start : start + FITTED_AT_ONCE])
+            await asyncio.sleep(0)
+        return fitted.report()
+
+    def version_text(self, version: int) -> str:
+        """The text of a version that was served; raises VersionUnknown."""
+        versions = self._service.editions.versions
+        for item in versions:
+            if item.version == version:
+                return item.text
+        raise VersionUnknown(f"there is no version {version}; the last one is {len(versions)}")
 
     def knows(self, text: str) -> bool:
         """Whether this text was loaded or refused already, and none since."""
@@ -156,7 +213,7 @@ class StudyDesk:
                 "say with If-Match which text was edited: the digest that GET /api/study/toml "
                 "gives as its ETag"
             )
-        parsed = await asyncio.to_thread(parse, text)
+        parsed = await self.parse(text)
         parsed.require()
         on_disk = await self._digest_on_disk()
         # What is there already has been saved, perhaps by this very request.
@@ -188,7 +245,7 @@ class StudyDesk:
         def planning() -> Plan:
             nonlocal fitted
             now = service.clock()
-            fitted = self._fit(study, now)
+            fitted = self._fit(study, now, service.roster.indices())
             version = StudyVersion(last.version + 1 if last else 1, study.digest, text, now, reason)
             loaded = Event(
                 EventType.STUDY_LOADED,
@@ -229,10 +286,10 @@ class StudyDesk:
             if before is not None:
                 editions.serve(before)
 
-    def _fit(self, study: Study, now: datetime) -> Fit:
+    def _fit(self, study: Study, now: datetime, indices: Iterable[int]) -> Fit:
         editions, roster = self._service.editions, self._service.roster
         return fit(
-            (roster.newest(index) for index in roster.indices()),
+            (roster.newest(index) for index in indices),
             editions.order,
             lambda index: editions.order_in(study, index),
             editions.served.digest,

@@ -12,7 +12,6 @@ from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
 from experiment_server.limits import FILE_SETTLES
 from experiment_server.live.study import ON_DISK, StudyDesk
 from experiment_server.store.study_file import read_text
-from experiment_server.study.parse import parse
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +88,7 @@ async def _read(path: Path) -> str | StudyFileUnreadable:
 
 
 async def _load(desk: StudyDesk, text: str) -> None:
-    parsed = await asyncio.to_thread(parse, text)
+    parsed = await desk.parse(text)
     for diagnostic in parsed.diagnostics:
         log.log(_LEVELS[diagnostic.severity], "%s", diagnostic.render(desk.name, text))
     if parsed.study is None:

@@ -26,7 +26,7 @@ from experiment_server.live.study import StudyDesk
 from experiment_server.live.tasks import Tasks
 from experiment_server.live.tokens import Tokens
 from experiment_server.live.watch import watch
-from experiment_server.server import dashboard, rest
+from experiment_server.server import dashboard, openapi, rest
 from experiment_server.server.addresses import LOOPBACK_NAMES
 from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
 from experiment_server.server.encoding import errors_as_problems
@@ -84,17 +84,25 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         address=f"port {settings.port} of {settings.host}",
     )
     tasks, hub = Tasks(), Hub()
+    service = Service(
+        study,
+        store,
+        hub,
+        tasks,
+        default_participant_index=settings.default_participant_index,
+    )
+    desk = StudyDesk(service, settings.config_file, parsed, settings.on_change)
     try:
-        service = Service(
-            study,
-            store,
-            hub,
-            tasks,
-            default_participant_index=settings.default_participant_index,
-        )
-        desk = StudyDesk(service, settings.config_file, parsed, settings.on_change)
         tokens = await _tokens(settings, store)
-        live = Live(service, desk, tokens, database=str(place), session=settings.session)
+        live = Live(
+            service,
+            desk,
+            tokens,
+            database=str(place),
+            session=settings.session,
+            has_app=settings.app is not None,
+            guarded=settings.guarded and not settings.open,
+        )
         await live.start()
         gate = Gate(tokens, settings.guarded, settings.open)
         rules = _browser_rules(settings)
@@ -118,6 +126,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         if settings.app is not None:
             dashboard.add_app(app, settings.app)
         add_metrics(app, live, gate, metrics)
+        openapi.add_route(app)
         rest.add_routes(app, live, gate, metrics)
         realtime = Realtime(app, Parts(live, gate, metrics, tasks), hub)
         async with _listening(app, settings) as url:
@@ -129,6 +138,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         await live.stop()
     finally:
         await tasks.close()
+        await desk.stop()
         await asyncio.to_thread(store.close)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import jinja2
@@ -23,7 +24,10 @@ NOT_BUILT = (
 
 
 def add_routes(app: web.Application, live: Live, gate: Gate) -> None:
-    """Serve `/`, `/index`, the built files, and `/socket.io/socket.io.min.js` and its like."""
+    """Serve `/`, `/index`, the built files, and what participants' web apps load.
+
+    That is `/client.js`, and `/socket.io/socket.io.min.js` and its like.
+    """
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(BUILT), autoescape=True)
 
     async def page(request: web.Request) -> web.Response:
@@ -35,29 +39,37 @@ def add_routes(app: web.Application, live: Live, gate: Gate) -> None:
             template = environment.get_template("index.html")
         except jinja2.TemplateNotFound:
             return web.Response(status=503, text=NOT_BUILT)
+        # What this answer's page may show styles with that scripts make: an editor's, a plot's.
+        nonce = secrets.token_urlsafe(16)
         html = template.render(
             title=f"{live.desk.name} - experiment-server",
             snapshot=htmlsafe_json_dumps(live.overview()),
+            nonce=nonce,
         )
-        # The page carries the state of this moment; a cached one would show a past one.
-        return web.Response(
-            text=html, content_type="text/html", headers={"Cache-Control": "no-store"}
-        )
+        headers = {
+            "Content-Security-Policy": _policy(styles=f"'self' 'nonce-{nonce}'"),
+            # The page carries the state of this moment; a cached one would show a past one.
+            "Cache-Control": "no-store",
+        }
+        return web.Response(text=html, content_type="text/html", headers=headers)
 
     for path in ("/", "/index"):
         app.router.add_get(path, page)
     if (BUILT / "assets").is_dir():
         app.router.add_static("/assets", BUILT / "assets")
+    if (BUILT / "client.js").is_file():
+        app.router.add_get("/client.js", _file(BUILT / "client.js"))
     for script in sorted((BUILT / "socket.io").glob("*.js")):
         app.router.add_get(f"/socket.io/{script.name}", _file(script))
 
 
-# The dashboard runs nothing that is written into a page, and nothing from elsewhere.
-_OWN_PAGES = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
-)
+def _policy(styles: str = "'self'") -> str:
+    """Our pages run nothing that is written into a page, and nothing from elsewhere."""
+    return (
+        f"default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    )
 
 
 def add_headers(app: web.Application) -> None:
@@ -67,11 +79,11 @@ def add_headers(app: web.Application) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         # With no-referrer, our own login form would come from an Origin of "null".
         response.headers["Referrer-Policy"] = "same-origin"
-        if request.path.startswith("/app"):
+        if f"{request.path}/".startswith("/app/"):
             # Somebody's own app decides for itself what it loads; only we may frame it.
             response.headers["Content-Security-Policy"] = "frame-ancestors 'self'"
         else:
-            response.headers["Content-Security-Policy"] = _OWN_PAGES
+            response.headers.setdefault("Content-Security-Policy", _policy())
 
     app.on_response_prepare.append(guard)
 

@@ -23,9 +23,7 @@ MSGPACK = "application/msgpack"
 
 
 def reply(request: web.Request, body: Any, media_type: str = "application/json") -> web.Response:
-    """A success response: text as it is, None as an empty body, all else as the client likes."""
-    if body is None:
-        return web.Response()
+    """A success response: text as it is, all else as the client likes it."""
     if media_type == "text/plain":
         return web.Response(text=body)
     if MSGPACK in request.headers.get("Accept", ""):
@@ -96,5 +94,5 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except Exception:
-        log.exception("%s %s failed", request.method, request.path)
+        log.exception("%s %r failed", request.method, request.path)
         return problem(500, ExperimentServerError.code, "the server failed; its log says why")

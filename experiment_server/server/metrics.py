@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from aiohttp import web
+from aiohttp.hdrs import METH_ALL
 from aiohttp.typedefs import Handler, Middleware
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from experiment_server.errors import ExperimentServerError, NotAllowed, StoreUnavailable
@@ -58,6 +59,8 @@ class Metrics:
             "How late the event loop was when it was looked at last",
             registry=self._registry,
         )
+        ProcessCollector(registry=self._registry)
+        self._gauge("tasks", "Tasks of the event loop", lambda: float(len(asyncio.all_tasks())))
         store.time_with(self._commit_seconds.observe)
         self._gauge(
             "commits_waiting", "Changes that wait for the disk", lambda: float(store.waiting)
@@ -105,7 +108,8 @@ class Metrics:
             resource = request.match_info.route.resource
             # The pattern, not the path: what anybody may ask for must not fill the memory.
             route = resource.canonical if resource else "unknown"
-            self._requests.labels(request.method, route, str(response.status)).inc()
+            method = request.method if request.method in METH_ALL else "other"
+            self._requests.labels(method, route, str(response.status)).inc()
             if isinstance(response, web.Response):
                 self._request_seconds.labels(route).observe(time.perf_counter() - started)
             return response

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
@@ -25,13 +25,10 @@ from experiment_server.errors import (
     ParameterInvalid,
 )
 from experiment_server.limits import (
-    BODY_SIZE,
     FAREWELL,
     MESSAGES_AT_ONCE,
     MESSAGES_PER_SECOND,
     OUTGOING,
-    SOCKETS,
-    SOCKETS_PER_ADDRESS,
 )
 from experiment_server.live.calls import Caller, Role, call
 from experiment_server.live.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
@@ -39,6 +36,8 @@ from experiment_server.live.live import Live
 from experiment_server.live.operations import OPERATIONS
 from experiment_server.live.requests import Actor
 from experiment_server.live.tasks import Tasks
+from experiment_server.server.engine import Census, Door
+from experiment_server.server.frames import JsonPacket, MsgpackPacket
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.security import Gate
 
@@ -46,8 +45,8 @@ log = logging.getLogger(__name__)
 
 APP_NAMESPACE = "/"
 DASHBOARD_NAMESPACE = "/dashboard"
-PATHS = {"socket.io": "default", "socket.io-msgpack": "msgpack"}
-"""Where each serialisation is spoken: path to python-socketio's name for it."""
+PATHS = {"socket.io": JsonPacket, "socket.io-msgpack": MsgpackPacket}
+"""Where each serialisation is spoken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +63,10 @@ class Realtime:
     """The Socket.IO endpoints of one application."""
 
     def __init__(self, app: web.Application, parts: Parts, hub: Hub) -> None:
+        census = Census()
         self._endpoints = [
-            _Endpoint(app, path, serializer, parts) for path, serializer in PATHS.items()
+            _Endpoint(app, path, packet_class, parts, census)
+            for path, packet_class in PATHS.items()
         ]
         for endpoint in self._endpoints:
             hub.subscribe(endpoint.deliver, endpoint.hears)
@@ -109,7 +110,9 @@ class Allowance:
 class _Endpoint:
     """One Socket.IO server at one path."""
 
-    def __init__(self, app: web.Application, path: str, serializer: str, parts: Parts) -> None:
+    def __init__(
+        self, app: web.Application, path: str, packet_class: type, parts: Parts, census: Census
+    ) -> None:
         self._live = parts.live
         self._service = parts.live.service
         self._gate = parts.gate
@@ -118,14 +121,8 @@ class _Endpoint:
         self._callers: dict[str, Caller] = {}
         self._rooms: dict[str, set[str]] = defaultdict(set)
         self._allowances: dict[str, Allowance] = {}
-        self._addresses: dict[str, str] = {}
-        self._per_address: Counter[str] = Counter()
-        self._server = socketio.AsyncServer(
-            async_mode="aiohttp",
-            serializer=serializer,
-            cors_allowed_origins=[],  # the browser guard has already looked at the Origin
-            max_http_buffer_size=BODY_SIZE,
-        )
+        self._door = Door(packet_class, census, parts.tasks)
+        self._server = self._door.server
         self._server.on("connect", self._connect_app, namespace=APP_NAMESPACE)
         self._server.on("connect", self._connect_dashboard, namespace=DASHBOARD_NAMESPACE)
         for namespace in (APP_NAMESPACE, DASHBOARD_NAMESPACE):
@@ -147,7 +144,7 @@ class _Endpoint:
         socket = self._server.eio.sockets.get(eio_sid)
         if socket is not None and socket.queue.qsize() > OUTGOING:
             log.warning("a client has stopped reading, and was disconnected")
-            await socket.close(wait=False, abort=True)
+            await self._door.drop(eio_sid)
 
     def sockets(self) -> tuple[int, int]:
         """How many apps are connected, and how many dashboards."""
@@ -159,6 +156,7 @@ class _Endpoint:
 
     async def close(self) -> None:
         """Disconnect every socket once it has what was sent to it, and stop."""
+        self._door.refuse()
         sockets = list(self._server.eio.sockets.values())
         if sockets:
             # A polling client comes for its farewell by itself, but not to a closed socket; one
@@ -168,17 +166,18 @@ class _Endpoint:
             if self._server.eio.sockets:
                 await _within(FAREWELL, self._server.eio.disconnect())
         await self._server.shutdown()
+        # Some clients leave the closing of their connection to us.
+        self._door.hang_up()
 
     async def _connect_app(self, sid: str, environ: Any, auth: Any = None) -> None:
         try:
-            self._make_room(environ)
             wanted, token = _participant_of(auth), _token_of(auth)
             caller = self._gate.caller(environ["aiohttp.request"], given=token)
             index = _spoken_for(caller, wanted, self._service.default_participant_index)
             self._service.connected(index)
         except ExperimentServerError as error:
             raise _refusal(error) from None
-        await self._let_in(sid, Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index), environ)
+        await self._let_in(sid, Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index))
         # The greeting waits for its turn behind the packet that accepts the connection.
         self._tasks.start(self._greet_app(sid, index), "greet-app")
 
@@ -188,11 +187,10 @@ class _Endpoint:
 
     async def _connect_dashboard(self, sid: str, environ: Any, auth: Any = None) -> None:
         try:
-            self._make_room(environ)
             caller = self._gate.experimenter(environ["aiohttp.request"], _token_of(auth))
         except ExperimentServerError as error:
             raise _refusal(error) from None
-        await self._let_in(sid, caller, environ)
+        await self._let_in(sid, caller)
         self._tasks.start(self._greet_dashboard(sid), "greet-dashboard")
 
     async def _greet_dashboard(self, sid: str) -> None:
@@ -208,24 +206,10 @@ class _Endpoint:
             if not self._rooms[room]:
                 del self._rooms[room]
         self._allowances.pop(sid, None)
-        self._per_address -= Counter([self._addresses.pop(sid, "")])
         if caller.participant_index is not None:
             self._service.disconnected(caller.participant_index)
 
-    def _make_room(self, environ: Any) -> None:
-        """Raise LimitReached if one more socket would be too many."""
-        if len(self._server.eio.sockets) > SOCKETS:
-            raise LimitReached(f"this server takes {SOCKETS} connections, and has them")
-        address = environ["aiohttp.request"].remote or ""
-        if self._per_address[address] >= SOCKETS_PER_ADDRESS:
-            raise LimitReached(
-                f"one address may have {SOCKETS_PER_ADDRESS} connections, and {address} has them"
-            )
-
-    async def _let_in(self, sid: str, caller: Caller, environ: Any) -> None:
-        address = environ["aiohttp.request"].remote or ""
-        self._addresses[sid] = address
-        self._per_address[address] += 1
+    async def _let_in(self, sid: str, caller: Caller) -> None:
         self._callers[sid] = caller
         self._allowances[sid] = Allowance(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE)
         namespace = _namespace(caller)

@@ -67,12 +67,24 @@ def _handler(live: Live, gate: Gate, metrics: Metrics, operation: Operation):  #
             key = request.headers.get("Idempotency-Key")
             result = await call(live, operation, caller, given, key)
         body = operation.rest_body(result) if operation.rest_body else result
-        response = reply(request, body, operation.media_type)
-        if operation.tag:
-            response.etag = operation.tag(result)
+        if operation.answer is None:
+            return web.Response()
+        tag = operation.tag(result) if operation.tag else None
+        if tag is not None and _has(request, tag):
+            response = web.Response(status=304)
+        else:
+            response = reply(request, body, operation.media_type)
+        if tag is not None:
+            response.etag = tag
         return response
 
     return handle
+
+
+def _has(request: web.Request, tag: str) -> bool:
+    """Whether the caller has this version already (RFC 9110, If-None-Match)."""
+    known = request.if_none_match or ()
+    return any(item.value in (tag, "*") for item in known)
 
 
 def _stream(  # type: ignore[no-untyped-def]

@@ -84,14 +84,21 @@ def entries(
     session: int,
     *,
     after: int = 0,
+    before: int | None = None,
     participant_index: int | None = None,
     limit: int = EVENTS_PAGE,
 ) -> list[Entry]:
-    """The next entries of the log after an id, ascending; of one participant where one is given."""
+    """The next entries of the log after an id, or the last ones before another, ascending.
+
+    Of one participant where one is given.
+    """
     query = select(*_ENTRY).where(events.c.session_id == session, events.c.id > after)
     if participant_index is not None:
         query = query.where(events.c.participant_index == participant_index)
-    return _entries(connection, query.order_by(events.c.id).limit(limit))
+    if before is None:
+        return _entries(connection, query.order_by(events.c.id).limit(limit))
+    last = query.where(events.c.id < before).order_by(events.c.id.desc()).limit(limit)
+    return _entries(connection, last)[::-1]
 
 
 def all_entries(

@@ -193,14 +193,20 @@ class Store:
         return self._read(records.versions)
 
     def entries(
-        self, *, after: int = 0, participant_index: int | None = None, limit: int = EVENTS_PAGE
+        self,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        participant_index: int | None = None,
+        limit: int = EVENTS_PAGE,
     ) -> Future[list[Entry]]:
-        """The next entries of the log after an id, ascending."""
+        """The next entries of the log after an id, or the last before another; ascending."""
         return self._ask(
             lambda connection: records.entries(
                 connection,
                 self._session,
                 after=after,
+                before=before,
                 participant_index=participant_index,
                 limit=limit,
             )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from experiment_server.limits import DIAGNOSTICS
 from experiment_server.study.positions import Path, Positions, Span
 
 Severity = Literal["error", "warning", "info"]
@@ -69,7 +71,9 @@ class Findings:
 
     def __init__(self, text: str) -> None:
         self._positions = Positions(text)
-        self._found: list[Diagnostic] = []
+        # In the order in which they are met.
+        self._found: dict[Diagnostic, None] = {}
+        self._counts: Counter[Severity] = Counter()
 
     def error(self, code: str, message: str, hint: str | None = None, *, at: Path = ()) -> None:
         """Note a problem that keeps the study from running, with the value at the path `at`."""
@@ -87,14 +91,16 @@ class Findings:
         self._note(code, "info", message, hint, self._positions.value(at))
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Note a diagnostic, once however often it is met."""
-        if diagnostic not in self._found:
-            self._found.append(diagnostic)
+        """Note a diagnostic, once however often it is met, and no more than can be read."""
+        severity = diagnostic.severity
+        if diagnostic not in self._found and self._counts[severity] < DIAGNOSTICS:
+            self._found[diagnostic] = None
+            self._counts[severity] += 1
 
     @property
     def has_errors(self) -> bool:
         """Whether one of them is an error."""
-        return any(diagnostic.severity == "error" for diagnostic in self._found)
+        return self._counts["error"] > 0
 
     def all(self) -> tuple[Diagnostic, ...]:
         """All of them, from the top of the file to its end, those without a place last."""

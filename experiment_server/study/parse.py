@@ -12,7 +12,7 @@ from typing import Any
 import tomli
 
 from experiment_server.errors import ExpansionFailed, StudyInvalid
-from experiment_server.limits import STUDY_NESTING, TRIAL_EXPANSIONS
+from experiment_server.limits import EXPANDED_VALUES, STUDY_NESTING, TRIAL_EXPANSIONS
 from experiment_server.study.configuration import (
     SECTION,
     Reader,
@@ -23,7 +23,7 @@ from experiment_server.study.diagnostics import Diagnostic, Findings, nearest
 from experiment_server.study.expand import expand
 from experiment_server.study.factors import Crossed, cross, read_between, read_levels
 from experiment_server.study.keys import BLOCK, CONFIGURATION, FILE
-from experiment_server.study.model import RESERVED_KEYS, Study
+from experiment_server.study.model import RESERVED_KEYS, Block, Study
 from experiment_server.study.positions import Path
 from experiment_server.study.templates import RawBlock, build_templates
 
@@ -113,15 +113,20 @@ def _report_nesting(findings: Findings) -> None:
     )
 
 
+def _inside(values: list[Any]) -> list[Any]:
+    """What is in the tables and lists among the values, one level down."""
+    return [
+        item
+        for container in values
+        if isinstance(container, (dict, list))
+        for item in (container.values() if isinstance(container, dict) else container)
+    ]
+
+
 def _nesting(value: Any) -> int:
     depth, level = 0, [value]
     while level:
-        level = [
-            item
-            for container in level
-            if isinstance(container, (dict, list))
-            for item in (container.values() if isinstance(container, dict) else container)
-        ]
+        level = _inside(level)
         depth += 1
     return depth
 
@@ -301,10 +306,28 @@ def _try_out(study: Study, findings: Findings) -> None:
         kinds *= len(study.between.cells)
     for participant_index in range(1, min(kinds, TRIAL_EXPANSIONS) + 1):
         try:
-            expand(study, participant_index)
+            blocks = expand(study, participant_index)
         except ExpansionFailed as error:
             hint = _EXPANSION_HINTS.get(error.problem)
             findings.error(error.problem, error.detail, hint, at=error.at)
+            continue
+        if _values(blocks) > EXPANDED_VALUES:
+            findings.error(
+                "study-too-large",
+                f"participant {participant_index} gets more than {EXPANDED_VALUES:,} values",
+                "draw fewer values, or use the blocks that draw many less often",
+            )
+            return
+
+
+def _values(blocks: tuple[Block, ...]) -> int:
+    """How many values there are in the blocks' configs, at least."""
+    level: list[Any] = [block.config for block in blocks]
+    count = 0
+    while level and count <= EXPANDED_VALUES:
+        count += len(level)
+        level = _inside(level)
+    return count
 
 
 _EXPANSION_HINTS = {

@@ -124,6 +124,8 @@ class _Index:
 
     def _place(self, row: int, byte_column: int) -> tuple[int, int]:
         line = self._lines[row] if row < len(self._lines) else ""
+        if line.isascii():
+            return row + 1, min(byte_column, len(line)) + 1
         before = line.encode("utf-8", "surrogatepass")[:byte_column]
         return row + 1, len(before.decode("utf-8", "ignore")) + 1
 

@@ -43,6 +43,10 @@ PARTICIPANTS_MAY = {
     "study": False,
     "study-text": False,
     "save-study": False,
+    "study-version": False,
+    "schema": False,
+    "verify": False,
+    "design": False,
     "events": False,
     "timings": False,
     "shutdown": False,
@@ -90,6 +94,7 @@ def arguments_of(operation):
     values = {
         "participant_index": 9 if operation.name == "add-participant" else 2,
         "block_id": 1,
+        "version": 1,
         "patch": {"speed": 5},
         "text": SMALL_STUDY,
         "made_from": digest_of(SMALL_STUDY),
@@ -202,10 +207,12 @@ async def test_a_polling_handshake_without_token_gets_nothing(guarded):
         url = f"{guarded.url}/socket.io/?EIO=4&transport=polling"
         async with http.get(url) as response:
             sid = json.loads((await response.text())[1:])["sid"]
-        async with http.post(f"{url}&sid={sid}", data='42["state"]'):
+        async with http.post(f"{url}&sid={sid}", data='42["state"]\x1e40'):
             pass
         async with http.get(f"{url}&sid={sid}") as response:
-            assert "participant_index" not in await response.text()
+            answer = await response.text()
+            assert "token-missing" in answer
+            assert "participant_index" not in answer
 
 
 async def test_a_link_becomes_a_cookie_that_pages_cannot_read(guarded):

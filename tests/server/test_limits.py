@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 import socketio
 
-from experiment_server.live import service
-from experiment_server.server import realtime
+from experiment_server.live import reader, service
+from experiment_server.server import engine, realtime
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 
@@ -32,7 +32,7 @@ async def test_a_session_takes_so_many_participants(http, monkeypatch):
 
 @pytest.mark.parametrize("limit", ["SOCKETS", "SOCKETS_PER_ADDRESS"])
 async def test_so_many_sockets_are_let_in(connect, monkeypatch, limit):
-    monkeypatch.setattr(realtime, limit, 2)
+    monkeypatch.setattr(engine, limit, 2)
     first, _ = await connect(), await connect("/dashboard")
     with pytest.raises(socketio.exceptions.ConnectionError):
         await connect()
@@ -131,3 +131,57 @@ async def stalled(url):
     while b"sid" not in received.partition(b"40{")[2]:
         received += await loop.sock_recv(raw, 4096)
     return raw
+
+
+def drawing(blocks, values):
+    """A study with so many blocks, each of which draws so many values."""
+    names = [f"b{number}" for number in range(blocks)]
+    draw = f'{{ function_name = "choices", args = {{ population = [1, 2], k = {values} }} }}'
+    return f"[configuration]\norder = {json.dumps(names)}\n" + "".join(
+        f'[[blocks]]\nname = "{name}"\nconfig = {{ x = {draw} }}\n' for name in names
+    )
+
+
+async def verify(http, text):
+    async with http.post("/api/verify", data=io.BytesIO(text.encode())) as response:
+        assert response.status == 200
+        return await response.json()
+
+
+async def test_a_study_that_takes_too_long_stops_nobody(http, monkeypatch):
+    await verify(http, drawing(1, 1))  # what reads studies has been started
+    monkeypatch.setattr(reader, "READING", 0.5)
+    verifying = asyncio.create_task(verify(http, drawing(2_000, 100_000)))
+    moves = 0
+    while not verifying.done():
+        async with http.post(f"/api/move-to-block/{moves % 2}") as response:
+            assert response.status == 200
+        moves += 1
+    outcome = await verifying
+    assert [item["code"] for item in outcome["diagnostics"]] == ["study-too-large"]
+    assert (outcome["ok"], outcome["orders"], outcome["affected"]) == (False, [], None)
+    # In half a second a server that is not stopped does much else.
+    assert moves > 10
+    monkeypatch.undo()
+    assert (await verify(http, drawing(2, 3)))["ok"]
+
+
+async def test_what_draws_too_much_for_everybody_is_an_error_of_the_study(http):
+    outcome = await verify(http, drawing(10, 100_000))
+    (error,) = [item for item in outcome["diagnostics"] if item["severity"] == "error"]
+    assert error["code"] == "study-too-large"
+    assert "500,000 values" in error["message"]
+
+
+async def test_a_study_that_is_too_large_is_not_saved(http, study_file):
+    before = study_file.read_text(encoding="utf-8")
+    text = drawing(10, 100_000).encode()
+    async with http.put("/api/study/toml", data=text, headers={"If-Match": "*"}) as response:
+        assert response.status == 422
+        assert (await response.json())["code"] == "study-invalid"
+    assert study_file.read_text(encoding="utf-8") == before
+
+
+async def test_a_file_of_twenty_thousand_mistakes_is_told_in_a_few(http):
+    outcome = await verify(http, "".join(f"mistake{number} = 1\n" for number in range(20_000)))
+    assert len(outcome["diagnostics"]) == 501, "the unknown keys, and that blocks are missing"

@@ -175,3 +175,20 @@ async def test_messagepack_is_there_for_who_asks(http, path):
         assert response.content_type == "application/msgpack"
         packed = msgpack.unpackb(await response.read())
     assert (200, packed) == await json(http, "GET", path)
+
+
+async def test_a_state_that_has_not_changed_is_not_sent_again(http, connect):
+    async with http.get("/api/state") as response:
+        tag = response.headers["ETag"]
+    headers = {"If-None-Match": tag}
+    await connect()
+    async with http.get("/api/state", headers=headers) as response:
+        assert (response.status, await response.text()) == (304, ""), "presence is no news"
+        assert response.headers["ETag"] == tag
+    async with http.post("/api/move-to-next"):
+        pass
+    async with http.get("/api/state", headers=headers) as response:
+        assert (response.status, (await response.json())["block_id"]) == (200, 0)
+        assert response.headers["ETag"] != tag
+    async with http.get("/api/study/toml", headers={"If-None-Match": "*"}) as response:
+        assert response.status == 304

@@ -1,5 +1,6 @@
 """On loopback a browser's foreign pages are kept out, and programs are let in."""
 
+import re
 import socket
 
 import aiohttp
@@ -111,3 +112,19 @@ def test_a_broken_host_is_a_refusal_and_no_failure(host):
     else:
         with pytest.raises(OriginForeign):
             LOOPBACK.check("http", host, None, None, "GET")
+
+
+async def test_pages_forbid_scripts_and_styles_but_those_of_this_answer(http):
+    policies = set()
+    for _ in range(2):
+        async with http.get("/") as response:
+            policy, text = response.headers["Content-Security-Policy"], await response.text()
+        (nonce,) = re.findall(r"style-src 'self' 'nonce-([^']+)'", policy)
+        assert f'nonce="{nonce}"' in text
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
+        policies.add(policy)
+    assert len(policies) == 2, "each answer has its own"
+    for path in ("/api/state", "/application", "/login"):
+        async with http.get(path) as response:
+            assert "default-src 'none'" in response.headers["Content-Security-Policy"]

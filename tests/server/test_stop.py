@@ -40,7 +40,8 @@ async def test_a_stop_tells_everybody_and_is_over_in_five_seconds(study_file, wa
                 assert await post(http, "/api/shutdown") == 200
             else:
                 server.process.send_signal(way)
-            _, errors = await asyncio.to_thread(server.process.communicate, timeout=5)
+            await asyncio.to_thread(server.process.communicate, timeout=5)
+            errors = server.errors
             answers = await asyncio.gather(*moves, return_exceptions=True)
         assert server.process.returncode == 0, errors
         assert "Traceback" not in errors

@@ -241,3 +241,33 @@ async def test_saving_what_is_there_already_is_no_new_version(http):
     await save(http, FASTER)
     status, study = await save(http, FASTER)
     assert (status, study["version"]) == (200, 2)
+
+
+async def test_an_edit_is_looked_at_before_it_is_saved(http, study_file):
+    await add(http, 2, 3)
+    await move(http, 2, 4)
+    async with http.post("/api/verify?participants=2", data=SHORTER.encode()) as response:
+        outcome = await response.json()
+    assert outcome["ok"]
+    assert outcome["digest"] == digest_of(SHORTER)
+    assert len(outcome["orders"]) == 2
+    assert outcome["affected"]["reordered"] == [1, 2, 3]
+    assert outcome["affected"]["ended"] == [2]
+    assert study_file.read_text(encoding="utf-8") == SMALL_STUDY
+    assert (await get(http, "/api/block-id/2")) == 4
+
+
+async def test_a_broken_edit_is_told_where_it_is_broken(http):
+    async with http.post("/api/verify", data=b"order = [") as response:
+        outcome = await response.json()
+    assert (outcome["ok"], outcome["orders"], outcome["affected"]) == (False, [], None)
+    assert outcome["diagnostics"][0]["code"] == "toml-syntax"
+    assert outcome["diagnostics"][0]["line"] == 1
+
+
+async def test_the_design_is_reported_with_the_orders(http):
+    report = await get(http, "/api/design?participants=4")
+    assert report["participants"] == 4
+    assert report["orders"][1] == ["Hello", "C", "D", "A", "B"]
+    assert report["positions"] == [[2, 0, 2, 0], [0, 2, 0, 2], [2, 0, 2, 0], [0, 2, 0, 2]]
+    assert (await get(http, "/api/design"))["participants"] == 2, "a whole cycle"

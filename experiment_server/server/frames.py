@@ -1,0 +1,92 @@
+"""What a client may send over a socket: Engine.IO 4 frames that carry Socket.IO 5 packets.
+
+The libraries trust what they decode; these checks stand before them, so that anything else ends
+the connection that sent it, and nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engineio import packet as engine
+from engineio.payload import Payload
+from socketio import msgpack_packet, packet
+
+from experiment_server.limits import MESSAGES_AT_ONCE
+
+# A polling client sends together what it has gathered; the library's 16 would lose the rest.
+Payload.max_decode_packets = int(MESSAGES_AT_ONCE)
+
+# The library calls handlers of these names for what happens to a connection, so that a client
+# must not send them as events.
+_RESERVED = frozenset({"connect", "connect_error", "disconnect", "*"})
+
+_ACCEPTED = frozenset({packet.CONNECT, packet.DISCONNECT, packet.EVENT, packet.ACK})
+
+
+class FrameInvalid(OSError):
+    """What a client sent is no packet of the protocol.
+
+    An OSError, because that is what Engine.IO ends a connection for.
+    """
+
+
+def check_frame(frame: str | bytes) -> None:
+    """Raise FrameInvalid for a WebSocket message that is no Engine.IO packet."""
+    try:
+        decoded = engine.Packet(encoded_packet=frame)
+    except (ValueError, RecursionError):
+        raise FrameInvalid("a frame is no Engine.IO packet") from None
+    if decoded.packet_type >= len(engine.packet_names):
+        raise FrameInvalid(f"no Engine.IO packet has the type {decoded.packet_type}")
+
+
+def check_payload(body: bytes) -> None:
+    """Raise FrameInvalid for what a polling client posts that are no Engine.IO packets."""
+    try:
+        text = body.decode("utf-8")
+        frames = Payload(encoded_payload=text).packets
+    except (ValueError, KeyError, RecursionError):
+        raise FrameInvalid("it holds no Engine.IO packets") from None
+    if any(frame.packet_type >= len(engine.packet_names) for frame in frames):
+        raise FrameInvalid("it holds no Engine.IO packets")
+
+
+class _Checked:
+    """Refuses, while decoding, what the protocol does not have."""
+
+    def decode(self, encoded_packet: Any) -> Any:
+        """Decode as the library does; raises FrameInvalid."""
+        try:
+            attachments = super().decode(encoded_packet)  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001 - the library says no in many ways
+            raise FrameInvalid(f"a packet cannot be read ({type(error).__name__})") from None
+        self._check()
+        return attachments
+
+    def _check(self) -> None:
+        kind, namespace, data = self.packet_type, self.namespace, self.data  # type: ignore[attr-defined]
+        if not isinstance(kind, int) or kind not in _ACCEPTED:
+            raise FrameInvalid("packets of this type are not sent by clients")
+        if not isinstance(namespace, str | None):
+            raise FrameInvalid("a namespace is a text")
+        number = self.id  # type: ignore[attr-defined]
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
+            raise FrameInvalid("a packet's id is a whole number")
+        if kind == packet.CONNECT and not isinstance(data, dict | None):
+            raise FrameInvalid("auth is an object")
+        if kind == packet.EVENT:
+            if not isinstance(data, list) or not data or not isinstance(data[0], str):
+                raise FrameInvalid("an event is a list that begins with its name")
+            if data[0] in _RESERVED:
+                raise FrameInvalid(f'"{data[0]}" is not for clients to send')
+        if kind == packet.ACK and not isinstance(data, list):
+            raise FrameInvalid("an acknowledgement is a list")
+
+
+class JsonPacket(_Checked, packet.Packet):  # type: ignore[misc]
+    """A Socket.IO packet in JSON."""
+
+
+class MsgpackPacket(_Checked, msgpack_packet.MsgPackPacket):  # type: ignore[misc]
+    """A Socket.IO packet in MessagePack."""

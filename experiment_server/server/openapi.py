@@ -1,0 +1,199 @@
+"""`/api/openapi.json`: the table of operations as an OpenAPI 3.1 document."""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from functools import lru_cache
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from aiohttp import web
+
+from experiment_server.errors import (
+    ExpansionFailed,
+    ExperimentServerError,
+    IdentifierInvalid,
+    KeyReused,
+    LimitReached,
+    NotAllowed,
+    OriginForeign,
+    ParameterInvalid,
+    ParticipantElsewhere,
+    ParticipantIndexInvalid,
+    ParticipantUnknown,
+    StoreUnavailable,
+    TokenInvalid,
+    TokenMissing,
+)
+from experiment_server.flow import export
+from experiment_server.limits import KEY_LENGTH
+from experiment_server.live.calls import Kind, Operation, Parameter, Place, Presence
+from experiment_server.live.operations import OPERATIONS
+from experiment_server.live.shapes import PROBLEM, Shape
+from experiment_server.server.encoding import MSGPACK, reply
+from experiment_server.server.rest import paths
+
+PATH = "/api/openapi.json"
+
+_ANYWHERE = (
+    ParameterInvalid, TokenMissing, TokenInvalid, NotAllowed, OriginForeign, LimitReached,
+)  # fmt: skip
+_WITH_PARTICIPANT = (ParticipantUnknown, ParticipantIndexInvalid, ExpansionFailed)
+_TYPES: dict[Kind, Shape] = {
+    Kind.INTEGER: {"type": "integer"},
+    Kind.TEXT: {"type": "string"},
+    Kind.OBJECT: {"type": "object"},
+}
+
+
+def add_route(app: web.Application) -> None:
+    """Serve the description."""
+
+    async def describe(request: web.Request) -> web.Response:
+        return reply(request, description())
+
+    app.router.add_get(PATH, describe)
+
+
+@lru_cache(maxsize=1)
+def description() -> dict[str, Any]:
+    """Every operation at every path that it has, with its parameters, answers and errors."""
+    described: dict[str, dict[str, Any]] = defaultdict(dict)
+    for operation in OPERATIONS.values():
+        for path in paths(operation):
+            method = operation.method.lower()
+            described[path][method] = _operation(operation, path, _answers(operation))
+        if operation.table:
+            for output_format, media_type in export.MEDIA_TYPES.items():
+                path = f"/api/{operation.rest_path}.{output_format}"
+                answers = {"200": _success("the rows", {media_type: {}})}
+                described[path]["get"] = _operation(operation, path, answers, f".{output_format}")
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "experiment-server",
+            "version": version("experiment-server"),
+            "description": "What participants' apps and the experimenter ask of a running study. "
+            "The same operations are asked over Socket.IO, by the same names.",
+        },
+        "paths": dict(described),
+        "components": {
+            "schemas": {"Problem": PROBLEM},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        # On loopback nobody needs a token.
+        "security": [{"token": []}, {}],
+    }
+
+
+def _operation(
+    operation: Operation, path: str, answers: dict[str, Any], suffix: str = ""
+) -> dict[str, Any]:
+    named = operation.name + "".join(
+        f" {item.name}" for item in operation.parameters if f"{{{item.name}}}" in path
+    )
+    described: dict[str, Any] = {
+        "operationId": named + suffix,
+        "summary": operation.summary,
+        "tags": [" and ".join(sorted(role.value for role in operation.roles))],
+        "parameters": [
+            _parameter(item)
+            for item in operation.parameters
+            if item.place in (Place.QUERY, Place.IF_MATCH) or f"{{{item.name}}}" in path
+        ],
+        "responses": {**answers, **_errors(operation)},
+    }
+    if operation.tag:
+        described["parameters"].append(
+            {
+                "name": "If-None-Match",
+                "in": "header",
+                "description": "the ETag of an earlier answer",
+                "schema": {"type": "string"},
+            }
+        )
+        described["responses"]["304"] = {"description": "it has not changed since"}
+    if operation.changes:
+        described["parameters"].append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "names this very request, so that a repeat has no second effect",
+                "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH},
+            }
+        )
+    body = next((item for item in operation.parameters if item.place is Place.BODY), None)
+    if body is not None:
+        types = ["text/plain"] if body.kind is Kind.TEXT else ["application/json", MSGPACK]
+        described["requestBody"] = {
+            "description": body.summary,
+            "required": True,
+            "content": {media_type: {"schema": _TYPES[body.kind]} for media_type in types},
+        }
+    return described
+
+
+def _parameter(item: Parameter) -> dict[str, Any]:
+    schema = dict(_TYPES[item.kind])
+    if item.minimum is not None:
+        schema["minimum"] = item.minimum
+    if item.limit is not None:
+        schema["maxLength" if item.kind is Kind.TEXT else "maximum"] = item.limit
+    if item.default is not None:
+        schema["default"] = item.default
+    place = {Place.PATH: "path", Place.QUERY: "query", Place.IF_MATCH: "header"}[item.place]
+    return {
+        "name": "If-Match" if item.place is Place.IF_MATCH else item.name,
+        "in": place,
+        "description": item.summary,
+        "required": item.place is Place.PATH,
+        "schema": schema,
+    }
+
+
+def _answers(operation: Operation) -> dict[str, Any]:
+    if operation.answer is None:
+        return {"200": {"description": "done; the body is empty"}}
+    schema = {"schema": operation.answer}
+    if operation.media_type == "text/plain":
+        return {"200": _success(operation.summary, {"text/plain": schema})}
+    return {"200": _success(operation.summary, {"application/json": schema, MSGPACK: schema})}
+
+
+def _success(summary: str, content: dict[str, Any]) -> dict[str, Any]:
+    return {"description": summary, "content": content}
+
+
+def _errors(operation: Operation) -> dict[str, Any]:
+    """The errors by status, each with its codes and what they mean."""
+    by_status: dict[str, list[str]] = defaultdict(list)
+    for error in _refusals(operation):
+        meaning = (inspect.getdoc(error) or "").partition("\n")[0]
+        by_status[str(error.status)].append(f"`{error.code}`: {meaning}")
+    if any(item.place is Place.BODY for item in operation.parameters):
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        by_status[str(int(status))].append(f"`http-{int(status)}`: the body is too large.")
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": "\n".join(meanings), "content": problem}
+        for status, meanings in sorted(by_status.items())
+    }
+
+
+def _refusals(operation: Operation) -> list[type[ExperimentServerError]]:
+    places = {item.place for item in operation.parameters}
+    names = {item.name for item in operation.parameters}
+    found: list[type[ExperimentServerError]] = [*_ANYWHERE, *operation.refusals]
+    if Place.PATH in places:
+        found.append(IdentifierInvalid)
+    if any(item.presence is Presence.OWN for item in operation.parameters):
+        found += _WITH_PARTICIPANT
+    elif "participant_index" in names:
+        found.append(ParticipantIndexInvalid)
+    if "from_block" in names:
+        found.append(ParticipantElsewhere)
+    if operation.changes:
+        found += [KeyReused, StoreUnavailable]
+    return found

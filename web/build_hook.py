@@ -65,7 +65,7 @@ def build(root: Path) -> None:
             raise BuildFailed(f"neither web/ nor its output {OUTPUT} is there")
         return
     web = root / "web"
-    digest = digest_of_sources(web)
+    digest = digest_of_sources(web, root / "clients" / "js" / "src")
     stamp = output / STAMP
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == digest:
         return
@@ -79,17 +79,18 @@ def has_sources(root: Path) -> bool:
     return (root / "web" / "package-lock.json").is_file()
 
 
-def digest_of_sources(web: Path) -> str:
+def digest_of_sources(*folders: Path) -> str:
     """A SHA-256 over the names and contents of all that the build reads."""
     digest = hashlib.sha256()
-    for path in sorted(sources(web)):
-        digest.update(path.relative_to(web).as_posix().encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for folder in folders:
+        for path in sorted(sources(folder)):
+            digest.update(path.relative_to(folder).as_posix().encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
 def sources(folder: Path) -> Iterator[Path]:
-    """The files below web/ that the build may read."""
+    """The files below a folder that the build may read."""
     for path in folder.iterdir():
         if path.name in NOT_SOURCES:
             continue

@@ -1,5 +1,7 @@
 import { render } from "preact";
+import { Desk } from "./desk";
 import type { Overview } from "./protocol";
+import { followAddress } from "./route";
 import { connect } from "./socket";
 import { Store } from "./store";
 import { startClock } from "./time";
@@ -12,6 +14,7 @@ const first = document.getElementById("first-snapshot")?.textContent;
 if (first) store.replace(JSON.parse(first) as Overview);
 
 startClock();
-const ask = connect(store);
+followAddress();
+const desk = new Desk(store, connect(store));
 const root = document.getElementById("root");
-if (root) render(<App store={store} ask={ask} />, root);
+if (root) render(<App desk={desk} />, root);

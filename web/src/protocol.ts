@@ -1,7 +1,7 @@
 // The wire contract, as far as the dashboard speaks it.
 
-/** A participant as lists show them: the participant snapshot without its config. */
-export interface ParticipantRow {
+/** What is known of a participant everywhere. */
+export interface ParticipantSummary {
   participant_index: number;
   active: boolean;
   /** -1 before the first block, `blocks_count` after the last. */
@@ -18,8 +18,29 @@ export interface ParticipantRow {
   study: string;
   /** How many of their blocks have a config that was changed for them alone. */
   overridden: number;
+}
+
+/** A participant as lists show them. */
+export interface ParticipantRow extends ParticipantSummary {
   /** The participant's own block order. */
   block_names: string[];
+}
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+export type Config = { [key: string]: Json };
+
+/** A value of a config that was changed for one participant. */
+export interface Override {
+  path: (string | number)[];
+  value: Json;
+  /** What the study file has there; null where it has nothing. */
+  file: Json;
+}
+
+/** The participant snapshot. */
+export interface Snapshot extends ParticipantSummary {
+  config: Config | null;
+  overrides: Override[];
 }
 
 export interface Diagnostic {
@@ -41,6 +62,20 @@ export interface StudyInfo {
   version: number;
 }
 
+export interface Version {
+  version: number;
+  digest: string;
+  loaded_at: string;
+  reason: string;
+}
+
+/** The study with its versions. */
+export interface StudyDetails extends StudyInfo {
+  diagnostics: Diagnostic[];
+  on_change: string;
+  versions: Version[];
+}
+
 /** All that a dashboard begins with: in the page, and at each connection. */
 export interface Overview {
   study: StudyInfo;
@@ -50,18 +85,82 @@ export interface Overview {
   database: string;
   /** Which run of the study this is. */
   session: string;
+  /** Whether the participants' app is served here, at /app/. */
+  has_app: boolean;
+  /** Whether an app needs a token to take part. */
+  guarded: boolean;
   server_time: string;
 }
 
-/** With whom a new version concerns, where there is one. */
-export interface StudyChanged extends StudyInfo {
-  diagnostics: Diagnostic[];
+/** Whom a new version concerns. */
+export interface Affected {
   /** Participants with other blocks than before. */
-  reordered?: number[];
+  reordered: number[];
   /** Those who were beyond the new last block. */
-  ended?: number[];
+  ended: number[];
   /** Those who keep the version they have. */
-  kept?: number[];
+  kept: number[];
+}
+
+/** With whom a new version concerns, where there is one. */
+export interface StudyChanged extends StudyInfo, Partial<Affected> {
+  diagnostics: Diagnostic[];
+}
+
+/** What is in a text that was not saved. */
+export interface Verified {
+  ok: boolean;
+  digest: string;
+  diagnostics: Diagnostic[];
+  orders: string[][];
+  affected: Affected | null;
+}
+
+/** The design report, for participants 1 to `participants`. */
+export interface Design {
+  participants: number;
+  conditions: string[];
+  /** How many participants have a condition (row) at a position (column). */
+  positions: number[][];
+  /** How often a condition (row) is followed by another (column). */
+  carry_over: number[][];
+  cells: { levels: Config; participants: number }[];
+  repeats: number;
+  balanced: Record<string, boolean>;
+  /** The nearest numbers of participants that balance more. */
+  better: number[];
+  sentence: string;
+  /** The block names of the first participants. */
+  orders: string[][];
+}
+
+/** An entry of the event log. */
+export interface Entry {
+  id: number;
+  time: string;
+  type: string;
+  participant_index: number | null;
+  data: Record<string, Json>;
+  previous: string;
+  hash: string;
+}
+
+/** A stay in a block. */
+export interface Visit {
+  participant_index: number;
+  visit: number;
+  block_id: number;
+  block_name: string;
+  started_at: string;
+  /** null while it lasts. */
+  ended_at: string | null;
+  seconds: number | null;
+}
+
+export interface Link {
+  path: string;
+  token: string;
+  expires_at: string;
 }
 
 export interface ServerEvents {
@@ -69,19 +168,58 @@ export interface ServerEvents {
   "participants-changed": (rows: ParticipantRow[]) => void;
   "participants-removed": (indices: number[]) => void;
   "study-changed": (study: StudyChanged) => void;
+  event: (entries: Entry[]) => void;
   "server-shutdown": () => void;
 }
 
-/** What can be asked, and with which parameters. */
-export interface Operations {
-  "move-to-next": { participant_index: number };
-  "move-to-previous": { participant_index: number };
-  "move-to-block": { participant_index: number; block_id: number };
-  "move-all-to-block": { block_id: number };
-  "new-participant": Record<string, never>;
-  "add-participant": { participant_index: number };
+interface Who {
+  participant_index: number;
 }
 
-export type Acknowledgement<Data = unknown> =
-  | { ok: true; data: Data }
-  | { ok: false; error: { code: string; message: string } };
+interface Change {
+  /** Names this very request, so that a repeat has no second effect. */
+  request_id?: string;
+  reason?: string;
+}
+
+interface Move extends Who, Change {
+  /** Where the participant has to be for it. */
+  from_block?: number;
+}
+
+/** What can be asked: parameters, and what is answered. */
+export interface Operations {
+  state: [Who, Snapshot];
+  "all-configs": [Who, Config[]];
+  "move-to-next": [Move, Snapshot];
+  "move-to-previous": [Move, Snapshot];
+  "move-to-block": [Move & { block_id: number }, Snapshot];
+  "move-all-to-block": [Change & { block_id: number }, number];
+  undo: [Who & Change, Snapshot];
+  "update-config": [Move & { patch: Config }, Snapshot];
+  "reset-participant": [Who & Change, Snapshot];
+  "participant-link": [Who, Link];
+  shutdown: [Record<string, never>, null];
+  "new-participant": [Change, number];
+  "add-participant": [Who & Change, boolean];
+  study: [Record<string, never>, StudyDetails];
+  "study-text": [Record<string, never>, string];
+  "study-version": [{ version: number }, string];
+  "save-study": [Change & { text: string; made_from: string }, StudyDetails];
+  verify: [{ text: string; participants?: number }, Verified];
+  schema: [Record<string, never>, Config];
+  design: [{ participants?: number }, Design];
+  events: [{ after?: number; before?: number; participant?: number; limit?: number }, Entry[]];
+  timings: [{ participant?: number }, Visit[]];
+}
+
+export type Name = keyof Operations;
+export type Parameters<N extends Name> = Operations[N][0];
+export type Answer<N extends Name> = Operations[N][1];
+
+export interface Refusal {
+  ok: false;
+  error: { code: string; message: string; snapshot?: Snapshot; diagnostics?: Diagnostic[] };
+}
+
+export type Acknowledgement<Data = unknown> = { ok: true; data: Data } | Refusal;

@@ -1,7 +1,7 @@
 import { effect } from "@preact/signals";
 import { describe, expect, it } from "vitest";
 import type { Overview, ParticipantRow } from "./protocol";
-import { affected, Store } from "./store";
+import { concerned, Store } from "./store";
 
 function row(index: number, more: Partial<ParticipantRow> = {}): ParticipantRow {
   return {
@@ -29,6 +29,8 @@ function overview(...participants: ParticipantRow[]): Overview {
     default_participant: 1,
     database: ":memory:",
     session: "main",
+    has_app: false,
+    guarded: false,
     server_time: "2026-11-23T12:00:05.000Z",
   };
 }
@@ -112,16 +114,83 @@ describe("the store", () => {
   });
 });
 
+describe("a move that is shown before the server has agreed", () => {
+  const answered = (more: Partial<ParticipantRow>) => {
+    const { block_names: _, ...summary } = row(1, more);
+    return summary;
+  };
+
+  it("is shown at once, and stays when the server agrees", () => {
+    const store = filled(row(1));
+    store.predict(1, 1);
+    expect(store.row(1).value).toMatchObject({ block_id: 1, block_name: "B", pending: true });
+    store.settle(1, answered({ block_id: 1, block_name: "B", revision: 2 }));
+    expect(store.row(1).value).toMatchObject({ block_id: 1, revision: 2, block_names: ["A", "B"] });
+    expect(store.row(1).value.pending).toBeUndefined();
+  });
+
+  it("goes back to what the server said when it is refused", () => {
+    const store = filled(row(1));
+    store.predict(1, 1);
+    store.settle(1);
+    expect(store.row(1).value).toEqual(row(1));
+  });
+
+  it("goes to where the participant is when somebody else was faster", () => {
+    const store = filled(row(1));
+    store.predict(1, 1);
+    store.settle(1, answered({ block_id: -1, block_name: "START", active: false, revision: 4 }));
+    expect(store.row(1).value.block_name).toBe("START");
+  });
+
+  it("survives news of presence, and gives way to a push with a newer revision", () => {
+    const store = filled(row(1));
+    store.predict(1, 1);
+    store.change([row(1, { connected: 3 })]);
+    expect(store.row(1).value).toMatchObject({ block_id: 1, connected: 3, pending: true });
+    store.change([row(1, { revision: 2, block_id: 0 })]);
+    expect(store.row(1).value).toMatchObject({ block_id: 0, revision: 2 });
+    store.settle(1);
+    expect(store.row(1).value.revision).toBe(2);
+  });
+
+  it("does not come back with an answer that is older than a push", () => {
+    const store = filled(row(1));
+    store.predict(1, 1);
+    store.change([row(1, { revision: 3, block_id: 0 })]);
+    store.settle(1, answered({ block_id: 1, revision: 2 }));
+    expect(store.row(1).value).toMatchObject({ block_id: 0, revision: 3 });
+  });
+
+  it("knows END and START", () => {
+    const store = filled(row(1));
+    store.predict(1, 2);
+    expect(store.row(1).value).toMatchObject({ block_name: "END", active: false });
+    store.predict(1, -1);
+    expect(store.row(1).value).toMatchObject({ block_name: "START", block_started_at: null });
+  });
+});
+
+describe("after a lost connection", () => {
+  it("what is behind the snapshot is forgotten, predictions too", () => {
+    const store = filled(row(1));
+    store.predict(1, 1);
+    store.log.load([], 500);
+    store.replace(overview(row(1, { revision: 7 })));
+    expect(store.row(1).value).toEqual(row(1, { revision: 7 }));
+    expect(store.log.loaded.value).toBe(false);
+  });
+});
+
 describe("a new version of the study", () => {
   const news = { name: "study.toml", digest: "e", version: 3, diagnostics: [] };
 
   it("says who is concerned", () => {
     const many = Array.from({ length: 20 }, (_, index) => index + 1);
-    expect(affected({ ...news, reordered: many, ended: [7], kept: [] })).toBe(
-      "Version 3 of study.toml is served. " +
-        "Other blocks for participants 1, 2, 3, 4, 5, 6, 7, 8 and 12 more. " +
-        "Beyond the new end, so END: participant 7.",
-    );
+    expect(concerned({ reordered: many, ended: [7], kept: [] })).toEqual([
+      "Other blocks for participants 1, 2, 3, 4, 5, 6, 7, 8 and 12 more.",
+      "Beyond the new end, so END: participant 7.",
+    ]);
   });
 
   it("is told in the status line, and a refused one is not", () => {

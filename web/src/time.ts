@@ -26,3 +26,17 @@ export function stopwatch(milliseconds: number): string {
   const two = (part: number) => String(part).padStart(2, "0");
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
+
+/** A moment as people read it: the time, and the day where it was another. */
+export function moment(iso: string, today = new Date()): string {
+  const when = new Date(iso);
+  const time = when.toLocaleTimeString([], { hour12: false });
+  return when.toDateString() === today.toDateString()
+    ? time
+    : `${when.toLocaleDateString([], { month: "short", day: "numeric" })} ${time}`;
+}
+
+/** The same, exactly. */
+export function exactly(iso: string): string {
+  return new Date(iso).toLocaleString([], { dateStyle: "full", timeStyle: "long" });
+}

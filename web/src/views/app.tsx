@@ -1,39 +1,77 @@
-import { useMemo } from "preact/hooks";
-import { useComputed } from "@preact/signals";
-import { namesOf } from "../colours";
-import type { Ask } from "../socket";
-import type { Store } from "../store";
-import type { Do } from "./do";
-import { Banners } from "./banners";
-import { Header } from "./header";
-import { ParticipantList } from "./list";
-import { Toolbar } from "./toolbar";
+import type { FunctionComponent } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Desk } from "../desk";
+import { opened, type View, view } from "../route";
+import { Drawer } from "./participant/drawer";
+import { RunView } from "./run/run";
+import { Banners } from "./shell/banners";
+import { Header } from "./shell/header";
+import { Help } from "./shell/help";
+import { Toast } from "./shell/toast";
 
-export function App({ store, ask }: { store: Store; ask: Ask }) {
-  const names = useComputed(() =>
-    namesOf(store.indices.value.map((index) => store.row(index).value.block_names)),
-  );
-  const act = useMemo<Do>(
-    () => async (name, parameters, done = "") => {
-      store.notice.value = "";
-      const answer = await ask(name, parameters as never);
-      store.notice.value = answer.ok ? done : answer.error.message;
-      return answer.ok;
-    },
-    [store, ask],
-  );
+export interface ViewProps {
+  desk: Desk;
+}
+
+// What is large is loaded when its view is opened.
+type Later = Exclude<View, "run">;
+const LATER: Record<Later, () => Promise<FunctionComponent<ViewProps>>> = {
+  design: async () => (await import("./design/design")).DesignView,
+  study: async () => (await import("./study/study")).StudyView,
+  log: async () => (await import("./log/log")).LogView,
+};
+const loaded: Partial<Record<Later, FunctionComponent<ViewProps>>> = {};
+
+export function App({ desk }: ViewProps) {
+  const { store } = desk;
+  const help = useRef<HTMLDialogElement>(null);
   const live = store.connection.value === "live" || store.connection.value === "connecting";
   return (
     <div class={live ? "page" : "page stale"}>
-      <Header store={store} />
+      <Header store={store} onHelp={() => help.current?.showModal()} />
       <Banners store={store} />
-      <main>
-        <Toolbar store={store} act={act} />
-        <p class="notice" role="status">
-          {store.notice}
-        </p>
-        <ParticipantList store={store} names={names} act={act} />
-      </main>
+      <div class={opened.value === null ? "columns" : "columns with-drawer"}>
+        <main>
+          <p class="notice" role="status">
+            {store.notice}
+          </p>
+          <Current name={view.value} desk={desk} help={help} />
+        </main>
+        {opened.value !== null && <Drawer key={opened.value} desk={desk} index={opened.value} />}
+      </div>
+      <Toast desk={desk} />
+      <Help dialog={help} />
     </div>
+  );
+}
+
+function Current({
+  name,
+  desk,
+  help,
+}: { name: View; help: { current: HTMLDialogElement | null } } & ViewProps) {
+  if (name === "run") return <RunView desk={desk} onHelp={() => help.current?.showModal()} />;
+  return <LaterView key={name} name={name} desk={desk} />;
+}
+
+function LaterView({ name, desk }: { name: Later } & ViewProps) {
+  const [failed, setFailed] = useState(false);
+  const [, arrived] = useState(0);
+  useEffect(() => {
+    if (loaded[name]) return;
+    LATER[name]().then(
+      (view) => {
+        loaded[name] = view;
+        arrived((times) => times + 1);
+      },
+      () => setFailed(true),
+    );
+  }, [name]);
+  const Loaded = loaded[name];
+  if (Loaded) return <Loaded desk={desk} />;
+  return failed ? (
+    <p class="empty">This view could not be loaded. Reload the page when the server is there again.</p>
+  ) : (
+    <p class="empty">Loading …</p>
   );
 }

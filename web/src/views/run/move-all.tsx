@@ -1,18 +1,18 @@
-import type { RefObject } from "preact";
-import { useState } from "preact/hooks";
-import type { Store } from "../store";
-import type { Do } from "./do";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Desk } from "../../desk";
+import { requestId } from "../../socket";
 
 interface Props {
-  store: Store;
-  act: Do;
-  dialog: RefObject<HTMLDialogElement | null>;
+  desk: Desk;
+  onClose: () => void;
 }
 
 /** Asks once, and says how many it touches. */
-export function MoveAllDialog({ store, act, dialog }: Props) {
+export function MoveAllDialog({ desk, onClose }: Props) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
   const [block, setBlock] = useState(0);
-  const rows = store.indices.value.map((index) => store.row(index).value);
+  const rows = desk.store.indices.value.map((index) => desk.store.row(index).value);
   const moving = rows.filter((row) => row.active);
   // A place that all of them have; who has fewer blocks would refuse the move for everybody.
   const places = Math.min(...moving.map((row) => row.blocks_count));
@@ -20,10 +20,14 @@ export function MoveAllDialog({ store, act, dialog }: Props) {
   const who = moving.length === 1 ? "1 participant" : `${moving.length} participants`;
 
   const confirm = () =>
-    act("move-all-to-block", { block_id: block }, `${who} moved to block ${block + 1}.`);
+    desk.do(
+      "move-all-to-block",
+      { block_id: block, request_id: requestId() },
+      `${who} moved to block ${block + 1}.`,
+    );
 
   return (
-    <dialog ref={dialog} aria-labelledby="move-all-title">
+    <dialog ref={dialog} onClose={onClose} aria-labelledby="move-all-title">
       <form method="dialog" onSubmit={confirm}>
         <h2 id="move-all-title">Move everybody who is in a block</h2>
         <label>

@@ -1,4 +1,4 @@
-import type { Store } from "../store";
+import type { Store } from "../../store";
 
 /** What the experimenter has to know now: a lost connection, a broken study, nothing kept. */
 export function Banners({ store }: { store: Store }) {

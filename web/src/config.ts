@@ -1,0 +1,35 @@
+// Values of configs: how they are written, read, and changed.
+
+import type { Config, Json } from "./protocol";
+
+/** A value as JSON on one line. */
+export function written(value: Json): string {
+  return JSON.stringify(value);
+}
+
+/** What somebody typed in place of `before`; where there was a text, what is typed is a text. */
+export function readValue(typed: string, before: Json): { value: Json } | { problem: string } {
+  if (typeof before === "string") return { value: typed };
+  let value: Json;
+  try {
+    value = JSON.parse(typed) as Json;
+  } catch {
+    return { problem: `This is no ${kindOf(before)}; it is written like ${written(before)}.` };
+  }
+  if (value === null) return { problem: "null would take the key away; the file has it." };
+  if (before !== null && kindOf(value) !== kindOf(before)) {
+    return { problem: `Apps expect a ${kindOf(before)} here, like ${written(before)}.` };
+  }
+  return { value };
+}
+
+/** The merge patch that changes one value. */
+export function changed(path: readonly string[], value: Json): Config {
+  const [first = "", ...rest] = path;
+  return { [first]: rest.length ? changed(rest, value) : value };
+}
+
+function kindOf(value: Json): string {
+  if (Array.isArray(value)) return "list";
+  return value === null ? "value" : typeof value;
+}

@@ -1,0 +1,146 @@
+// The pictures of a design, drawn by Observable Plot.
+
+import * as Plot from "@observablehq/plot";
+import { colourOf } from "../../colours";
+import { nonce } from "../../nonce";
+import type { Design } from "../../protocol";
+
+const CELL = 30;
+const NAME_WIDTH = 8;
+
+/** The orders of the first participants: a row each, a colour for each block. */
+export function grid(report: Design, names: readonly string[], width: number): SVGElement {
+  const cells = report.orders.flatMap((order, row) =>
+    order.map((name, block) => ({ participant: row + 1, block: block + 1, name })),
+  );
+  const used = names.filter((name) => cells.some((cell) => cell.name === name));
+  const rows = report.orders.length;
+  return styled(
+    Plot.plot({
+      width,
+      height: Math.max(90, 44 + rows * Math.max(6, Math.min(22, 660 / rows))),
+      marginLeft: 40,
+      padding: 0.08,
+      x: { label: "block", axis: "top", tickSize: 0, type: "band" },
+      y: {
+        label: "participant",
+        tickSize: 0,
+        type: "band",
+        ticks: report.orders.map((_, row) => row + 1).filter(every(rows)),
+      },
+      color: {
+        type: "categorical",
+        domain: used,
+        range: used.map((name) => colourOf(name, names).hex),
+        legend: false,
+      },
+      marks: [
+        Plot.cell(cells, {
+          x: "block",
+          y: "participant",
+          fill: "name",
+          title: (cell: (typeof cells)[number]) =>
+            `participant ${cell.participant}, block ${cell.block}: ${cell.name}`,
+        }),
+        ...(rows <= 40
+          ? [
+              Plot.text(cells, {
+                x: "block",
+                y: "participant",
+                text: (cell: (typeof cells)[number]) => short(cell.name, width, report),
+                fill: (cell: (typeof cells)[number]) => onColour(colourOf(cell.name, names).hex),
+                pointerEvents: "none",
+              }),
+            ]
+          : []),
+      ],
+    }),
+  );
+}
+
+/** How many participants have each condition at each position. */
+export function positions(report: Design, width: number): SVGElement {
+  const columns = report.positions[0]?.map((_, position) => String(position + 1)) ?? [];
+  return heatmap(report.conditions, columns, report.positions, "position", width);
+}
+
+/** How often each condition is followed by each other one. */
+export function carryOver(report: Design, width: number): SVGElement {
+  return heatmap(report.conditions, report.conditions, report.carry_over, "followed by", width);
+}
+
+function heatmap(
+  rows: readonly string[],
+  columns: readonly string[],
+  counts: readonly (readonly number[])[],
+  label: string,
+  width: number,
+): SVGElement {
+  const cells = rows.flatMap((row, y) =>
+    columns.map((column, x) => ({ row, column, count: counts[y]?.[x] ?? 0 })),
+  );
+  const most = Math.max(1, ...cells.map((cell) => cell.count));
+  const longest = (names: readonly string[]) => Math.max(...names.map((name) => name.length));
+  const slanted = longest(columns) * NAME_WIDTH * columns.length > width * 0.8;
+  return styled(
+    Plot.plot({
+      width,
+      height: rows.length * CELL + (slanted ? 40 + longest(columns) * 6 : 60),
+      marginLeft: Math.min(width / 3, 16 + longest(rows) * NAME_WIDTH),
+      marginTop: slanted ? 24 + longest(columns) * 6 : 36,
+      padding: 0.06,
+      x: {
+        label,
+        axis: "top",
+        type: "band",
+        domain: [...columns],
+        tickSize: 0,
+        tickRotate: slanted ? -60 : 0,
+      },
+      y: { label: null, type: "band", domain: [...rows], tickSize: 0 },
+      color: { type: "linear", domain: [0, most], range: ["#e8eef2", "#0b5c8a"] },
+      marks: [
+        Plot.cell(cells, {
+          x: "column",
+          y: "row",
+          fill: "count",
+          title: (cell: (typeof cells)[number]) => `${cell.row}, ${cell.column}: ${cell.count}`,
+        }),
+        Plot.text(cells, {
+          x: "column",
+          y: "row",
+          text: (cell: (typeof cells)[number]) => String(cell.count),
+          fill: (cell: (typeof cells)[number]) => (cell.count > most / 2 ? "#fff" : "#1a1f24"),
+          fontVariant: "tabular-nums",
+        }),
+      ],
+    }),
+  );
+}
+
+/** Let the page's policy pass the style that Plot writes into its picture. */
+function styled(picture: SVGElement | HTMLElement): SVGElement {
+  for (const style of picture.querySelectorAll("style")) style.setAttribute("nonce", nonce());
+  return picture as SVGElement;
+}
+
+function short(name: string, width: number, report: Design): string {
+  const columns = Math.max(...report.orders.map((order) => order.length));
+  const room = Math.floor(width / columns / 7);
+  return name.length <= room ? name : room > 6 ? `${name.slice(0, room - 1)}…` : "";
+}
+
+/** Black or white, whichever can be read on a colour (WCAG's relative luminance). */
+function onColour(hex: string): string {
+  const [r = 0, g = 0, b = 0] = [1, 3, 5].map((at) => {
+    const part = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
+}
+
+/** Every so many rows have their number, so that numbers do not run into each other. */
+function every(rows: number): (row: number) => boolean {
+  const step = rows <= 60 ? 1 : rows <= 150 ? 5 : 25;
+  return (row) => row === 1 || row % step === 0;
+}

@@ -1,0 +1,295 @@
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Desk } from "../../desk";
+import type { Diagnostic, Verified, Version } from "../../protocol";
+import { requestId } from "../../socket";
+import { concerned } from "../../store";
+import { exactly, moment } from "../../time";
+import { Confirm } from "../shell/confirm";
+import { Strip } from "../strip";
+import { Editor } from "./editor";
+import { SNIPPETS } from "./snippets";
+
+const SHOWN = 5;
+
+/** The study file: edited, checked while typing, and saved for everybody. */
+export function StudyView({ desk }: { desk: Desk }) {
+  const { store } = desk;
+  const place = useRef<HTMLDivElement>(null);
+  const editor = useRef<Editor | null>(null);
+  const base = useSignal({ text: "", digest: "" });
+  const dirty = useSignal(false);
+  const checked = useSignal<Verified | null>(null);
+  const versions = useSignal<Version[]>([]);
+  const compared = useSignal<number | null>(null);
+  const stale = useSignal(false);
+  const [saving, setSaving] = useState(false);
+  const live = store.connection.value === "live";
+  const digest = store.study.value.digest;
+
+  const load = async () => {
+    const [text, study] = await Promise.all([desk.get("study-text", {}), desk.get("study", {})]);
+    if (text === undefined || !study) return;
+    versions.value = study.versions.toReversed();
+    const changed = await digestOf(text);
+    if (dirty.peek() && changed !== base.peek().digest) {
+      stale.value = true;
+      return;
+    }
+    if (changed === base.peek().digest) return;
+    base.value = { text, digest: changed };
+    stale.value = false;
+    editor.current?.replace(text);
+    dirty.value = false;
+  };
+
+  useEffect(() => {
+    if (!place.current) return;
+    const made = new Editor(place.current, {
+      verify: (text) => desk.get("verify", { text, participants: SHOWN }),
+      schema: () => desk.get("schema", {}),
+      onChecked: (verified) => (checked.value = verified),
+      onTyped: (text) => (dirty.value = text !== base.peek().text),
+      onSave: () => setSaving(true),
+    });
+    editor.current = made;
+    return () => made.destroy();
+  }, [desk]);
+
+  useEffect(() => {
+    if (live) void load();
+  }, [live, digest, store.diagnostics.value]);
+
+  useEffect(() => {
+    const keep = (event: BeforeUnloadEvent) => {
+      if (dirty.peek()) event.preventDefault();
+    };
+    addEventListener("beforeunload", keep);
+    return () => removeEventListener("beforeunload", keep);
+  }, []);
+
+  const save = async (force = false) => {
+    const text = editor.current?.text() ?? "";
+    const made_from = force ? "*" : base.peek().digest;
+    const saved = await desk.do("save-study", { text, made_from, request_id: requestId() });
+    if (!saved) return;
+    base.value = { text, digest: saved.digest };
+    dirty.value = false;
+    stale.value = false;
+    versions.value = saved.versions.toReversed();
+    editor.current?.check();
+  };
+
+  const compare = async (version: number | null) => {
+    compared.value = version;
+    if (version === null) editor.current?.compare(null);
+    else {
+      const text = await desk.get("study-version", { version });
+      if (text !== undefined) editor.current?.compare(text);
+    }
+  };
+
+  const restore = async (version: number) => {
+    const text = await desk.get("study-version", { version });
+    if (text === undefined) return;
+    compared.value = null;
+    editor.current?.compare(null);
+    editor.current?.replace(text);
+    store.notice.value = `The text of version ${version} is in the editor. Save it to serve it.`;
+  };
+
+  const verified = checked.value;
+  const errors = verified?.diagnostics.filter((item) => item.severity === "error").length ?? 0;
+  return (
+    <div class="study">
+      <div class="filters">
+        <button
+          type="button"
+          class="primary"
+          disabled={!dirty.value || errors > 0 || !live}
+          title="Ctrl+S"
+          data-testid="save"
+          onClick={() => setSaving(true)}
+        >
+          Save and serve …
+        </button>
+        <button
+          type="button"
+          disabled={!dirty.value}
+          onClick={() => editor.current?.replace(base.value.text)}
+        >
+          Discard
+        </button>
+        <select
+          aria-label="Insert"
+          value=""
+          data-testid="snippets"
+          onChange={(event) => {
+            const chosen = SNIPPETS[Number(event.currentTarget.value)];
+            event.currentTarget.value = "";
+            if (chosen) editor.current?.insert(chosen.template);
+          }}
+        >
+          <option value="" disabled>
+            Insert …
+          </option>
+          {SNIPPETS.map((snippet, index) => (
+            <option key={snippet.label} value={index}>
+              {snippet.label}
+            </option>
+          ))}
+        </select>
+        <span class="count" data-testid="edited">
+          {dirty.value ? "edited, not saved" : "as on disk"}
+        </span>
+      </div>
+      {stale.value && (
+        <div class="banner error" role="alert" data-testid="stale">
+          <p>
+            {store.study.value.name} was changed on disk while you were editing.{" "}
+            <button
+              type="button"
+              onClick={() => {
+                dirty.value = false;
+                void load();
+              }}
+            >
+              Take that, drop my edit
+            </button>
+          </p>
+        </div>
+      )}
+      <div class="study-columns">
+        <div class="editor" ref={place} data-testid="editor" />
+        <div class="study-side">
+          <section>
+            <h2>Check</h2>
+            <Findings
+              verified={verified}
+              onGo={(item) => editor.current?.goTo(item.line ?? 1, item.column ?? 1)}
+            />
+          </section>
+          {verified?.ok && (
+            <section>
+              <h2>First orders</h2>
+              {verified.orders.map((order, row) => (
+                <div class="order" key={row}>
+                  <span class="number">{row + 1}</span>
+                  <Strip
+                    row={{
+                      block_names: order,
+                      block_id: -1,
+                      blocks_count: order.length,
+                      active: false,
+                    }}
+                    names={namesIn(store.names.value, verified.orders)}
+                  />
+                </div>
+              ))}
+            </section>
+          )}
+          <section>
+            <h2>Versions</h2>
+            <ol class="versions" data-testid="versions">
+              {versions.value.map((item) => (
+                <li key={item.version} class={compared.value === item.version ? "current" : ""}>
+                  <b>{item.version}</b>
+                  <time dateTime={item.loaded_at} title={exactly(item.loaded_at)}>
+                    {moment(item.loaded_at)}
+                  </time>
+                  <span class="place">{item.reason}</span>
+                  <button
+                    type="button"
+                    aria-pressed={compared.value === item.version}
+                    data-testid={`compare-${item.version}`}
+                    onClick={() => compare(compared.value === item.version ? null : item.version)}
+                  >
+                    Compare
+                  </button>
+                  <button
+                    type="button"
+                    data-testid={`restore-${item.version}`}
+                    onClick={() => restore(item.version)}
+                  >
+                    Restore
+                  </button>
+                </li>
+              ))}
+            </ol>
+          </section>
+        </div>
+      </div>
+      {saving && dirty.value && (
+        <Confirm
+          title={`Save ${store.study.value.name}, and serve it`}
+          action={saveLabel(verified)}
+          onConfirm={() => save(stale.value)}
+          onClose={() => setSaving(false)}
+        >
+          <Preview verified={verified} stale={stale.value} />
+        </Confirm>
+      )}
+    </div>
+  );
+}
+
+function Findings({
+  verified,
+  onGo,
+}: {
+  verified: Verified | null;
+  onGo: (item: Diagnostic) => void;
+}) {
+  if (!verified) return <p class="place">Checking …</p>;
+  if (!verified.diagnostics.length) return <p class="good">Nothing is wrong.</p>;
+  return (
+    <ul class="findings" data-testid="findings">
+      {verified.diagnostics.map((item) => (
+        <li key={`${item.code} ${item.line} ${item.message}`} class={item.severity}>
+          <button type="button" class="finding" onClick={() => onGo(item)}>
+            <b>
+              {item.severity}
+              {item.line !== null && `, line ${item.line}`}
+            </b>{" "}
+            {item.message}
+            {item.hint !== null && <span class="place"> — {item.hint}</span>}
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Preview({ verified, stale }: { verified: Verified | null; stale: boolean }) {
+  const said = verified?.affected ? concerned(verified.affected) : [];
+  return (
+    <div data-testid="preview">
+      {stale && <p class="problem">This overwrites what was changed on disk meanwhile.</p>}
+      {said.length ? (
+        said.map((sentence) => <p key={sentence}>{sentence}</p>)
+      ) : (
+        <p>Nobody gets other blocks. Configs that you have changed are new from the next move on.</p>
+      )}
+    </div>
+  );
+}
+
+function saveLabel(verified: Verified | null): string {
+  const count = new Set([
+    ...(verified?.affected?.reordered ?? []),
+    ...(verified?.affected?.ended ?? []),
+  ]).size;
+  if (!count) return "Save";
+  return `Save; other blocks for ${count === 1 ? "1 participant" : `${count} participants`}`;
+}
+
+function namesIn(known: readonly string[], orders: string[][]): string[] {
+  return [...new Set([...known, ...orders.flat()])];
+}
+
+/** As the server names a text: its SHA-256. */
+async function digestOf(text: string): Promise<string> {
+  if (!crypto.subtle) return text;
+  const hashed = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return [...new Uint8Array(hashed)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -5,14 +5,16 @@ PYTHON ?= python3
 PORT ?= 5000
 VENV := .venv
 BIN := $(VENV)/bin
-WEB := $(shell find web -type f -not -path '*/node_modules/*' 2>/dev/null)
+WEB := $(shell find web clients/js -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo test lint types test-web test-python bench lock clean
+.PHONY: help install demo test lint types test-web test-python test-soak audit bench lock clean
 
 help:
 	@echo "make demo    run the example study; prints the dashboard's address (PORT=5001 for another port)"
 	@echo "make test    everything that CI checks"
+	@echo "make test-soak  hundreds of clients that come, go and stall, for a minute each (SOAK_SECONDS=60)"
+	@echo "make audit   known weaknesses of what is installed; needs the network"
 	@echo "make bench   figures as ratios: against the predecessor, and against bare aiohttp"
 	@echo "make lock    renew the lock file of the development environment"
 	@echo "make clean   remove what make has installed and built"
@@ -43,12 +45,24 @@ test-web: install
 	npm --prefix web run check
 	npm --prefix web run test
 
-test-python: install tests/clients/node/node_modules/installed .venv-predecessor/installed
+test-python: install tests/clients/node/node_modules/installed clients/js/dist/index.js .venv-predecessor/installed
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+test-soak: install
+	$(BIN)/python -m pytest -m soak tests/soak -s
+
+audit: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/pip-audit --require-hashes --disable-pip -r .ci/requirements.txt
+	npm --prefix web audit --omit=dev
 
 tests/clients/node/node_modules/installed: tests/clients/node/package-lock.json $(VENV)/installed
 	npm --prefix tests/clients/node ci --no-fund --no-audit
 	@touch $@
+
+clients/js/dist/index.js: clients/js/package-lock.json $(shell find clients/js/src -type f) $(VENV)/installed
+	npm --prefix clients/js ci --no-fund --no-audit
+	npm --prefix clients/js run build
 
 # The predecessor, as a black box to compare with. Without it (no network) its test skips.
 .venv-predecessor/installed:
@@ -59,6 +73,7 @@ tests/clients/node/node_modules/installed: tests/clients/node/package-lock.json 
 bench: install .venv-predecessor/installed
 	$(BIN)/python tests/benchmarks/bench_engine.py
 	$(BIN)/python tests/benchmarks/bench_moves.py
+	$(BIN)/python tests/benchmarks/bench_dashboard.py
 
 lock: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet uv
@@ -67,4 +82,5 @@ lock: $(VENV)/installed
 
 clean:
 	rm -rf $(VENV) .venv-predecessor web/node_modules tests/clients/node/node_modules \
+	  clients/js/node_modules clients/js/dist \
 	  experiment_server/server/dashboard dist

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,6 +72,12 @@ class ServerProcess:
 
     process: subprocess.Popen[str]
     url: str
+    log: Path
+
+    @property
+    def errors(self) -> str:
+        """What it has written to standard error so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
 
     def kill(self) -> None:
         """Pull the plug."""
@@ -81,33 +88,39 @@ class ServerProcess:
 @contextlib.contextmanager
 def server_running(*arguments: str | Path) -> Iterator[ServerProcess]:
     """`experiment-server run ... -p 0`; the context ends with the server gone."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "experiment_server", "run", "-p", "0", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
-    )
-    try:
-        yield ServerProcess(process, _announced_url(process))
-    finally:
-        process.terminate()
+    # A file takes whatever is written; a pipe that nobody reads would stop the server one day.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        (Path(folder) / "log").open("w", encoding="utf-8") as log,
+    ):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "experiment_server", "run", "-p", "0", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+        )
+        server = ServerProcess(process, "", Path(log.name))
         try:
-            process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise
+            server.url = _announced_url(server)
+            yield server
+        finally:
+            process.terminate()
+            try:
+                process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                raise
 
 
-def _announced_url(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
+def _announced_url(server: ServerProcess) -> str:
+    assert server.process.stdout is not None
+    for line in server.process.stdout:
         if "Dashboard:" in line:
             return line.split()[-1].rstrip("/")
-    _, errors = process.communicate()
-    raise AssertionError(f"the server did not start: {errors}")
+    raise AssertionError(f"the server did not start: {server.errors}")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import click
 
 from experiment_server.cli.output import data_stream, note, progress
 from experiment_server.errors import OutputUnwritable
+from experiment_server.flow.export import cell
 from experiment_server.limits import PARTICIPANT_INDEX
 from experiment_server.store.study_file import load_study
 from experiment_server.study.expand import expand
@@ -141,14 +142,12 @@ def _columns(study: Study) -> list[str]:
 
 
 def _cells(table: Config, before: str = "") -> Iterator[tuple[str, Any]]:
-    """The cells of a config: nested keys dotted, lists as JSON."""
+    """The cells of a config: nested keys dotted, lists as JSON, and no formulas."""
     for key, value in table.items():
         if isinstance(value, dict) and value:
             yield from _cells(value, f"{before}{key}.")
-        elif isinstance(value, (dict, list, bool)):
-            yield f"{before}{key}", json.dumps(value, ensure_ascii=False, default=str)
         else:
-            yield f"{before}{key}", value
+            yield f"{before}{key}", cell(value)
 
 
 def _write(path: Path, write: Callable[[TextIO], None]) -> None:

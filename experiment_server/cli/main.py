@@ -30,6 +30,7 @@ COMMANDS = (
     Command("design", ("d",), "Report what the orders balance, and for how many participants."),
     Command("schema", (), "Print the JSON Schema of a study file, for editors."),
     Command("run", ("r",), "Serve a study to participants and experimenters."),
+    Command("simulate", (), "Rehearse a study with participants that are not there."),
     Command("call", (), "Steer a running server: move, add, undo, and all the rest."),
     Command("link", (), "Make a login link for a participant's device."),
     Command("events", (), "Show what happened, and prove that nothing of it was changed."),

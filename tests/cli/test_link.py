@@ -46,7 +46,8 @@ def test_open_is_said_loudly(study_file):
         assert get(f"{url}/api/state")[0] == 200
         assert get(f"{url}/api/participants")[0] == 403
         server.process.terminate()
-        _, errors = server.process.communicate(timeout=10)
+        server.process.communicate(timeout=10)
+        errors = server.errors
         assert "OPEN: everybody in this network" in errors
 
 

@@ -128,7 +128,8 @@ def test_an_app_is_served_beside_the_study(study_file, tmp_path):
 def test_a_signal_stops_the_server_cleanly(study_file, number):
     with server_running(study_file) as server:
         server.process.send_signal(number)
-        _, errors = server.process.communicate(timeout=10)
+        server.process.communicate(timeout=10)
+        errors = server.errors
         assert server.process.returncode == 0, errors
         assert "Traceback" not in errors
 

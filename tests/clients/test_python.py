@@ -2,6 +2,8 @@
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,6 +30,32 @@ def test_a_walk_as_participants_programs_do_it(ours):
     assert ours.move_to_block(2, participant_index=4) == (True, 2)
     assert ours.move_to_next(4) == (True, {"name": "A"})
     assert [config["name"] for config in ours.get_all_configs(2)[1]][1:] == ["C", "D", "A", "B"]
+
+
+def test_a_program_waits_for_its_blocks(ours):
+    ok, problem = ours.wait_for_block(timeout=0.3)
+    assert (ok, problem["code"]) == (False, "timeout"), "the participant has not started"
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(ours.wait_for_block, timeout=10)
+        ours.move_to_block(3)
+        ok, state = waiting.result()
+        assert (ok, state["block_name"], state["config"]["speed"]) == (True, "C", 3)
+        waiting = threads.submit(ours.wait_for_block, after=3, timeout=10)
+        ours.move_to_next()
+        assert waiting.result()[1]["block_name"] == "D"
+        waiting = threads.submit(ours.wait_for_block, after=4, timeout=10)
+        ours.move_to_next()
+        assert waiting.result()[1]["block_name"] == "END"
+    assert ours.wait_for_block(99, timeout=10)[1]["code"] == "participant-unknown"
+
+
+def test_a_token_lets_a_program_in(study_file):
+    with server_running(study_file, "--admin-token", "the-experimenters-own") as server:
+        address = urlsplit(server.url)
+        strangers = Client(address.hostname, address.port)
+        assert strangers.move_to_next()[1]["code"] == "token-missing"
+        ours = Client(address.hostname, address.port, token="the-experimenters-own")
+        assert ours.move_to_next() == (True, {"name": "Hello"})
 
 
 def test_refusals_are_answers_with_a_code(ours):

@@ -69,7 +69,13 @@ def test_a_file_that_is_no_study_is_refused(tmp_path):
 
 
 def test_the_package_offers_these_names_and_no_others():
-    assert experiment_server.__all__ == ["Client", "Experiment", "server_process"]
+    assert experiment_server.__all__ == [
+        "AsyncClient",
+        "Client",
+        "Experiment",
+        "StudyError",
+        "server_process",
+    ]
     for name in experiment_server.__all__:
         assert getattr(experiment_server, name).__name__ == name
     with pytest.raises(AttributeError):

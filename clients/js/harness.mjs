@@ -1,0 +1,34 @@
+// Does what the scenarios of ../conformance say, and tells what it hears: see the README there.
+
+import { createInterface } from "node:readline";
+import { connect } from "./dist/index.js";
+
+const parser = process.argv.includes("--msgpack")
+  ? (await import("socket.io-msgpack-parser")).default
+  : undefined;
+
+const say = (said) => process.stdout.write(`${JSON.stringify(said)}\n`);
+let study;
+
+const actions = {
+  connect: async ({ url, participant, token }) => {
+    study = await connect({ url, participant, token, parser });
+    for (const event of ["block", "config", "end"]) study.on(event, (state) => say({ event, state }));
+    say({ event: "connection", to: study.connection });
+    study.on("connection", (to) => say({ event: "connection", to }));
+    return study.snapshot;
+  },
+  next: () => study.next(),
+  previous: () => study.previous(),
+  goTo: ({ block_id }) => study.goTo(block_id),
+  close: async () => study?.close(),
+};
+
+createInterface({ input: process.stdin }).on("line", async (line) => {
+  const { id, do: action, ...parameters } = JSON.parse(line);
+  try {
+    say({ id, state: (await actions[action](parameters)) ?? null });
+  } catch (error) {
+    say({ id, error: error.code ?? String(error) });
+  }
+});

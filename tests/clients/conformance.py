@@ -1,0 +1,282 @@
+"""Replays the scenarios of clients/conformance to a client, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from tests.conftest import ROOT, ServerProcess, server_running
+
+SCENARIOS: dict[str, dict[str, Any]] = {
+    path.stem: json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "clients" / "conformance").glob("*.json"))
+}
+ADMIN = "the-experimenters-own"
+PATIENCE = 20.0
+
+STUDY = """
+[configuration]
+order = [["Welcome", "A", "B", "Thanks"]]
+[[blocks]]
+name = "Welcome"
+config = { speed = 1 }
+[[blocks]]
+name = "A"
+extends = "Welcome"
+[[blocks]]
+name = "B"
+extends = "Welcome"
+[[blocks]]
+name = "Thanks"
+extends = "Welcome"
+"""
+
+Mode = Literal["whole", "cut", "mute", "no-sockets"]
+
+
+class Network:
+    """What is between a client and a server, and fails as told."""
+
+    def __init__(self) -> None:
+        self.upstream = 0
+        self._mode: Mode = "whole"
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._listening: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Network:
+        self._listening = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.become("cut")
+        if self._listening:
+            self._listening.close()
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        if self._listening is None:
+            raise RuntimeError("it is not there yet")
+        return f"http://127.0.0.1:{self._listening.sockets[0].getsockname()[1]}"
+
+    def become(self, mode: Mode) -> None:
+        """Fail in this way from now on."""
+        self._mode = mode
+        if mode in ("cut", "no-sockets"):
+            for writer in self._writers:
+                writer.transport.abort()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await self._serve(reader, writer)
+        writer.transport.abort()
+        self._writers.discard(writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._mode == "cut":
+            return
+        first = await reader.readuntil(b"\r\n")
+        if self._mode == "no-sockets" and b"/socket.io" in first:
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", self.upstream)
+        self._writers.add(back)
+        back.write(first)
+        ways = (_pump(reader, back, lambda: False), _pump(there, writer, self._is_mute))
+        done, waiting = await asyncio.wait(
+            [asyncio.ensure_future(way) for way in ways], return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*done, *waiting, return_exceptions=True)
+        back.transport.abort()
+        self._writers.discard(back)
+
+    def _is_mute(self) -> bool:
+        return self._mode == "mute"
+
+
+async def _pump(
+    source: asyncio.StreamReader, target: asyncio.StreamWriter, lost: Callable[[], bool]
+) -> None:
+    while data := await source.read(65536):
+        if not lost():
+            target.write(data)
+            await target.drain()
+
+
+@dataclass
+class Harness:
+    """A client's program, which does as it is told and tells what it hears."""
+
+    process: asyncio.subprocess.Process
+    heard: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    answers: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
+    _revision: int = 0
+
+    def ask(self, do: str, **more: Any) -> asyncio.Future[dict[str, Any]]:
+        """Tell it to do something; the future has its answer."""
+        number = len(self.answers)
+        self.answers[number] = asyncio.get_running_loop().create_future()
+        assert self.process.stdin is not None
+        line = json.dumps({"id": number, "do": do, **more})
+        self.process.stdin.write(line.encode() + b"\n")
+        return self.answers[number]
+
+    async def listen(self) -> None:
+        """Take in what it says, until it ends."""
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            said = json.loads(line)
+            if "event" in said:
+                state = said.pop("state", {})
+                if said["event"] in ("block", "config", "end"):
+                    assert state["revision"] >= self._revision, "revisions never go down"
+                    self._revision = state["revision"]
+                await self.heard.put({**state, **said})
+            else:
+                self.answers[said["id"]].set_result(said)
+
+    async def hears(self, wanted: dict[str, Any]) -> None:
+        """Wait for an event, past others."""
+        while not matches(event := await asyncio.wait_for(self.heard.get(), PATIENCE), wanted):
+            print("passed over", {key: event.get(key) for key in ("event", "to", "block_name")})
+
+
+def matches(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a value has these members; `config.speed` is one inside another."""
+
+    def member(path: str) -> Any:
+        inside: Any = value
+        for key in path.split("."):
+            inside = inside.get(key) if isinstance(inside, dict) else None
+        return inside
+
+    return all(member(path) == expected for path, expected in wanted.items())
+
+
+@contextlib.asynccontextmanager
+async def harness(*command: str) -> AsyncIterator[Harness]:
+    """Start a client's harness."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24
+    )
+    assert process.stdin is not None
+    client = Harness(process)
+    listening = asyncio.create_task(client.listen())
+    try:
+        yield client
+        client.ask("close")
+        process.stdin.close()
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0, "it ends by itself"
+        await listening
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        # It counts as gone once its pipes are closed and read to their ends.
+        process.stdin.close()
+        await asyncio.gather(listening, return_exceptions=True)
+        await process.wait()
+
+
+class Replay:
+    """One scenario, replayed to one client."""
+
+    def __init__(self, scenario: dict[str, Any], folder: Path, network: Network) -> None:
+        self._scenario = scenario
+        self._study = folder / "study.toml"
+        self._study.write_text(STUDY, encoding="utf-8")
+        self._network = network
+        self._stack = contextlib.ExitStack()
+        self._server: ServerProcess | None = None
+        self._port = 0
+        self._later: dict[str, asyncio.Future[dict[str, Any]]] = {}
+
+    async def run(self, client: Harness) -> None:
+        """Go through the steps; raises AssertionError with the one that did not hold."""
+        try:
+            await self._start()
+            for number, step in enumerate(self._scenario["steps"]):
+                try:
+                    await self._step(step, client)
+                except (AssertionError, asyncio.TimeoutError) as error:
+                    raise AssertionError(f"step {number}, {step}: {error!r}") from error
+        finally:
+            await asyncio.to_thread(self._stack.close)
+
+    async def _step(self, step: dict[str, Any], client: Harness) -> None:
+        if "client" in step:
+            more = dict(step.get("with", {}))
+            if "block_id" in step:
+                more["block_id"] = step["block_id"]
+            if step["client"] == "connect":
+                more["url"] = self._network.url
+                if more.get("token") == "of participant 1":
+                    more["token"] = (await self._ask("GET", "participant-link/1"))["token"]
+            answer = client.ask(step["client"], **more)
+            if "later" in step:
+                self._later[step["later"]] = answer
+            else:
+                await self._answered(answer, step)
+        elif "answer" in step:
+            await self._answered(self._later[step["answer"]], step)
+        elif "hears" in step:
+            await client.hears(step["hears"])
+        elif "network" in step:
+            self._network.become(step["network"])
+        else:
+            await self._serve(step)
+
+    async def _answered(self, answer: asyncio.Future[dict[str, Any]], step: dict[str, Any]) -> None:
+        said = await asyncio.wait_for(asyncio.shield(answer), PATIENCE)
+        assert said.get("error") == step.get("error"), said
+        assert matches(said.get("state") or {}, step.get("expect", {})), said
+
+    async def _serve(self, step: dict[str, Any]) -> None:
+        who = step.get("participant")
+        match step["server"]:
+            case "move":
+                await self._ask("POST", f"move-to-block/{who}/{step['to']}")
+            case "change":
+                await self._ask("PATCH", f"config/{who}", step["patch"])
+            case "is":
+                await asyncio.wait_for(self._until(who, step["expect"]), PATIENCE)
+            case "stop":
+                await asyncio.to_thread(self._stack.close)
+            case "start":
+                await self._start()
+            case other:
+                raise ValueError(f"a server cannot {other}")
+
+    async def _until(self, who: int | None, wanted: dict[str, Any]) -> None:
+        while not matches(await self._ask("GET", f"state/{who}"), wanted):
+            pass
+
+    async def _start(self) -> None:
+        options = self._scenario.get("options", [])
+        context = server_running(self._study, "--port", str(self._port), *options)
+        self._server = await asyncio.to_thread(self._stack.enter_context, context)
+        self._port = urlsplit(self._server.url).port or 0
+        self._network.upstream = self._port
+
+    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        guarded = "options" in self._scenario
+        headers = {"Authorization": f"Bearer {ADMIN}"} if guarded else {}
+        url = f"http://127.0.0.1:{self._port}/api/{path}"
+        async with aiohttp.request(method, url, json=body, headers=headers) as response:
+            assert response.status == 200, await response.text()
+            return await response.json()
+
+
+async def replay(described: dict[str, Any], folder: Path, *command: str) -> None:
+    """Replay a scenario to a client, by its harness."""
+    async with Network() as network, harness(*command) as client:
+        await Replay(described, folder, network).run(client)

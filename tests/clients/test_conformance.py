@@ -1,0 +1,40 @@
+"""Every client, through every scenario of clients/conformance."""
+
+import sys
+
+import pytest
+
+from tests.clients.conformance import SCENARIOS, replay
+from tests.conftest import ROOT, need
+
+JS = ROOT / "clients" / "js"
+
+
+# What depends on how messages are written.
+WRITTEN = ["own-move", "config-change", "token-refused"]
+
+each = pytest.mark.parametrize("scenario", SCENARIOS)
+
+
+@pytest.fixture
+def javascript(node):
+    """What starts the JavaScript client's harness."""
+    built = JS / "dist" / "index.js"
+    need(str(built) if built.exists() else None, "the JavaScript client's build")
+    return [node, str(JS / "harness.mjs")]
+
+
+@each
+async def test_javascript(scenario, tmp_path, javascript):
+    await replay(SCENARIOS[scenario], tmp_path, *javascript)
+
+
+@pytest.mark.parametrize("scenario", WRITTEN)
+async def test_javascript_in_messagepack(scenario, tmp_path, javascript):
+    await replay(SCENARIOS[scenario], tmp_path, *javascript, "--msgpack")
+
+
+@each
+async def test_python(scenario, tmp_path):
+    program = ROOT / "clients" / "python" / "harness.py"
+    await replay(SCENARIOS[scenario], tmp_path, sys.executable, str(program))

@@ -136,6 +136,7 @@ class Harness:
         assert self.process.stdout is not None
         async for line in self.process.stdout:
             said = json.loads(line)
+            assert "problem" not in said, said
             if "event" in said:
                 state = said.pop("state", {})
                 if said["event"] in ("block", "config", "end"):

@@ -38,3 +38,8 @@ async def test_javascript_in_messagepack(scenario, tmp_path, javascript):
 async def test_python(scenario, tmp_path):
     program = ROOT / "clients" / "python" / "harness.py"
     await replay(SCENARIOS[scenario], tmp_path, sys.executable, str(program))
+
+
+@each
+async def test_unity(scenario, tmp_path, unity_harness):
+    await replay(SCENARIOS[scenario], tmp_path, *unity_harness)

@@ -1,0 +1,138 @@
+"""The Unity package without Unity: its components compile, and take part, against stand-ins."""
+
+import json
+import re
+import subprocess
+import urllib.request
+
+import pytest
+
+from tests.clients.mono import CORE, UNITY, compiled, run_by_mono, sources
+from tests.conftest import server_running
+
+STUDY = """
+[configuration]
+order = [["Practice", "Slow", "Fast"]]
+[[blocks]]
+name = "Practice"
+config = { instruction = "Look around", speed = 1.0, trials = 2 }
+[[blocks]]
+name = "Slow"
+extends = "Practice"
+config = { instruction = "Catch the ball", trials = 1 }
+[[blocks]]
+name = "Fast"
+extends = "Slow"
+config = { speed = 2.5, trials = 3 }
+"""
+
+
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory):
+    """What starts a scene of core, components and samples, compiled as Unity would."""
+    folder = tmp_path_factory.mktemp("scene")
+    core = compiled(folder / "ExperimentServer.Core.dll", sources(CORE))
+    stubs = compiled(folder / "Stubs.dll", sources(UNITY / "Tests" / "Stubs~"))
+    client = compiled(
+        folder / "ExperimentServer.dll", sources(UNITY / "Runtime" / "Unity"), core, stubs
+    )
+    files = sources(UNITY / "Samples~", UNITY / "Tests" / "Mono~" / "Scene.cs")
+    return run_by_mono(compiled(folder / "scene.exe", files, core, stubs, client))
+
+
+@pytest.fixture
+def server(tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY, encoding="utf-8")
+    with server_running(study) as running:
+        yield running
+
+
+def change(url, patch):
+    request = urllib.request.Request(
+        f"{url}/api/config/1",
+        json.dumps(patch).encode(),
+        {"Content-Type": "application/json"},
+        method="PATCH",
+    )
+    urllib.request.urlopen(request).close()
+
+
+def test_a_scene_takes_part_from_begin_to_end(scene, server):
+    with subprocess.Popen(
+        [*scene, "first-block", server.url], stdout=subprocess.PIPE, text=True
+    ) as program:
+        told = []
+        for line in program.stdout:
+            told.append(line.strip())
+            if line.startswith("ready"):
+                change(server.url, {"speed": 4})
+    assert program.returncode == 0
+    assert told == [
+        "shown We are about to begin.",
+        "connection Socket",
+        "shown Practice | Look around",
+        "ready for a change",
+        "changed 4",
+        "connection None",
+        "connection Socket",
+        "shown Slow | Catch the ball",
+        "shown Fast | Catch the ball",
+        "shown Thank you!",
+        "after the end: not-connected",
+        "logged warning: No move: participant 1 has no block 99; their blocks are 0 to 2",
+    ]
+
+
+def test_who_is_not_let_in_is_told_why(scene, server):
+    done = subprocess.run(
+        [*scene, "refused", server.url], capture_output=True, text=True, check=True
+    )
+    told = done.stdout.splitlines()
+    assert told[:2] == ["refused participant-unknown", "refused address-invalid"]
+    assert "http://192.168.1.5:5000" in told[3], "an example of a good address"
+
+
+def test_blocks_become_those_of_uxf(scene, server):
+    done = subprocess.run([*scene, "uxf", server.url], capture_output=True, text=True, check=True)
+    practice = "instruction=Look around, speed=1, trials=2, participant_index=1, name=Practice"
+    slow = "instruction=Catch the ball, trials=1, speed=1, participant_index=1, name=Slow"
+    fast = "speed=2.5, trials=3, instruction=Catch the ball, participant_index=1, name=Fast"
+    assert done.stdout.splitlines() == [
+        *(f"trial {number} of 2: {practice}, block_id=0" for number in (1, 2)),
+        f"trial 1 of 1: {slow}, block_id=1",
+        *(f"trial {number} of 3: {fast}, block_id=2" for number in (1, 2, 3)),
+        "session ended after 3 blocks",
+    ]
+
+
+def seen_by_unity():
+    """The files and folders of the package that Unity imports: those ending in ~ it does not see."""
+    for path in sorted(UNITY.rglob("*")):
+        parts = path.relative_to(UNITY).parts
+        if path.suffix != ".meta" and not any(part.endswith("~") for part in parts):
+            yield path
+
+
+def test_unity_finds_every_file_by_an_identifier_of_its_own():
+    """A package's files without .meta are ignored by Unity, as its folder cannot be written to."""
+    identifiers = {}
+    for path in seen_by_unity():
+        meta = path.with_name(f"{path.name}.meta")
+        assert meta.exists(), f"python clients/unity/Tests/Mono~/meta.py makes {meta}"
+        found = re.search(r"^guid: ([0-9a-f]{32})$", meta.read_text(encoding="utf-8"), re.M)
+        assert found
+        assert identifiers.setdefault(found[1], path) == path
+    for meta in UNITY.rglob("*.meta"):
+        assert meta.with_suffix("").exists(), f"{meta} is of nothing"
+
+
+def test_the_package_says_what_is_in_it():
+    package = json.loads((UNITY / "package.json").read_text(encoding="utf-8"))
+    for sample in package["samples"]:
+        assert any((UNITY / sample["path"]).glob("*.cs"))
+    assert "com.unity.nuget.newtonsoft-json" in package["dependencies"]
+    for definition in (UNITY / "Runtime").rglob("*.asmdef"):
+        described = json.loads(definition.read_text(encoding="utf-8"))
+        assert described["name"] == definition.stem
+        assert described["noEngineReferences"] == (definition.parent == CORE)

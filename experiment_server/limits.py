@@ -150,6 +150,14 @@ FILE_SETTLES: Final = 0.25
 # A TOML study of a thousand blocks is about 200 kB; nothing that a client sends is larger.
 BODY_SIZE: Final = 4 * 1024 * 1024
 
+# One file of results: an hour of a tracker at 90 Hz is about 20 MB.
+RESULT_SIZE: Final = 32 * 1024 * 1024
+
+# Names in the path of a file of results, and characters of each: together they stay below what
+# Windows takes, if the folder of the study is not deep down itself.
+RESULT_DEPTH: Final = 8
+RESULT_NAME: Final = 100
+
 # When the server stops, sockets get this long to take their farewell and as long to close, and then
 # requests to finish: a stop is over within five seconds. Seconds.
 FAREWELL: Final = 0.8

@@ -26,7 +26,7 @@ from experiment_server.live.study import StudyDesk
 from experiment_server.live.tasks import Tasks
 from experiment_server.live.tokens import Tokens
 from experiment_server.live.watch import watch
-from experiment_server.server import dashboard, openapi, rest
+from experiment_server.server import dashboard, openapi, rest, uxf
 from experiment_server.server.addresses import LOOPBACK_NAMES
 from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
 from experiment_server.server.encoding import errors_as_problems
@@ -39,6 +39,7 @@ from experiment_server.server.realtime import Parts, Realtime
 from experiment_server.server.security import Gate, gatekeeper
 from experiment_server.server.settings import Settings
 from experiment_server.store.database import Place
+from experiment_server.store.results import Results
 from experiment_server.store.store import Store
 from experiment_server.store.study_file import read_text
 from experiment_server.study.parse import parse
@@ -127,6 +128,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             dashboard.add_app(app, settings.app)
         add_metrics(app, live, gate, metrics)
         openapi.add_route(app)
+        uxf.add_route(app, Results(settings.data_folder, settings.session))
         rest.add_routes(app, live, gate, metrics)
         realtime = Realtime(app, Parts(live, gate, metrics, tasks), hub)
         async with _listening(app, settings) as url:

@@ -32,6 +32,7 @@ from experiment_server.limits import KEY_LENGTH
 from experiment_server.live.calls import Kind, Operation, Parameter, Place, Presence
 from experiment_server.live.operations import OPERATIONS
 from experiment_server.live.shapes import PROBLEM, Shape
+from experiment_server.server import uxf
 from experiment_server.server.encoding import MSGPACK, reply
 from experiment_server.server.rest import paths
 
@@ -70,6 +71,10 @@ def description() -> dict[str, Any]:
                 path = f"/api/{operation.rest_path}.{output_format}"
                 answers = {"200": _success("the rows", {media_type: {}})}
                 described[path]["get"] = _operation(operation, path, answers, f".{output_format}")
+    kept = _success("where it is", {"application/json": {"schema": uxf.ANSWER}})
+    described[uxf.PATH]["post"] = uxf.description(
+        _described([*_ANYWHERE, StoreUnavailable], has_body=True), kept
+    )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -167,12 +172,17 @@ def _success(summary: str, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _errors(operation: Operation) -> dict[str, Any]:
+    has_body = any(item.place is Place.BODY for item in operation.parameters)
+    return _described(_refusals(operation), has_body=has_body)
+
+
+def _described(errors: list[type[ExperimentServerError]], *, has_body: bool) -> dict[str, Any]:
     """The errors by status, each with its codes and what they mean."""
     by_status: dict[str, list[str]] = defaultdict(list)
-    for error in _refusals(operation):
+    for error in errors:
         meaning = (inspect.getdoc(error) or "").partition("\n")[0]
         by_status[str(error.status)].append(f"`{error.code}`: {meaning}")
-    if any(item.place is Place.BODY for item in operation.parameters):
+    if has_body:
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         by_status[str(int(status))].append(f"`http-{int(status)}`: the body is too large.")
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -82,6 +82,14 @@ class Settings:
         metavar="FOLDER",
     )
 
+    data: Path | None = _option(
+        None,
+        ("--data",),
+        "Where the files are kept that apps send, in a folder for each session. By default a "
+        "folder beside the study file, named after it.",
+        metavar="FOLDER",
+    )
+
     admin_token: str | None = _option(
         None,
         ("--admin-token",),
@@ -129,6 +137,11 @@ class Settings:
     def guarded(self) -> bool:
         """Whether tokens are needed."""
         return bool(self.admin_token or self.trusted_proxy or not is_loopback(self.host))
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the files of all sessions are: `study-data` for `study.toml`."""
+        return self.data or self.config_file.with_name(f"{self.config_file.stem}-data")
 
     @property
     def place(self) -> str:

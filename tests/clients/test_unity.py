@@ -107,7 +107,7 @@ def test_blocks_become_those_of_uxf(scene, server):
 
 
 def seen_by_unity():
-    """The files and folders of the package that Unity imports: those ending in ~ it does not see."""
+    """What Unity imports of the package: it does not see what ends in ~."""
     for path in sorted(UNITY.rglob("*")):
         parts = path.relative_to(UNITY).parts
         if path.suffix != ".meta" and not any(part.endswith("~") for part in parts):

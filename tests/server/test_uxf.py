@@ -65,7 +65,7 @@ async def test_a_hundred_at_once_under_one_name_are_all_there(http, study_file):
         ("C:\\Users\\lab\\S1\\t.csv", "C_/Users/lab/S1/t.csv"),
         ("a/./b//c.csv", "a/b/c.csv"),
         ("P1/con.csv", "P1/con_.csv"),
-        ('P1/a<b>:"c"?*.csv', "P1/a_b___c__.csv"),
+        ('P1/a<b>:"c"?*.csv', "P1/a_b___c___.csv"),
         ("line\nbreak\0.csv", "line_break_.csv"),
         ("/".join("abcdefghijkl"), "e/f/g/h/i/j/k/l"),
     ],

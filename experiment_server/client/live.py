@@ -169,16 +169,32 @@ class AsyncClient:
             self._listeners.discard(heard)
 
     async def next(self) -> Snapshot:
-        """One block on; returns where the participant is then."""
-        return await self._ask("move-to-next")
+        """One block on from where the client sees the participant; returns where they are then.
+
+        Raises StudyError (`participant-elsewhere`) if somebody has moved them meanwhile: the client
+        hears of that, and nothing is skipped.
+        """
+        return await self._ask("move-to-next", from_block=self._expected())
 
     async def previous(self) -> Snapshot:
-        """One block back."""
-        return await self._ask("move-to-previous")
+        """One block back, like `next`."""
+        return await self._ask("move-to-previous", from_block=self._expected())
 
     async def go_to(self, block_id: int) -> Snapshot:
         """To a block by its place in the participant's order, from 0."""
         return await self._ask("move-to-block", block_id=block_id)
+
+    def _expected(self) -> int:
+        """Where the participant is once the moves that wait are made."""
+        at: int = self.snapshot["block_id"]
+        for waiting in self._waiting:
+            if waiting.action == "move-to-next":
+                at = min(at + 1, self.snapshot["blocks_count"])
+            elif waiting.action == "move-to-previous":
+                at = max(at - 1, -1)
+            else:
+                at = waiting.parameters["block_id"]
+        return at
 
     async def _ask(self, action: str, **parameters: Any) -> Snapshot:
         if self._closed:
@@ -223,7 +239,10 @@ class AsyncClient:
 
     async def _try(self, move: _Waiting) -> Snapshot:
         if self._connection == "rest":
-            path = "/".join(map(str, [*self._who(move.action), *move.parameters.values()]))
+            where = [str(move.parameters[key]) for key in ("block_id",) if key in move.parameters]
+            path = "/".join([*self._who(move.action), *where])
+            if "from_block" in move.parameters:
+                path += f"?from_block={move.parameters['from_block']}"
             await self._request("POST", path, {"Idempotency-Key": move.request_id})
             self._tag = None
             state: Snapshot = await self._state() or self.snapshot

@@ -28,6 +28,8 @@ export interface Snapshot {
 export interface Move {
   action: "move-to-next" | "move-to-previous" | "move-to-block";
   block_id?: number;
+  /** Where the participant has to be for it: who asked for it saw them there. */
+  from_block?: number;
   /** Names this very move, so that it is made once however often it is sent. */
   request_id: string;
 }

@@ -25,9 +25,10 @@ export class Rest {
   }
 
   /** Make a move, once; returns where the participant is then. */
-  async move({ action, block_id, request_id }: Move): Promise<Snapshot> {
+  async move({ action, block_id, from_block, request_id }: Move): Promise<Snapshot> {
     const where = block_id === undefined ? "" : `/${block_id}`;
-    await this.#ask("POST", `${action}${this.#who()}${where}`, { "Idempotency-Key": request_id });
+    const from = from_block === undefined ? "" : `?from_block=${from_block}`;
+    await this.#ask("POST", `${action}${this.#who()}${where}${from}`, { "Idempotency-Key": request_id });
     this.#tag = null;
     return (await this.state()) as Snapshot;
   }

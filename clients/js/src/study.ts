@@ -133,14 +133,17 @@ export class Study {
     return () => listeners.delete(told);
   }
 
-  /** One block on. */
+  /**
+   * One block on from where the app sees the participant. Rejects with `participant-elsewhere` if
+   * somebody has moved them meanwhile; the app hears of that, and nothing is skipped.
+   */
   next(): Promise<Snapshot> {
-    return this.#ask({ action: "move-to-next", request_id: requestId() });
+    return this.#ask({ action: "move-to-next", from_block: this.#expected, request_id: requestId() });
   }
 
   /** One block back. */
   previous(): Promise<Snapshot> {
-    return this.#ask({ action: "move-to-previous", request_id: requestId() });
+    return this.#ask({ action: "move-to-previous", from_block: this.#expected, request_id: requestId() });
   }
 
   /** To a block by its place in the participant's order, from 0. */
@@ -156,6 +159,15 @@ export class Study {
     for (const { reject } of this.#waiting.splice(0)) {
       reject(new StudyError("closed", "the app has stopped taking part"));
     }
+  }
+
+  /** Where the participant is once the moves that wait are made. */
+  get #expected(): number {
+    const { block_id, blocks_count } = this.snapshot;
+    return this.#waiting.reduce((at, { move }) => {
+      if (move.action === "move-to-block") return move.block_id ?? at;
+      return move.action === "move-to-next" ? Math.min(at + 1, blocks_count) : Math.max(at - 1, -1);
+    }, block_id);
   }
 
   get #reachable(): boolean {

@@ -57,7 +57,9 @@ namespace ExperimentServer
         /// <summary>Make a move, once; returns where the participant is then.</summary>
         public async Task<Snapshot> MoveAsync(Move move, CancellationToken stop)
         {
-            var path = move.Action + _who + (move.BlockId.HasValue ? "/" + move.BlockId.Value : "");
+            var path = move.Action + _who
+                + (move.BlockId.HasValue ? "/" + move.BlockId.Value : "")
+                + (move.FromBlock.HasValue ? "?from_block=" + move.FromBlock.Value : "");
             var request = new HttpRequestMessage(HttpMethod.Post, path);
             request.Headers.Add("Idempotency-Key", move.RequestId);
             (await AskAsync(request, stop).ConfigureAwait(false)).Dispose();

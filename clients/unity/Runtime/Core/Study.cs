@@ -128,22 +128,26 @@ namespace ExperimentServer
             return study;
         }
 
-        /// <summary>One block on; the answer is where the participant is then.</summary>
+        /// <summary>
+        /// One block on from where the app sees the participant; the answer is where they are then. Fails
+        /// with `participant-elsewhere` if somebody has moved them meanwhile: the app hears of that, and
+        /// nothing is skipped.
+        /// </summary>
         public Task<Snapshot> NextAsync()
         {
-            return AskAsync(new Move("move-to-next"));
+            return AskAsync(Move.Next);
         }
 
-        /// <summary>One block back.</summary>
+        /// <summary>One block back, as NextAsync.</summary>
         public Task<Snapshot> PreviousAsync()
         {
-            return AskAsync(new Move("move-to-previous"));
+            return AskAsync(Move.Previous);
         }
 
         /// <summary>To a block by its place in the participant's order, from 0.</summary>
         public Task<Snapshot> GoToAsync(int blockId)
         {
-            return AskAsync(new Move("move-to-block", blockId));
+            return AskAsync(_ => Move.To(blockId));
         }
 
         /// <summary>
@@ -152,14 +156,19 @@ namespace ExperimentServer
         /// </summary>
         public void Reconnect()
         {
+            SocketIo socket;
+            CancellationTokenSource pausing;
             lock (_lock)
             {
-                if (_socket != null)
-                {
-                    _socket.End();
-                }
-                _pausing.Cancel();
+                socket = _socket;
+                pausing = _pausing;
             }
+            // Not under the lock: what waits for them goes on at once, on this thread.
+            if (socket != null)
+            {
+                socket.End();
+            }
+            pausing.Cancel();
         }
 
         /// <summary>Stop taking part. Moves that still wait fail with the code `closed`.</summary>
@@ -184,25 +193,41 @@ namespace ExperimentServer
             _rest.Dispose();
         }
 
-        private Task<Snapshot> AskAsync(Move move)
+        private Task<Snapshot> AskAsync(Func<int, Move> make)
         {
+            Move move;
             lock (_lock)
             {
                 if (_closed.IsCancellationRequested)
                 {
-                    move.Answer.SetException(new StudyException("closed", "the app has stopped taking part"));
-                    return move.Answer.Task;
+                    return Failed("closed", "the app has stopped taking part");
+                }
+                if (_snapshot == null)
+                {
+                    return Failed("not-ready", "the server has not said yet where the participant is");
                 }
                 if (_waiting.Count >= MovesWaiting)
                 {
-                    move.Answer.SetException(
-                        new StudyException("queue-full", MovesWaiting + " moves wait for a connection already"));
-                    return move.Answer.Task;
+                    return Failed("queue-full", MovesWaiting + " moves wait for a connection already");
                 }
+                // Where the participant is once the moves that wait are made.
+                var from = _snapshot.BlockId;
+                foreach (var waiting in _waiting)
+                {
+                    from = waiting.Leads(from, _snapshot.BlocksCount);
+                }
+                move = make(from);
                 _waiting.Enqueue(move);
             }
             Background(SendAsync());
             return move.Answer.Task;
+        }
+
+        private static Task<Snapshot> Failed(string code, string message)
+        {
+            var answer = new TaskCompletionSource<Snapshot>();
+            answer.SetException(new StudyException(code, message));
+            return answer.Task;
         }
 
         /// <summary>Send what waits, in order, for as long as there is a way.</summary>

@@ -61,6 +61,7 @@ namespace ExperimentServer.Tests
                     Until(client, () => client.Connection == Connection.None);
                     Until(client, () => client.Connection == Connection.Socket);
                     client.GoTo(99);
+                    Until(client, () => Debug.Logged.Count > 0);
                 }
             }
             Call(client, "OnDestroy");

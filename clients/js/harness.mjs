@@ -21,6 +21,16 @@ const actions = {
   next: () => study.next(),
   previous: () => study.previous(),
   goTo: ({ block_id }) => study.goTo(block_id),
+  walk: async () => {
+    const moves = [study.next()];
+    await new Promise((resolve) => {
+      study.on("block", ({ block_id, blocks_count }) => {
+        if (block_id >= blocks_count) resolve();
+        else if (block_id >= 0) moves.push(study.next());
+      });
+    });
+    return (await Promise.all(moves)).at(-1);
+  },
   close: async () => study?.close(),
 };
 

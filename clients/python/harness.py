@@ -14,6 +14,18 @@ def say(**said: Any) -> None:
     sys.stdout.flush()
 
 
+async def walk(client: AsyncClient) -> Any:
+    """Ask for the next block in the moment in which one is heard of, until the end."""
+    moves = [asyncio.ensure_future(client.next())]
+    async for heard in client.happenings():
+        state = heard.snapshot
+        if state is not None and state["block_id"] >= state["blocks_count"]:
+            break
+        if heard.event == "block":
+            moves.append(asyncio.ensure_future(client.next()))
+    return (await asyncio.gather(*moves))[-1]
+
+
 class Harness:
     """One client, told by lines."""
 
@@ -47,6 +59,8 @@ class Harness:
                 state = await self.connect(**parameters)
             elif client is None:
                 state = None
+            elif do == "walk":
+                state = await walk(client)
             elif do == "close":
                 state = await client.close()
             else:

@@ -188,12 +188,12 @@ class AsyncClient:
         """Where the participant is once the moves that wait are made."""
         at: int = self.snapshot["block_id"]
         for waiting in self._waiting:
-            if waiting.action == "move-to-next":
-                at = min(at + 1, self.snapshot["blocks_count"])
-            elif waiting.action == "move-to-previous":
-                at = max(at - 1, -1)
-            else:
+            if "block_id" in waiting.parameters:
                 at = waiting.parameters["block_id"]
+            # What it does may be known already: the server tells everybody before it answers.
+            elif waiting.parameters["from_block"] == at:
+                step = 1 if waiting.action == "move-to-next" else -1
+                at = min(max(at + step, -1), self.snapshot["blocks_count"])
         return at
 
     async def _ask(self, action: str, **parameters: Any) -> Snapshot:

@@ -67,7 +67,7 @@ def test_a_scene_takes_part_from_begin_to_end(scene, server):
             told.append(line.strip())
             if line.startswith("ready"):
                 change(server.url, {"speed": 4})
-    assert program.returncode == 0, told
+    assert program.returncode == 0, "\n".join(told)
     assert told == [
         "shown We are about to begin.",
         "connection Socket",

@@ -165,7 +165,9 @@ export class Study {
   get #expected(): number {
     const { block_id, blocks_count } = this.snapshot;
     return this.#waiting.reduce((at, { move }) => {
-      if (move.action === "move-to-block") return move.block_id ?? at;
+      if (move.block_id !== undefined) return move.block_id;
+      // What it does may be known already: the server tells everybody before it answers.
+      if (move.from_block !== at) return at;
       return move.action === "move-to-next" ? Math.min(at + 1, blocks_count) : Math.max(at - 1, -1);
     }, block_id);
   }

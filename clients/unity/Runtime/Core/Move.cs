@@ -48,6 +48,11 @@ namespace ExperimentServer
             {
                 return BlockId.Value;
             }
+            if (FromBlock != from)
+            {
+                // What it does is known already: the server tells everybody before it answers.
+                return from;
+            }
             return Action == "move-to-next" ? Math.Min(from + 1, blocksCount) : Math.Max(from - 1, -1);
         }
 

@@ -33,6 +33,8 @@ namespace ExperimentServer
             "store-unavailable", "limit-reached", "internal-error"
         };
 
+        // Held for as long as it takes to read and write fields: what is cancelled, ended or raised goes on
+        // at once, on the same thread, and does as it likes.
         private readonly object _lock = new object();
         private readonly Uri _server;
         private readonly JObject _auth;
@@ -47,8 +49,9 @@ namespace ExperimentServer
         private Connection _connection = Connection.None;
         private SocketIo _socket;
         private bool _sending;
+        private bool _isClosed;
         private CancellationTokenSource _polling = new CancellationTokenSource();
-        private CancellationTokenSource _pausing = new CancellationTokenSource();
+        private TaskCompletionSource<bool> _awake = NotAwake();
 
         private Study(Options options)
         {
@@ -157,18 +160,16 @@ namespace ExperimentServer
         public void Reconnect()
         {
             SocketIo socket;
-            CancellationTokenSource pausing;
             lock (_lock)
             {
                 socket = _socket;
-                pausing = _pausing;
+                _awake.TrySetResult(true);
             }
-            // Not under the lock: what waits for them goes on at once, on this thread.
+            // Not under the lock: what waits for it goes on at once, on this thread.
             if (socket != null)
             {
                 socket.End();
             }
-            pausing.Cancel();
         }
 
         /// <summary>Stop taking part. Moves that still wait fail with the code `closed`.</summary>
@@ -177,14 +178,14 @@ namespace ExperimentServer
             SocketIo socket;
             lock (_lock)
             {
-                if (_closed.IsCancellationRequested)
+                if (_isClosed)
                 {
                     return;
                 }
-                _closed.Cancel();
-                _polling.Cancel();
+                _isClosed = true;
                 socket = _socket;
             }
+            _closed.Cancel();
             if (socket != null)
             {
                 socket.End();
@@ -198,7 +199,7 @@ namespace ExperimentServer
             Move move;
             lock (_lock)
             {
-                if (_closed.IsCancellationRequested)
+                if (_isClosed)
                 {
                     return Failed("closed", "the app has stopped taking part");
                 }
@@ -331,7 +332,7 @@ namespace ExperimentServer
                 {
                     lock (_lock)
                     {
-                        if (_closed.IsCancellationRequested)
+                        if (_isClosed)
                         {
                             return;
                         }
@@ -370,20 +371,21 @@ namespace ExperimentServer
         /// <summary>Wait before the next attempt; Reconnect ends it.</summary>
         private async Task PauseAsync(TimeSpan pause)
         {
-            CancellationToken awake;
+            Task awake;
             lock (_lock)
             {
-                _pausing = CancellationTokenSource.CreateLinkedTokenSource(_closed.Token);
-                awake = _pausing.Token;
+                awake = _awake.Task;
             }
-            try
+            await Task.WhenAny(Task.Delay(pause, _closed.Token), awake).ConfigureAwait(false);
+            lock (_lock)
             {
-                await Task.Delay(pause, awake).ConfigureAwait(false);
+                _awake = NotAwake();
             }
-            catch (OperationCanceledException)
-            {
-                // Somebody cannot wait.
-            }
+        }
+
+        private static TaskCompletionSource<bool> NotAwake()
+        {
+            return new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         /// <summary>Whether it says where the participant is.</summary>
@@ -400,14 +402,15 @@ namespace ExperimentServer
 
         private void PollAfter(TimeSpan pause)
         {
-            CancellationToken stop;
+            var polling = CancellationTokenSource.CreateLinkedTokenSource(_closed.Token);
+            CancellationTokenSource before;
             lock (_lock)
             {
-                _polling.Cancel();
-                _polling = CancellationTokenSource.CreateLinkedTokenSource(_closed.Token);
-                stop = _polling.Token;
+                before = _polling;
+                _polling = polling;
             }
-            Background(PollAsync(pause, stop));
+            before.Cancel();
+            Background(PollAsync(pause, polling.Token));
         }
 
         /// <summary>Ask over and over while there is no socket.</summary>
@@ -451,18 +454,20 @@ namespace ExperimentServer
 
         private void Reached(Connection by)
         {
+            CancellationTokenSource polling;
             lock (_lock)
             {
-                if (by == Connection.Socket)
-                {
-                    _polling.Cancel();
-                }
-                else if (_connection == Connection.Socket)
+                if (by == Connection.Rest && _connection == Connection.Socket)
                 {
                     return;
                 }
+                polling = _polling;
                 Note(by);
                 _ready.TrySetResult(_snapshot);
+            }
+            if (by == Connection.Socket)
+            {
+                polling.Cancel();
             }
             _events.Raise();
             Background(SendAsync());

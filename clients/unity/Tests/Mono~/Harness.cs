@@ -1,6 +1,8 @@
 // Does what the scenarios of clients/conformance say, and tells what it hears: see the README there.
 
 using System;
+using System.Collections.Concurrent;
+using System.Linq;
 using System.Threading.Tasks;
 using Newtonsoft.Json.Linq;
 
@@ -32,6 +34,8 @@ namespace ExperimentServer.Tests
                     return await _study.PreviousAsync();
                 case "goTo":
                     return await _study.GoToAsync((int)asked["block_id"]);
+                case "walk":
+                    return await WalkAsync();
                 case "close":
                     if (_study != null)
                     {
@@ -41,6 +45,26 @@ namespace ExperimentServer.Tests
                 default:
                     throw new ArgumentException("nobody can " + asked["do"]);
             }
+        }
+
+        private static async Task<Snapshot> WalkAsync()
+        {
+            var moves = new ConcurrentQueue<Task<Snapshot>>();
+            var ended = new TaskCompletionSource<bool>();
+            _study.BlockChanged += state =>
+            {
+                if (state.Ended)
+                {
+                    ended.TrySetResult(true);
+                }
+                else
+                {
+                    moves.Enqueue(_study.NextAsync());
+                }
+            };
+            moves.Enqueue(_study.NextAsync());
+            await ended.Task;
+            return (await Task.WhenAll(moves)).Last();
         }
 
         private static async Task<Snapshot> ConnectAsync(JObject asked)

@@ -1,6 +1,7 @@
 // A scene without Unity: the components are driven as Unity drives them, and tell what happens.
 
 using System;
+using System.Collections.Generic;
 using System.Linq;
 using System.Reflection;
 using System.Threading;
@@ -41,7 +42,12 @@ namespace ExperimentServer.Tests
             Call(sample, "OnEnable");
             client.BlockChanged.AddListener(_ => Say("shown " + screen.text.Replace("\n", " | ")));
             client.ConfigChanged.AddListener(_ => Say("changed " + client.GetConfig<ShowBlock.BlockConfig>().speed));
-            client.ConnectionChanged.AddListener(to => Say("connection " + to));
+            var heard = new List<Connection>();
+            client.ConnectionChanged.AddListener(to =>
+            {
+                heard.Add(to);
+                Say("connection " + to);
+            });
             Call(client, "Awake");
             Call(client, "Start");
             Until(client, () => client.Connection == Connection.Socket && client.Snapshot != null);
@@ -58,8 +64,7 @@ namespace ExperimentServer.Tests
                     Until(client, () => client.GetConfig<ShowBlock.BlockConfig>().speed > 1);
                     // A headset that was taken off, and put on again.
                     Call(client, "OnApplicationPause", false);
-                    Until(client, () => client.Connection == Connection.None);
-                    Until(client, () => client.Connection == Connection.Socket);
+                    Until(client, () => heard.Contains(Connection.None) && heard.Last() == Connection.Socket);
                     client.GoTo(99);
                     Until(client, () => Debug.Logged.Count > 0);
                 }

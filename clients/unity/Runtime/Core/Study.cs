@@ -41,6 +41,7 @@ namespace ExperimentServer
         private readonly RestApi _rest;
         private readonly Events _events;
         private readonly Queue<Move> _waiting = new Queue<Move>();
+        private readonly List<Task> _working = new List<Task>();
         private readonly CancellationTokenSource _closed = new CancellationTokenSource();
         private readonly TaskCompletionSource<Snapshot> _ready =
             new TaskCompletionSource<Snapshot>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -125,7 +126,7 @@ namespace ExperimentServer
             }
             catch
             {
-                study.Dispose();
+                await study.CloseAsync().ConfigureAwait(false);
                 throw;
             }
             return study;
@@ -192,6 +193,19 @@ namespace ExperimentServer
             }
             Reject(new StudyException("closed", "the app has stopped taking part"));
             _rest.Dispose();
+        }
+
+        /// <summary>
+        /// Dispose, and wait until nothing of it runs any more. A program should do so before it ends: not
+        /// every runtime ends well while sockets are being closed.
+        /// </summary>
+        public Task CloseAsync()
+        {
+            Dispose();
+            lock (_lock)
+            {
+                return Task.WhenAll(_working);
+            }
         }
 
         private Task<Snapshot> AskAsync(Func<int, Move> make)
@@ -560,11 +574,23 @@ namespace ExperimentServer
         /// <summary>Leave work to itself.</summary>
         private void Background(Task work)
         {
-            work.ContinueWith(
-                failed => _events.Report(failed.Exception.GetBaseException()),
-                CancellationToken.None,
-                TaskContinuationOptions.OnlyOnFaulted,
-                TaskScheduler.Default);
+            lock (_lock)
+            {
+                _working.RemoveAll(done => done.IsCompleted);
+                _working.Add(WatchedAsync(work));
+            }
+        }
+
+        private async Task WatchedAsync(Task work)
+        {
+            try
+            {
+                await work.ConfigureAwait(false);
+            }
+            catch (Exception error)
+            {
+                _events.Report(error);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Concurrent;
+using System.Collections.Generic;
 using System.Linq;
 using System.Threading.Tasks;
 using Newtonsoft.Json.Linq;
@@ -14,12 +15,16 @@ namespace ExperimentServer.Tests
 
         public static void Main()
         {
+            var answers = new List<Task>();
             string line;
             while ((line = Console.In.ReadLine()) != null)
             {
                 var asked = (JObject)Json.Read(line);
-                DoAsync(asked).ContinueWith(done => Answer(asked["id"], done));
+                answers.Add(DoAsync(asked).ContinueWith(done => Answer(asked["id"], done)));
             }
+            Task.WaitAll(answers.ToArray());
+            // Mono 6.8 now and then waits for a minute for idle threads of its own pool when Main returns.
+            Environment.Exit(0);
         }
 
         private static async Task<Snapshot> DoAsync(JObject asked)
@@ -39,7 +44,7 @@ namespace ExperimentServer.Tests
                 case "close":
                     if (_study != null)
                     {
-                        _study.Dispose();
+                        await _study.CloseAsync();
                     }
                     return null;
                 default:

@@ -14,7 +14,7 @@ namespace ExperimentServer.Tests
     {
         private static readonly int Main_ = Thread.CurrentThread.ManagedThreadId;
 
-        public static int Main(string[] arguments)
+        public static void Main(string[] arguments)
         {
             switch (arguments[0])
             {
@@ -29,7 +29,8 @@ namespace ExperimentServer.Tests
                     break;
             }
             Debug.Logged.ForEach(line => Say("logged " + line));
-            return 0;
+            // See Harness.cs.
+            Environment.Exit(0);
         }
 
         private static void FirstBlock(string url)

@@ -27,7 +27,9 @@ from rich.text import Text
 
 from experiment_server import AsyncClient, StudyError
 
-COLUMNS = ["participant", "block", "block_started_at", "trial", "word", "ink", "key", "correct", "rt_ms"]  # fmt: skip
+COLUMNS = [
+    "participant", "block", "block_started_at", "trial", "word", "ink", "key", "correct", "rt_ms",
+]  # fmt: skip
 CTRL_C = "\x03"
 
 

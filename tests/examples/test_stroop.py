@@ -57,8 +57,7 @@ def screens(terminal):
     with contextlib.suppress(OSError):  # the program has closed its end
         while data := os.read(terminal, 65536):
             *whole, shown = (shown + data.decode("utf-8", "replace")).split("\x1b[2J")
-            for screen in whole:
-                yield screen
+            yield from whole
             # The last line of a screen comes after its frame.
             if shown.rstrip().endswith("\u256f"):
                 yield shown

@@ -45,7 +45,8 @@ test-web: install
 	npm --prefix web run check
 	npm --prefix web run test
 
-test-python: install tests/clients/node/node_modules/installed clients/js/dist/index.js .venv-predecessor/installed
+test-python: install tests/clients/node/node_modules/installed clients/js/dist/index.js \
+  examples/jspsych-flanker/app/vendor/jspsych.js .venv-predecessor/installed
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-soak: install
@@ -63,6 +64,10 @@ tests/clients/node/node_modules/installed: tests/clients/node/package-lock.json 
 clients/js/dist/index.js: clients/js/package-lock.json $(shell find clients/js/src -type f) $(VENV)/installed
 	npm --prefix clients/js ci --no-fund --no-audit
 	npm --prefix clients/js run build
+
+examples/jspsych-flanker/app/vendor/jspsych.js: $(addprefix examples/jspsych-flanker/,package-lock.json build.mjs) $(VENV)/installed
+	npm --prefix examples/jspsych-flanker ci --no-fund --no-audit
+	npm --prefix examples/jspsych-flanker run build
 
 # The predecessor, as a black box to compare with. Without it (no network) its test skips.
 .venv-predecessor/installed:
@@ -83,4 +88,5 @@ lock: $(VENV)/installed
 clean:
 	rm -rf $(VENV) .venv-predecessor web/node_modules tests/clients/node/node_modules \
 	  clients/js/node_modules clients/js/dist \
+	  examples/jspsych-flanker/node_modules examples/jspsych-flanker/app/vendor \
 	  experiment_server/server/dashboard dist

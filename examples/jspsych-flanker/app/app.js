@@ -1,0 +1,67 @@
+// A jsPsych run for each block that the server says; the experimenter may change the block at any time.
+
+/* global initJsPsych */
+
+import { connect } from "/client.js";
+import { sent } from "./results.js";
+import { timelineOf } from "./timeline.js";
+
+const place = document.querySelector("#study");
+const asked = new URLSearchParams(location.search);
+
+try {
+  await takePart(
+    await connect({
+      participant: asked.has("participant") ? Number(asked.get("participant")) : undefined,
+      token: asked.get("token") ?? undefined,
+    }),
+  );
+} catch (error) {
+  say(`You cannot take part like this: ${error.message}`);
+}
+
+async function takePart(study) {
+  study.on("connection", (connection) => {
+    document.querySelector("#connection").hidden = connection !== "none";
+  });
+  if (study.snapshot.block_id < 0) {
+    say("The study is about to begin.");
+    await study.next();
+  }
+  while (study.snapshot.block_id < study.snapshot.blocks_count) {
+    const block = study.snapshot;
+    document.body.dataset.block = block.block_name;
+    const trials = await run(study, block);
+    // Null: the experimenter was faster, and there is another block to show.
+    if (trials === null) continue;
+    await sent(block, trials);
+    await study.next().catch((error) => {
+      if (error.code !== "participant-elsewhere") throw error;
+    });
+  }
+  document.body.dataset.block = "END";
+  say("The study is over. Thank you! You may close this window.");
+}
+
+/** Show a block to its end; null if the participant was moved out of it. */
+async function run(study, block) {
+  place.replaceChildren();
+  const jsPsych = initJsPsych({ display_element: place });
+  let moved = false;
+  const stop = study.on("block", (now) => {
+    if (now.revision === block.revision || moved) return;
+    moved = true;
+    jsPsych.abortExperiment();
+  });
+  try {
+    await jsPsych.run(timelineOf(block, jsPsych));
+  } finally {
+    stop();
+  }
+  return moved ? null : jsPsych.data.get().filter({ task: "flanker" }).values();
+}
+
+function say(words) {
+  const paragraph = Object.assign(document.createElement("p"), { className: "message", textContent: words });
+  place.replaceChildren(paragraph);
+}

@@ -74,6 +74,7 @@ class AsyncClient:
         self._token = token
         self._snapshot: Snapshot | None = None
         self._connection: Connection = "none"
+        self._comparable = False
         self._waiting: deque[_Waiting] = deque()
         self._listeners: set[asyncio.Queue[Happening]] = set()
         self._changed = asyncio.Event()
@@ -333,8 +334,9 @@ class AsyncClient:
     def _update(self, snapshot: Snapshot) -> None:
         # One that is older than what is known is dropped.
         known = self._snapshot
-        if known and snapshot["revision"] < known["revision"]:
+        if known and self._comparable and snapshot["revision"] < known["revision"]:
             return
+        self._comparable = True
         self._snapshot = snapshot
         if self._known and not self._known.done():
             self._known.set_result(None)
@@ -362,6 +364,9 @@ class AsyncClient:
             self._become("none")
 
     def _become(self, connection: Connection) -> None:
+        if connection == "none":
+            # A server that was gone may have another database, and count from zero.
+            self._comparable = False
         if connection != self._connection:
             self._connection = connection
             self._tell(Happening("connection", connection=connection))

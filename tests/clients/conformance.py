@@ -142,6 +142,8 @@ class Harness:
                 if said["event"] in ("block", "config", "end"):
                     assert state["revision"] >= self._revision, "revisions never go down"
                     self._revision = state["revision"]
+                elif said["to"] == "none":
+                    self._revision = 0
                 await self.heard.put({**state, **said})
             else:
                 self.answers[said["id"]].set_result(said)
@@ -252,6 +254,9 @@ class Replay:
                 await asyncio.wait_for(self._until(who, step["expect"]), PATIENCE)
             case "stop":
                 await asyncio.to_thread(self._stack.close)
+            case "forget":
+                for file in self._study.parent.glob("*.sqlite3*"):
+                    file.unlink()
             case "start":
                 await self._start()
             case other:

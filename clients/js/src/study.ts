@@ -52,6 +52,8 @@ export class Study {
   readonly #listeners = new Map<keyof Events, Set<(value: never) => void>>();
   readonly #waiting: Waiting[] = [];
   #snapshot: Snapshot | null = null;
+  /** Whether revisions can be compared: a server that was gone may have another database. */
+  #comparable = false;
   #connection: Connection = "none";
   #sending = false;
   #closed = false;
@@ -242,6 +244,7 @@ export class Study {
     } catch (error) {
       if (error instanceof StudyError && REFUSALS.includes(error.code)) return this.#refuse(error);
       this.#become("none");
+      this.#comparable = false;
     }
     this.#polling = setTimeout(() => void this.#poll(), POLL_MS);
   }
@@ -255,6 +258,7 @@ export class Study {
 
   #lost(): void {
     this.#become("none");
+    this.#comparable = false;
     clearTimeout(this.#polling);
     this.#polling = setTimeout(() => void this.#poll(), SOCKET_WITHIN_MS);
   }
@@ -274,7 +278,8 @@ export class Study {
   /** Take a snapshot in; one that is older than what is known is dropped. */
   #take(snapshot: Snapshot): void {
     const known = this.#snapshot;
-    if (known && snapshot.revision < known.revision) return;
+    if (known && this.#comparable && snapshot.revision < known.revision) return;
+    this.#comparable = true;
     this.#snapshot = snapshot;
     const moved = !known || known.block_id !== snapshot.block_id || known.block_name !== snapshot.block_name;
     const changed = JSON.stringify(known?.config) !== JSON.stringify(snapshot.config);

@@ -49,6 +49,7 @@ namespace ExperimentServer
         private Snapshot _snapshot;
         private Connection _connection = Connection.None;
         private SocketIo _socket;
+        private bool _comparable;
         private bool _sending;
         private bool _isClosed;
         private CancellationTokenSource _polling = new CancellationTokenSource();
@@ -528,6 +529,11 @@ namespace ExperimentServer
         /// <summary>To be called under the lock; the events are raised after it.</summary>
         private void Note(Connection connection)
         {
+            if (connection == Connection.None)
+            {
+                // A server that was gone may have another database, and count from zero.
+                _comparable = false;
+            }
             if (_connection != connection)
             {
                 _connection = connection;
@@ -541,10 +547,11 @@ namespace ExperimentServer
             lock (_lock)
             {
                 var known = _snapshot;
-                if (known != null && snapshot.Revision < known.Revision)
+                if (known != null && _comparable && snapshot.Revision < known.Revision)
                 {
                     return;
                 }
+                _comparable = true;
                 _snapshot = snapshot;
                 var moved = known == null || known.BlockId != snapshot.BlockId || known.BlockName != snapshot.BlockName;
                 if (moved)

@@ -1,5 +1,7 @@
 """A participants' web page that needs no tools of its own: /client.js, from the server itself."""
 
+import gzip
+
 from playwright.sync_api import expect
 
 from tests.conftest import server_running
@@ -37,3 +39,11 @@ def test_a_page_takes_part_with_a_few_lines(study_file, tmp_path, window):
         expect(page.locator("#config")).to_contain_text('"text":"hi"')
         client_of(server.url).move_to_block(1, 2)
         expect(page.locator("#block")).to_have_text("C")
+
+
+def test_the_client_is_small_beside_the_library(study_file, window):
+    with server_running(study_file) as server:
+        page = window.open(server.url)
+        written = page.request.get(f"{server.url}/client.js").body()
+    assert b"socket.io.esm" in written, "the library is a file of its own"
+    assert len(gzip.compress(written)) < 15_000

@@ -1,62 +1,45 @@
 // The way to the server: snapshots come in, "move on" goes out.
 
-import { io } from "/socket.io/socket.io.esm.min.js";
-
-const ANSWER_WITHIN_MS = 5000;
-const RETURN_AFTER_MS = 1000;
+import { connect as takePart } from "/client.js";
 
 /**
  * Connect as a participant (a number; undefined for the server's default participant).
  *
- * `on.snapshot(snapshot)` is called with every snapshot that is not older than the last one,
+ * `on.snapshot(snapshot)` is called with the first snapshot and whenever the participant is elsewhere,
  * `on.online(connected)` when the connection comes and goes, `on.refused({code, message})` when
  * the server does not take this participant. Returns `{moveOn, retry}`.
  */
 export function connect(participant, on) {
-  const socket = io({
-    auth: participant === undefined ? {} : { participant },
-    transports: ["websocket", "polling"],
-  });
-  let revision = -1;
+  let study = null;
 
-  const receive = (snapshot) => {
-    if (snapshot.revision < revision) return;
-    revision = snapshot.revision;
-    on.snapshot(snapshot);
+  const begin = async () => {
+    try {
+      study = await takePart({ participant });
+    } catch (error) {
+      on.refused(error);
+      return;
+    }
+    study.on("connection", (connection) => on.online(connection !== "none"));
+    on.online(study.connection !== "none");
+    study.on("state", on.snapshot);
   };
-  for (const event of ["state", "block-changed", "config-changed"]) socket.on(event, receive);
-
-  socket.on("connect", () => {
-    // The server may have come back with a fresh database, in which revisions count from zero.
-    revision = -1;
-    on.online(true);
-  });
-  socket.on("disconnect", (reason) => {
-    on.online(false);
-    // The client returns by itself from every loss but this one.
-    if (reason === "io server disconnect") setTimeout(() => socket.connect(), RETURN_AFTER_MS);
-  });
-  socket.on("connect_error", (error) => {
-    if (error.data?.code) on.refused(error.data);
-    else on.online(false);
-  });
+  begin();
 
   return {
-    /** Ask for the next block; rejects with an Error whose message is for the participant. */
+    /**
+     * Ask for the next block. Without a connection it waits for one; if the experimenter has moved the
+     * participant meanwhile, it is not made, so that no block is skipped. Rejects with an Error whose
+     * message is for the participant.
+     */
     async moveOn() {
-      // A request that waits for the connection could arrive after the experimenter has moved the
-      // participant, and would then skip a block.
-      if (!socket.connected) throw new Error("There is no connection. Please try again when it is back.");
-      let answer;
       try {
-        answer = await socket.timeout(ANSWER_WITHIN_MS).emitWithAck("move-to-next");
-      } catch {
-        throw new Error("The server did not answer. Please try again.");
+        await study.next();
+      } catch (error) {
+        // The screen of where they are by now is shown already.
+        if (error.code !== "participant-elsewhere") throw new Error(`The server answered: ${error.message}`);
       }
-      if (!answer.ok) throw new Error(`The server answered: ${answer.error.message}`);
-      receive(answer.data);
     },
     /** Try again after a refusal. */
-    retry: () => socket.connect(),
+    retry: begin,
   };
 }

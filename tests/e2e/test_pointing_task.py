@@ -46,7 +46,14 @@ def test_a_participant_takes_part_from_begin_to_end(pointing_task, window, tmp_p
         screenshot(page, f"pointing-{config['kind']}-{config['block_id']}")
         page.get_by_test_id("continue").click()
     block_is(page, "END")
+    expect(page.get_by_test_id("whereabouts")).to_contain_text("The server has them")
     screenshot(page, "pointing-end")
+    folder = tmp_path / "experiment-data" / "main" / "P001"
+    measured = [name for name in order if name not in ("welcome", "thanks")]
+    files = sorted(folder.iterdir())
+    assert [path.stem.partition("-")[2] for path in files] == measured
+    with files[1].open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 26
     with page.expect_download() as caught:
         page.get_by_test_id("download-movements").click()
     path = tmp_path / "movements.csv"
@@ -57,7 +64,9 @@ def test_a_participant_takes_part_from_begin_to_end(pointing_task, window, tmp_p
     assert {row["hit"] for row in rows} <= {"true", "1"}, "the middle of a target is a hit"
 
 
-def test_the_page_follows_when_the_experimenter_moves_the_participant(pointing_task, window):
+def test_the_page_follows_when_the_experimenter_moves_the_participant(
+    pointing_task, window, tmp_path
+):
     host, _, port = pointing_task.url.removeprefix("http://").partition(":")
     rest = Client(host, port)
     page = window.open(f"{pointing_task.url}/app/?participant=1")
@@ -68,8 +77,12 @@ def test_the_page_follows_when_the_experimenter_moves_the_participant(pointing_t
     screenshot(page, "pointing-task")
     page.reload()
     block_is(page, "near-large")
-    rest.move_to_block(8)
+    with page.expect_response("**/api/uxf"):
+        rest.move_to_block(8)
     block_is(page, "questionnaire")
+    kept = tmp_path / "experiment-data" / "main" / "P001" / "02-near-large.csv"
+    with kept.open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3, "also of a part that was not finished"
 
 
 def test_an_unknown_participant_is_told_what_to_do(pointing_task, window):

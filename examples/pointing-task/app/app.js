@@ -2,10 +2,12 @@
 // comes next. The experimenter can move the participant at any moment.
 
 import { connect } from "./connection.js";
+import { h } from "./dom.js";
 import { summarise } from "./fitts.js";
 import { pointingScreen, problemOf } from "./pointing.js";
 import { questionnaireScreen } from "./questionnaire.js";
 import { Records, runId, toCsv } from "./records.js";
+import { Results } from "./results.js";
 import { doneScreen, problemScreen, refusedScreen, restScreen, startScreen, textScreen } from "./screens.js";
 
 const KEEP_FILE_MS = 10_000;
@@ -15,6 +17,9 @@ const [main, blockName, progress, banner, alert] = ["main", "block-name", "progr
 );
 
 let records = null;
+let results = null;
+const whereabouts = h("p", { class: "quiet", testid: "whereabouts", role: "status" });
+
 let screen = null;
 let shown = null;
 let online = false;
@@ -23,6 +28,7 @@ const connection = connect(participantAsked(), {
   snapshot(snapshot) {
     const { participant_index: participant, block_id: id, blocks_count: count, block_name: name } = snapshot;
     records ??= new Records(participant);
+    results ??= new Results(records, tellWhereabouts);
     blockName.textContent = name;
     progress.textContent = `Participant ${participant} \u00b7 ${place(id, count)}`;
     document.body.dataset.block = name;
@@ -31,13 +37,18 @@ const connection = connect(participantAsked(), {
     const identity = runId(snapshot);
     if (identity !== shown) {
       shown = identity;
+      records.leave();
       show(screenOf(snapshot));
     }
+    results.send();
   },
   online(connected) {
     online = connected;
     banner.hidden = connected;
-    if (connected) say("");
+    if (connected) {
+      say("");
+      results?.send();
+    }
     screen?.pause?.(!connected);
   },
   refused(problem) {
@@ -74,7 +85,14 @@ function resultsScreen() {
   const counts = Object.fromEntries(
     ["movements", "conditions", "answers"].map((what) => [what, records[what]().length]),
   );
-  return doneScreen(counts, records.kept, { download, clear: () => records.clear() });
+  tellWhereabouts();
+  return doneScreen(counts, whereabouts, { download, clear: () => records.clear() });
+}
+
+function tellWhereabouts() {
+  if (records.unsent().length === 0) whereabouts.textContent = "The server has them. You may close this page.";
+  else if (records.kept) whereabouts.textContent = "They are in this browser, and go to the server as soon as it answers. Please leave this page open.";
+  else whereabouts.textContent = "This browser keeps nothing, and the server does not answer: please leave this page open, or download them.";
 }
 
 function show(next) {

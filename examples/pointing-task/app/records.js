@@ -16,6 +16,7 @@ export function runId(snapshot) {
 export class Records {
   #prefix;
   #runs = new Map();
+  #current = null;
 
   constructor(participant) {
     this.participant = participant;
@@ -38,7 +39,13 @@ export class Records {
       const block = { participant_index, study, block_id, block_name, block_started_at };
       this.#runs.set(id, { block, config, movements: [], answers: {}, complete: false });
     }
-    return this.#runs.get(id);
+    this.#current = this.#runs.get(id);
+    return this.#current;
+  }
+
+  /** The participant is in no run now. */
+  leave() {
+    this.#current = null;
   }
 
   /** Write a changed run to the browser's storage. */
@@ -60,9 +67,7 @@ export class Records {
 
   /** A row for every timed movement, with its condition. */
   movements() {
-    return this.#pointing().flatMap((run) =>
-      run.movements.map((movement) => ({ ...run.block, ...condition(run), ...movement })),
-    );
+    return this.#pointing().flatMap(movementsOf);
   }
 
   /** A row for every run of a pointing block, with its measures. */
@@ -77,14 +82,19 @@ export class Records {
 
   /** A row for every answer. */
   answers() {
-    return this.#sorted().flatMap((run) =>
-      Object.entries(run.answers).map(([question, answer]) => ({
-        ...run.block,
-        submitted: run.complete,
-        question,
-        answer,
-      })),
-    );
+    return this.#sorted().flatMap(answersOf);
+  }
+
+  /** The runs that are over, and that the server does not have yet. */
+  unsent() {
+    return this.#sorted().filter((run) => !run.sent && (run.complete || run !== this.#current) && rowsOf(run).length);
+  }
+
+  /** A run as a file: its rows, and where they belong in the session's folder on the server. */
+  fileOf(run) {
+    const { participant_index, block_id, block_name } = run.block;
+    const [participant, place] = [String(participant_index).padStart(3, "0"), String(block_id).padStart(2, "0")];
+    return { path: `P${participant}/${place}-${block_name}.csv`, rows: rowsOf(run) };
   }
 
   #pointing() {
@@ -105,6 +115,23 @@ export class Records {
       this.kept = false;
     }
   }
+}
+
+function movementsOf(run) {
+  return run.movements.map((movement) => ({ ...run.block, ...condition(run), ...movement }));
+}
+
+function answersOf(run) {
+  return Object.entries(run.answers).map(([question, answer]) => ({
+    ...run.block,
+    submitted: run.complete,
+    question,
+    answer,
+  }));
+}
+
+function rowsOf(run) {
+  return [...movementsOf(run), ...answersOf(run)];
 }
 
 /** Rows (objects with the same keys) as CSV after RFC 4180, with a header. */

@@ -59,8 +59,11 @@ export function restScreen({ config }, measures, next) {
   );
 }
 
-/** After the last block: the data. `download(what)` offers a file, `clear()` forgets it all. */
-export function doneScreen(counts, kept, { download, clear }) {
+/**
+ * After the last block: the data. `whereabouts` is an element that says where it is; `download(what)` offers
+ * a file, `clear()` forgets it all.
+ */
+export function doneScreen(counts, whereabouts, { download, clear }) {
   const files = [
     ["movements", "Movements", "every press with its time and place"],
     ["conditions", "Conditions", "mean time, errors and throughput of each part"],
@@ -71,13 +74,7 @@ export function doneScreen(counts, kept, { download, clear }) {
     "All done",
     h("p", { class: "lead" }, "Thank you for taking part. Please tell the experimenter that you have finished."),
     h("h2", {}, "Results"),
-    h(
-      "p",
-      { class: "quiet" },
-      kept
-        ? "They are in this browser only. Download them before you close the session."
-        : "This browser keeps nothing: download them now, a reload loses them.",
-    ),
+    whereabouts,
     h(
       "ul",
       { class: "files" },

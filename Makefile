@@ -78,6 +78,7 @@ examples/jspsych-flanker/app/vendor/jspsych.js: $(addprefix examples/jspsych-fla
 bench: install .venv-predecessor/installed
 	$(BIN)/python tests/benchmarks/bench_engine.py
 	$(BIN)/python tests/benchmarks/bench_moves.py
+	$(BIN)/python tests/benchmarks/bench_rehearsal.py
 	$(BIN)/python tests/benchmarks/bench_dashboard.py
 
 lock: $(VENV)/installed

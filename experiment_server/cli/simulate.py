@@ -186,6 +186,10 @@ def _show(outcomes: list[Outcome]) -> None:
     click.echo(", ".join(f"{count} {left}" for left, count in counts.items() if count) + ".")
     if whole:
         click.echo(f"Who finished took {statistics.median(whole) / 60:.0f} minutes (median).")
+    answers = sorted(seconds for outcome in outcomes for seconds in outcome.answers)
+    if answers:
+        late = answers[int(0.95 * (len(answers) - 1))]
+        click.echo(f"The server answered 95 of 100 moves within {1000 * late:.0f} ms.")
     for outcome in outcomes:
         if outcome.error:
             click.secho(f"Participant {outcome.participant}: {outcome.error}", fg="red", err=True)

@@ -35,11 +35,16 @@ class Pace:
 
 @dataclass(slots=True)
 class Outcome:
-    """How it went for one of them: `blocks` are names with their seconds of the study."""
+    """How it went for one of them.
+
+    `blocks` are names with their seconds of the study, `answers` the seconds by the clock that the
+    server took to answer each move.
+    """
 
     participant: int
     left: Left = "failed"
     blocks: list[tuple[str, float]] = field(default_factory=list)
+    answers: list[float] = field(default_factory=list)
     error: str = ""
 
 
@@ -59,7 +64,7 @@ async def take_part(
     try:
         async with AsyncClient(url, participant, token=token) as client:
             if client.snapshot["block_id"] < 0:
-                await client.next()
+                await _move_on(client, outcome)
             last = int(stays * client.snapshot["blocks_count"])
             async for block in client.blocks():
                 on_block()
@@ -70,10 +75,21 @@ async def take_part(
                     outcome.left = "dropped out"
                     return outcome
                 if client.snapshot["block_id"] == block["block_id"]:
-                    await client.next()
+                    await _move_on(client, outcome)
                 took = (time.monotonic() - started) * pace.speed
                 outcome.blocks.append((block["block_name"], took))
         outcome.left = "finished"
     except (StudyError, aiohttp.ClientError, OSError) as error:
         outcome.error = str(error)
     return outcome
+
+
+async def _move_on(client: AsyncClient, outcome: Outcome) -> None:
+    asked = time.monotonic()
+    try:
+        await client.next()
+    except StudyError as error:
+        # Somebody rehearses the steering as well.
+        if error.code != "participant-elsewhere":
+            raise
+    outcome.answers.append(time.monotonic() - asked)

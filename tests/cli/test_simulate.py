@@ -22,6 +22,7 @@ def test_everybody_goes_through_all_blocks(study_file):
         assert re.search(rf"{name} +│ +6 │", result.output), name
     assert "6 finished." in result.output
     assert "Who finished took" in result.output
+    assert re.search(r"answered 95 of 100 moves within \d+ ms", result.output)
     assert not list(study_file.parent.glob("*.sqlite3")), "nothing is kept"
 
 

@@ -1,7 +1,7 @@
 """How long the server takes to answer a move when hundreds walk at once, as a ratio to one alone.
 
-Run with `make bench`. The participants are those of `experiment-server simulate`: each connects as an
-app does and takes their time, so that some hundred moves a second arrive when they arrive.
+Run with `make bench`. The participants are those of `experiment-server simulate`: each connects as
+an app does and takes their time.
 """
 
 from __future__ import annotations

@@ -12,8 +12,11 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
+
+from tests.launcher import CAN_FORK, Forked, forked
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,7 +73,7 @@ def study_file(tmp_path: Path) -> Path:
 class ServerProcess:
     """A server as a user starts it."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Forked
     url: str
     log: Path
 
@@ -93,14 +96,7 @@ def server_running(*arguments: str | Path) -> Iterator[ServerProcess]:
         tempfile.TemporaryDirectory() as folder,
         (Path(folder) / "log").open("w", encoding="utf-8") as log,
     ):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "experiment_server", "run", "-p", "0", *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
-        )
+        process = _started(["run", "-p", "0", *map(str, arguments)], log)
         server = ServerProcess(process, "", Path(log.name))
         try:
             server.url = _announced_url(server)
@@ -113,6 +109,20 @@ def server_running(*arguments: str | Path) -> Iterator[ServerProcess]:
                 process.kill()
                 process.communicate()
                 raise
+
+
+def _started(arguments: list[str], log: IO[str]) -> subprocess.Popen[str] | Forked:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    if CAN_FORK:
+        return forked(arguments, log.fileno(), environment)
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiment_server", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+    )
 
 
 def _announced_url(server: ServerProcess) -> str:

@@ -2,7 +2,7 @@
 
     python examples/stroop-terminal/stroop.py --participant 1
 
-Times are from the moment in which the word was written to the terminal to the moment in which the
+Times are from the moment in which the word goes to the terminal to the moment in which the
 key was read. Terminals draw when they like: good enough to see the effect, not to publish it.
 """
 
@@ -146,8 +146,8 @@ class Stroop:
             self.show("+")
             await asyncio.sleep(config["fixation"])
             self.keyboard.forget()
-            self.show(Text(word.upper(), style=f"bold {ink}"))
             shown_at = time.perf_counter()
+            self.show(Text(word.upper(), style=f"bold {ink}"))
             key, took = "", None
             with contextlib.suppress(asyncio.TimeoutError):
                 answer = self.keyboard.one_of("".join(config["keys"]))

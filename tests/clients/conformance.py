@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from tests.conftest import ROOT, ServerProcess, server_running
+from experiment_server.server.app import serving
+from experiment_server.server.settings import Settings
+from tests.conftest import ROOT
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))
@@ -198,8 +200,7 @@ class Replay:
         self._study = folder / "study.toml"
         self._study.write_text(STUDY, encoding="utf-8")
         self._network = network
-        self._stack = contextlib.ExitStack()
-        self._server: ServerProcess | None = None
+        self._stack = contextlib.AsyncExitStack()
         self._port = 0
         self._later: dict[str, asyncio.Future[dict[str, Any]]] = {}
 
@@ -213,7 +214,7 @@ class Replay:
                 except (AssertionError, asyncio.TimeoutError) as error:
                     raise AssertionError(f"step {number}, {step}: {error!r}") from error
         finally:
-            await asyncio.to_thread(self._stack.close)
+            await self._stack.aclose()
 
     async def _step(self, step: dict[str, Any], client: Harness) -> None:
         if "client" in step:
@@ -253,7 +254,7 @@ class Replay:
             case "is":
                 await asyncio.wait_for(self._until(who, step["expect"]), PATIENCE)
             case "stop":
-                await asyncio.to_thread(self._stack.close)
+                await self._stack.aclose()
             case "forget":
                 for file in self._study.parent.glob("*.sqlite3*"):
                     file.unlink()
@@ -267,14 +268,14 @@ class Replay:
             pass
 
     async def _start(self) -> None:
-        options = self._scenario.get("options", [])
-        context = server_running(self._study, "--port", str(self._port), *options)
-        self._server = await asyncio.to_thread(self._stack.enter_context, context)
-        self._port = urlsplit(self._server.url).port or 0
+        # In the test's own loop, on a real port: there are many scenarios.
+        settings = Settings(self._study, port=self._port, **self._scenario.get("settings", {}))
+        running = await self._stack.enter_async_context(serving(settings))
+        self._port = urlsplit(running.url).port or 0
         self._network.upstream = self._port
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        guarded = "options" in self._scenario
+        guarded = "settings" in self._scenario
         headers = {"Authorization": f"Bearer {ADMIN}"} if guarded else {}
         url = f"http://127.0.0.1:{self._port}/api/{path}"
         async with aiohttp.request(method, url, json=body, headers=headers) as response:

@@ -31,12 +31,20 @@ async def http(server: Running) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
+class PatientClient(socketio.AsyncClient):  # type: ignore[misc]
+    """The official client, which by itself gives a busy machine one second to let it in."""
+
+    async def connect(self, url: str, **options: Any) -> None:
+        """Connect, within the tests' patience."""
+        await super().connect(url, **{"wait_timeout": 2 * PATIENCE, **options})
+
+
 class Listener:
     """A Socket.IO client that keeps what it is told, in order."""
 
     def __init__(self, namespace: str, **options: Any) -> None:
         self.namespace = namespace
-        self.client = socketio.AsyncClient(reconnection=False, **options)
+        self.client = PatientClient(reconnection=False, **options)
         self._heard: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
         self.client.on("*", self._hear, namespace=namespace)
 

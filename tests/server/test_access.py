@@ -14,7 +14,7 @@ from experiment_server.server.rest import paths
 from experiment_server.server.settings import Settings
 from experiment_server.study.parse import digest_of
 from tests.conftest import SMALL_STUDY
-from tests.server.conftest import Listener
+from tests.server.conftest import Listener, PatientClient
 
 ADMIN = "an-admin-token-for-tests"
 HOST = "0.0.0.0"
@@ -168,7 +168,7 @@ async def test_the_outcome_of_every_operation_is_the_tables(guarded, transport, 
 
 @pytest.mark.parametrize(("caller", "code"), [("own", "not-allowed"), ("none", "token-missing")])
 async def test_only_experimenters_get_a_dashboard(guarded, caller, code):
-    client = socketio.AsyncClient(reconnection=False)
+    client = PatientClient(reconnection=False)
     refusals = []
     client.on("connect_error", refusals.append, namespace="/dashboard")
     token = token_of(guarded, caller)
@@ -183,7 +183,7 @@ async def test_only_experimenters_get_a_dashboard(guarded, caller, code):
 
 
 async def test_a_token_speaks_for_its_own_participant_in_the_handshake(guarded):
-    client = socketio.AsyncClient(reconnection=False)
+    client = PatientClient(reconnection=False)
     with pytest.raises(socketio.exceptions.ConnectionError):
         await client.connect(
             guarded.url,

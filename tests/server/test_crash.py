@@ -18,6 +18,7 @@ from experiment_server.store import database, records
 from experiment_server.store.check import check
 from experiment_server.store.database import Place
 from tests.conftest import server_running
+from tests.server.conftest import PatientClient
 
 KILLS = 50
 BLOCKS = 8
@@ -53,7 +54,7 @@ class Driver:
     async def _drive_socket(self, url: str) -> None:
         # Its own session would be left open when the server dies in the handshake.
         async with aiohttp.ClientSession() as http:
-            client = socketio.AsyncClient(reconnection=False, http_session=http)
+            client = PatientClient(reconnection=False, http_session=http)
             gone = asyncio.Event()
             client.on("disconnect", lambda *_: gone.set(), namespace="/dashboard")
             await client.connect(url, namespaces=["/dashboard"], transports=["websocket"])

@@ -14,6 +14,7 @@ from experiment_server.live import reader, service
 from experiment_server.server import engine, realtime
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
+from tests.server.conftest import PatientClient
 
 
 async def test_a_session_takes_so_many_participants(http, monkeypatch):
@@ -92,7 +93,7 @@ async def test_a_client_that_stops_reading_is_dropped_and_nobody_waits_for_it(tm
     ):
         readers = [stalled(running.url) for _ in range(10)]
         streams = [await reader for reader in readers]
-        app = socketio.AsyncClient(reconnection=False)
+        app = PatientClient(reconnection=False)
         heard = asyncio.Queue()
         app.on("block-changed", heard.put_nowait)
         await app.connect(running.url, transports=["websocket"])

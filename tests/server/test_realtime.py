@@ -7,6 +7,7 @@ import pytest
 import socketio
 
 from experiment_server.live.operations import OPERATIONS
+from tests.server.conftest import PatientClient
 
 PATHS = ["socket.io", "socket.io-msgpack"]
 
@@ -42,7 +43,7 @@ async def test_an_app_without_participant_is_the_default_one(connect):
 async def test_a_refused_app_is_told_why(server, path, auth, code):
     refusals = asyncio.Queue()
     serializer = "msgpack" if "msgpack" in path else "default"
-    client = socketio.AsyncClient(reconnection=False, serializer=serializer)
+    client = PatientClient(reconnection=False, serializer=serializer)
     client.on("connect_error", refusals.put)
     with pytest.raises(socketio.exceptions.ConnectionError):
         await client.connect(server.url, auth=auth, socketio_path=path, transports=["websocket"])

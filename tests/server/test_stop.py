@@ -7,11 +7,11 @@ import sys
 
 import aiohttp
 import pytest
-import socketio
 
 from experiment_server.store import database, records
 from experiment_server.store.database import Place
 from tests.conftest import server_running
+from tests.server.conftest import PatientClient
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send")
 
@@ -23,7 +23,7 @@ async def test_a_stop_tells_everybody_and_is_over_in_five_seconds(study_file, wa
         told: asyncio.Queue[str] = asyncio.Queue()
         clients = []
         for number in range(12):
-            client = socketio.AsyncClient(reconnection=False)
+            client = PatientClient(reconnection=False)
             namespace = "/" if number % 2 else "/dashboard"
             client.on("server-shutdown", lambda *_: told.put_nowait("told"), namespace=namespace)
             transports = ["websocket"] if number % 3 else ["polling"]

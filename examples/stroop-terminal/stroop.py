@@ -75,7 +75,7 @@ class Keyboard:
                 )
 
     def forget(self) -> None:
-        """What was pressed until now was meant for something else."""
+        """Begin anew, without what was pressed until now."""
         while not self._pressed.empty():
             self._pressed.get_nowait()
 
@@ -145,7 +145,6 @@ class Stroop:
         for trial, (word, ink) in enumerate(config["stimuli"], 1):
             self.show("+")
             await asyncio.sleep(config["fixation"])
-            self.keyboard.forget()
             shown_at = time.perf_counter()
             self.show(Text(word.upper(), style=f"bold {ink}"))
             key, took = "", None
@@ -163,11 +162,11 @@ class Stroop:
 
     async def any_key(self) -> None:
         """Wait for the participant."""
-        self.keyboard.forget()
         await self.keyboard.one_of()
 
     def show(self, content: str | Text, hint: str = "") -> None:
-        """Fill the terminal."""
+        """Fill the terminal; what was pressed until now was meant for what it showed before."""
+        self.keyboard.forget()
         text = Text.from_markup(content) if isinstance(content, str) else content
         panel = Panel(
             Align.center(text, vertical="middle"), subtitle=hint or None, padding=(1, 6), width=72

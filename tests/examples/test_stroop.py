@@ -4,6 +4,7 @@ import contextlib
 import csv
 import os
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -51,11 +52,17 @@ def terminal(url, results):
         os.close(ours)
 
 
+def read(terminal):
+    """What comes next; it has to come."""
+    assert select.select([terminal], [], [], 20)[0], "the program shows nothing more"
+    return os.read(terminal, 65536)
+
+
 def screens(terminal):
     """What the terminal shows, each time that the program clears it."""
     shown = ""
     with contextlib.suppress(OSError):  # the program has closed its end
-        while data := os.read(terminal, 65536):
+        while data := read(terminal):
             *whole, shown = (shown + data.decode("utf-8", "replace")).split("\x1b[2J")
             yield from whole
             # The last line of a screen comes after its frame.

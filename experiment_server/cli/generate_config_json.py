@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -13,7 +12,7 @@ import click
 
 from experiment_server.cli.output import data_stream, note, progress
 from experiment_server.errors import OutputUnwritable
-from experiment_server.flow.export import cell
+from experiment_server.flow import export
 from experiment_server.limits import PARTICIPANT_INDEX
 from experiment_server.store.study_file import load_study
 from experiment_server.study.expand import expand
@@ -121,11 +120,11 @@ def _write_line(text: str, file: TextIO) -> None:
 
 def _csv(study: Study, participants: Iterable[int], stem: str, out_dir: Path | None) -> None:
     def write(file: TextIO) -> None:
-        rows = csv.DictWriter(file, _columns(study), restval="", lineterminator="\n")
-        rows.writeheader()
+        columns = _columns(study)
+        file.write(export.heading(columns, "csv"))
         for participant in participants:
-            for config in _configs(study, participant):
-                rows.writerow(dict(_cells(config)))
+            rows = (dict(_cells(config)) for config in _configs(study, participant))
+            file.write(export.lines(rows, columns, "csv"))
 
     if out_dir is None:
         write(data_stream())
@@ -142,12 +141,12 @@ def _columns(study: Study) -> list[str]:
 
 
 def _cells(table: Config, before: str = "") -> Iterator[tuple[str, Any]]:
-    """The cells of a config: nested keys dotted, lists as JSON, and no formulas."""
+    """The cells of a config, with nested keys dotted."""
     for key, value in table.items():
         if isinstance(value, dict) and value:
             yield from _cells(value, f"{before}{key}.")
         else:
-            yield f"{before}{key}", cell(value)
+            yield f"{before}{key}", value
 
 
 def _write(path: Path, write: Callable[[TextIO], None]) -> None:

@@ -40,9 +40,9 @@ def survive_any_terminal() -> None:
 
 
 def data_stream() -> TextIO:
-    """Standard output for data that a program reads: UTF-8, whatever the terminal speaks."""
+    """Standard output for data that a program reads: UTF-8, and line breaks as they are written."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="strict")
+        sys.stdout.reconfigure(encoding="utf-8", errors="strict", newline="")
     return sys.stdout
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -18,36 +17,39 @@ MEDIA_TYPES: Mapping[Format, str] = {
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """Compact JSON text. One encoder for all: `json.dumps` would make one for each text."""
 
-# A spreadsheet takes a text that begins like this for a formula, and runs it.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet runs a cell that begins with one of these signs (the last four are those of a
+# full-width keyboard). One that separates by semicolons or tabs does not see our quotes, and
+# begins a cell, or a row, in the midst of a text.
+_FORMULA = re.compile(r"""(^|[;\t\r\n])(?=[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20])""")
 
 
 def heading(columns: Sequence[str], output_format: Format) -> str:
     """What stands before the first row."""
-    return _csv([columns]) if output_format == "csv" else ""
+    return _line(columns) if output_format == "csv" else ""
 
 
 def lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], output_format: Format) -> str:
-    """The rows' lines; in CSV the columns alone, in JSON Lines everything that a row has."""
+    """The rows' lines; in CSV the columns alone, in JSON Lines everything that a row has.
+
+    In CSV (RFC 4180, with line feeds) every text is quoted and gets a ' before what a spreadsheet
+    would run as a formula; numbers and truth values are bare, and nothing is an empty cell.
+    """
     if output_format == "csv":
-        return _csv([cell(row.get(column)) for column in columns] for row in rows)
+        return "".join(_line(row.get(column) for column in columns) for row in rows)
     return "".join(to_json(row) + "\n" for row in rows)
 
 
-def cell(value: Any) -> Any:
-    """A value as a CSV cell: text that a spreadsheet would run as a formula gets a ' before it."""
+def _line(values: Iterable[Any]) -> str:
+    return ",".join(map(_cell, values)) + "\n"
+
+
+def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, dict | list):
-        value = to_json(value)
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return f"'{value}"
-    return value
-
-
-def _csv(rows: Iterable[Iterable[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    if isinstance(value, int | float):
+        return str(value)
+    text = value if isinstance(value, str) else to_json(value)
+    quoted = _FORMULA.sub(r"\1'", text).replace('"', '""')
+    return f'"{quoted}"'

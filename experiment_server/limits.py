@@ -127,6 +127,9 @@ LINK_VALID: Final = 30 * 24 * 60 * 60
 # Characters of the reason that somebody gives for a move: a sentence for the log.
 REASON_LENGTH: Final = 500
 
+# Characters of a time; those that a snapshot says have 24, and ISO 8601 has no longer form in use.
+TIME_LENGTH: Final = 40
+
 # Errors of a refused study that the log quotes; who mends the file sees all of them.
 DIAGNOSTICS_LOGGED: Final = 20
 

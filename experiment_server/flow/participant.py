@@ -108,6 +108,15 @@ def require_block(state: ParticipantState, block_id: int, blocks_count: int) -> 
         )
 
 
+def require_start(state: ParticipantState, started_at: str) -> None:
+    """Raise ParticipantElsewhere unless the block began then, as a snapshot's timestamp says it."""
+    if started_at != timestamp(state.block_started_at):
+        raise ParticipantElsewhere(
+            f"participant {state.participant_index} is not in the block that began at "
+            f"{started_at}; nothing was changed"
+        )
+
+
 def take_back(
     state: ParticipantState, block_id: int, blocks_count: int, now: datetime
 ) -> ParticipantState:

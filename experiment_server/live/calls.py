@@ -13,6 +13,7 @@ from experiment_server.errors import ExperimentServerError, NotAllowed, Paramete
 from experiment_server.limits import (
     KEY_LENGTH,
     REASON_LENGTH,
+    TIME_LENGTH,
 )
 from experiment_server.live.live import Live
 from experiment_server.live.requests import Actor, Request
@@ -142,6 +143,14 @@ FROM_BLOCK = Parameter(
     place=Place.QUERY,
     presence=Presence.OPTIONAL,
 )
+FROM_STARTED_AT = Parameter(
+    "from_started_at",
+    "when that block began: the snapshot's block_started_at; refused if it was begun anew",
+    Kind.TEXT,
+    Place.QUERY,
+    Presence.OPTIONAL,
+    limit=TIME_LENGTH,
+)
 REASON = Parameter(
     "reason",
     "why, for the event log",
@@ -220,6 +229,7 @@ def _request(operation: Operation, caller: Caller, arguments: Arguments, key: An
         key=key,
         fingerprint=fingerprint,
         from_block=arguments.get(FROM_BLOCK.name),
+        from_started_at=arguments.get(FROM_STARTED_AT.name),
         reason=arguments.get(REASON.name),
     )
 

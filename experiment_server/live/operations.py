@@ -38,6 +38,7 @@ from experiment_server.limits import (
 from experiment_server.live import shapes
 from experiment_server.live.calls import (
     FROM_BLOCK,
+    FROM_STARTED_AT,
     PARTICIPANT,
     REASON,
     Arguments,
@@ -301,7 +302,8 @@ LIMIT = Parameter(
 )
 
 _ONLY_EXPERIMENTER = frozenset({Role.EXPERIMENTER})
-_MOVE = (PARTICIPANT, FROM_BLOCK, REASON)
+_FROM = (FROM_BLOCK, FROM_STARTED_AT)
+_MOVE = (PARTICIPANT, *_FROM, REASON)
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
@@ -329,7 +331,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("move-to-previous", "POST", "One block back",
                   _move_to_previous, shapes.NAME_REACHED, _MOVE, rest_body=_name_reached),
         Operation("move-to-block", "POST", "To a block by its id",
-                  _move_to_block, shapes.INTEGER, (PARTICIPANT, BLOCK, FROM_BLOCK, REASON),
+                  _move_to_block, shapes.INTEGER, (PARTICIPANT, BLOCK, *_FROM, REASON),
                   rest_body=_block_id_reached, refusals=(BlockOutOfRange,)),
         Operation("move-all-to-block", "POST", "Every active participant to a block",
                   _move_all_to_block, shapes.INTEGER, (BLOCK, REASON), _ONLY_EXPERIMENTER,

@@ -22,7 +22,8 @@ class Request:
     """Somebody asks for a change.
 
     A request with a `key` is carried out once, however often it comes; `fingerprint` tells another
-    request that uses the same key. `from_block` is where the participant has to be for it.
+    request that uses the same key. `from_block` is where the participant has to be for it, and
+    `from_started_at` when they have to have come there.
     """
 
     by: Actor
@@ -31,6 +32,7 @@ class Request:
     key: str | None = None
     fingerprint: str = ""
     from_block: int | None = None
+    from_started_at: str | None = None
     reason: str | None = None
 
     def told(self) -> dict[str, Any]:

@@ -358,8 +358,7 @@ class Service:
         def planning() -> Plan:
             nonlocal snapshot
             before = self.roster.newest(participant_index)
-            if request.from_block is not None:
-                self._require_block(before, request.from_block)
+            self._require_place(before, request)
             after = transition(before, self.clock())
             snapshot = self._snapshot_of(after)
             return Plan(
@@ -373,9 +372,12 @@ class Service:
             await self.news.tell(news, [snapshot])
         return snapshot
 
-    def _require_block(self, state: ParticipantState, block_id: int) -> None:
+    def _require_place(self, state: ParticipantState, request: Request) -> None:
         try:
-            flow.require_block(state, block_id, self._count(state))
+            if request.from_block is not None:
+                flow.require_block(state, request.from_block, self._count(state))
+            if request.from_started_at is not None:
+                flow.require_start(state, request.from_started_at)
         except ParticipantElsewhere as error:
             error.snapshot = self._snapshot_of(state)
             raise

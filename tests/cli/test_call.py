@@ -34,7 +34,10 @@ def test_a_running_server_is_steered(study_file):
     ("arguments", "message"),
     [
         (["move-to-nxt"], "there is no operation 'move-to-nxt'"),
-        (["move-to-next", "participant=7"], "takes participant_index=..., from_block=..., reason="),
+        (
+            ["move-to-next", "participant=7"],
+            "participant_index=..., from_block=..., from_started_at=...",
+        ),
         (["move-to-next", "7"], "got '7'"),
         (["move-to-block"], "move-to-block needs block_id"),
     ],

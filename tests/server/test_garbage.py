@@ -113,7 +113,9 @@ def test_any_frames_in_messagepack(server, frames):
     st.sampled_from(["POST", "PUT", "PATCH", "GET", "DELETE", "X"]),
     st.sampled_from([item.rest_path for item in OPERATIONS.values() if item.name != "shutdown"]),
     st.lists(st.text("0123456789-x/.%é", max_size=6), max_size=3),
-    st.dictionaries(st.sampled_from(["from_block", "reason", "limit", "q"]), TEXT),
+    st.dictionaries(
+        st.sampled_from(["from_block", "from_started_at", "reason", "limit", "q"]), TEXT
+    ),
     st.binary(max_size=60) | VALUES.map(lambda value: json.dumps(value).encode()),
 )
 def test_any_request(server, method, path, more, query, body):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import aiohttp
 import pytest
@@ -117,6 +118,29 @@ async def test_a_move_from_elsewhere_is_refused_with_where_the_participant_is(co
     assert answer["error"]["snapshot"]["block_name"] == "Hello"
     status, problem = await send(http, "POST", "/api/move-to-block/3?from_block=2", headers={})
     assert (status, problem["snapshot"]["block_id"]) == (409, 0)
+
+
+async def test_a_move_from_a_block_that_was_begun_anew_is_refused(connect, http, server):
+    app = await connect()
+    shown = (await app.ask("move-to-block", {"block_id": 1}))["data"]
+    seen = {"from_block": 1, "from_started_at": shown["block_started_at"]}
+    # A snapshot tells milliseconds, and the machine may be faster.
+    clock = server.service.clock
+    server.service.clock = lambda: clock() + timedelta(seconds=1)
+    again = (await app.ask("move-to-block", {"block_id": 1}))["data"]
+    refused = await app.ask("move-to-next", seen)
+    assert refused["error"]["code"] == "participant-elsewhere"
+    assert refused["error"]["snapshot"]["block_started_at"] == again["block_started_at"]
+    status, problem = await send(
+        http,
+        "POST",
+        f"/api/move-to-next?from_block=1&from_started_at={shown['block_started_at']}",
+        headers={},
+    )
+    assert (status, problem["code"]) == (409, "participant-elsewhere")
+    assert server.service.row(1)["block_id"] == 1
+    moved = await app.ask("move-to-next", {**seen, "from_started_at": again["block_started_at"]})
+    assert moved["data"]["block_id"] == 2
 
 
 async def test_of_many_moves_from_the_same_block_one_is_made(http, server):

@@ -55,13 +55,18 @@ def added(participant_index: int, now: datetime) -> ParticipantState:
 
     Raises ParticipantIndexInvalid for an index below 1 or above 2**31 - 1.
     """
+    require_index(participant_index)
+    return ParticipantState(participant_index, updated_at=now)
+
+
+def require_index(participant_index: int) -> None:
+    """Raise ParticipantIndexInvalid for an index that no participant can have."""
     if participant_index < 1:
         raise ParticipantIndexInvalid(f"participants count from 1, got {participant_index}")
     if participant_index > PARTICIPANT_INDEX:
         raise ParticipantIndexInvalid(
             f"participant {participant_index} is beyond the largest index, {PARTICIPANT_INDEX}"
         )
-    return ParticipantState(participant_index, updated_at=now)
 
 
 def position(state: ParticipantState, blocks_count: int) -> int:

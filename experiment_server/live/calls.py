@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
-from experiment_server.errors import ExperimentServerError, NotAllowed, ParameterInvalid
+from experiment_server.errors import (
+    ExperimentServerError,
+    NotAllowed,
+    ParameterInvalid,
+    ParticipantIndexInvalid,
+    ParticipantUnknown,
+)
+from experiment_server.flow.participant import require_index
 from experiment_server.limits import (
     KEY_LENGTH,
     REASON_LENGTH,
@@ -166,8 +173,9 @@ def resolve(
 ) -> Arguments:
     """The arguments of a call, complete and of the right types.
 
-    Raises NotAllowed for a caller whose role or participant does not fit, and ParameterInvalid
-    for a parameter that is missing, unknown or of another type.
+    Raises NotAllowed for a caller whose role or participant does not fit, ParameterInvalid for a
+    parameter that is missing, unknown or of another type, and ParticipantUnknown or, where one is
+    to be added, ParticipantIndexInvalid for an index that no participant can have.
     """
     if caller.role not in operation.roles:
         raise NotAllowed(f"{operation.name} is for the {' or '.join(_names(operation.roles))} only")
@@ -194,6 +202,7 @@ def resolve(
                 f"this app speaks for participant {caller.participant_index}, "
                 f"not for participant {index}"
             )
+    _check_index(operation, arguments.get(PARTICIPANT.name))
     return arguments
 
 
@@ -247,6 +256,17 @@ def _check(operation: Operation, parameter: Parameter, value: Any) -> None:
         problem = f"has to be {parameter.minimum} or more, got {value}"
     if problem:
         raise ParameterInvalid(f"{operation.name}: {parameter.name} {problem}")
+
+
+def _check_index(operation: Operation, participant_index: int | None) -> None:
+    if participant_index is None:
+        return
+    try:
+        require_index(participant_index)
+    except ParticipantIndexInvalid:
+        if PARTICIPANT in operation.parameters:
+            raise ParticipantUnknown(participant_index) from None
+        raise
 
 
 def _fits(kind: Kind, value: Any) -> bool:

@@ -12,6 +12,7 @@ from experiment_server.flow import participant as flow
 from experiment_server.flow.events import Entry, Event, EventType
 from experiment_server.flow.participant import ParticipantState
 from experiment_server.flow.timings import Visits
+from experiment_server.limits import EVENT_ID
 from experiment_server.live.editions import Editions
 from experiment_server.live.news import News, Snapshot
 from experiment_server.live.requests import Request
@@ -106,7 +107,7 @@ class History:
 
     async def last_move(self, participant_index: int) -> Entry:
         """The participant's last move that was not taken back yet; raises NothingToUndo."""
-        before, taken_back = 2**62, set()
+        before, taken_back = EVENT_ID, set()
         while page := await asyncio.wrap_future(self._store.last_moves(participant_index, before)):
             for entry in page:
                 undoes = entry.as_dict()["data"].get("undoes")

@@ -272,6 +272,7 @@ ONLY_PARTICIPANT = Parameter(
     "only of this participant",
     place=Place.QUERY,
     presence=Presence.OPTIONAL,
+    minimum=1,
     limit=PARTICIPANT_INDEX,
 )
 AFTER = Parameter(

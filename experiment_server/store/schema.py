@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -101,7 +102,7 @@ events = Table(
     "events",
     metadata,
     _session(),
-    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("time", String(32), nullable=False),
     Column("type", String(32), nullable=False),
     Column("participant_index", Integer),
@@ -117,7 +118,7 @@ heads = Table(
     "heads",
     metadata,
     _session(),
-    Column("id", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
     sqlite_with_rowid=False,
 )

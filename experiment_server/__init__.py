@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from experiment_server.api import Experiment
-    from experiment_server.client.live import AsyncClient, StudyError
+    from experiment_server.client.errors import StudyError
+    from experiment_server.client.live import AsyncClient
     from experiment_server.client.rest import Client
     from experiment_server.server.process import server_process
 
@@ -16,7 +17,7 @@ __all__ = ["AsyncClient", "Client", "Experiment", "StudyError", "server_process"
 # Loaded when first used: a participant's app that wants the Client does not load the server.
 _HOMES = {
     "AsyncClient": "experiment_server.client.live",
-    "StudyError": "experiment_server.client.live",
+    "StudyError": "experiment_server.client.errors",
     "Client": "experiment_server.client.rest",
     "Experiment": "experiment_server.api",
     "server_process": "experiment_server.server.process",

@@ -13,6 +13,8 @@ from typing import Any, Literal
 import aiohttp
 import socketio
 
+from experiment_server.client.errors import StudyError
+
 Snapshot = dict[str, Any]
 Connection = Literal["socket", "rest", "none"]
 
@@ -25,14 +27,6 @@ _SOCKET_WITHIN = 3.0
 _TRIED_AGAIN = (0.25, 3.0)
 _REFUSALS = frozenset({"token-invalid", "token-missing", "not-allowed", "participant-unknown"})
 _LATER = frozenset({"store-unavailable", "limit-reached", "internal-error"})
-
-
-class StudyError(Exception):
-    """The server said no, or cannot be asked. `code` never changes once released."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)

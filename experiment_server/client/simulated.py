@@ -11,7 +11,8 @@ from typing import Literal
 
 import aiohttp
 
-from experiment_server.client.live import AsyncClient, StudyError
+from experiment_server.client.errors import StudyError
+from experiment_server.client.live import AsyncClient
 
 Left = Literal["finished", "dropped out", "failed"]
 

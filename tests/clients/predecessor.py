@@ -1,4 +1,4 @@
-"""Drives a server with the predecessor's own client; run with the predecessor's Python.
+"""Drives a server with the client of whichever Python runs this: the predecessor's, or ours.
 
 Takes host and port, prints each answer as a line of JSON.
 """
@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 
-from experiment_server import Client  # the predecessor's: this runs in its environment
+from experiment_server import Client
 
 logging.disable(logging.CRITICAL)
 

@@ -1,17 +1,27 @@
 """Programs written for release 0.3 run unchanged: its own client, as a black box."""
 
 import json
+import shutil
 import subprocess
+import sys
+
+import pytest
 
 from tests.conftest import ROOT, need, server_running
 
 PYTHON = ROOT / ".venv-predecessor" / "bin" / "python"
 
 
-def test_the_predecessors_client_gets_the_answers_it_expects(study_file):
-    python = need(
+@pytest.fixture
+def predecessor():
+    """The Python that has experiment-server 0.3.9."""
+    return need(
         str(PYTHON) if PYTHON.exists() else None, "experiment-server 0.3.9 (make test installs it)"
     )
+
+
+def walk(study_file, python, environment):
+    """What a client is answered, call by call, by a server of ours."""
     with server_running(study_file) as server:
         host, _, port = server.url.removeprefix("http://").partition(":")
         result = subprocess.run(
@@ -21,10 +31,28 @@ def test_the_predecessors_client_gets_the_answers_it_expects(study_file):
             timeout=60,
             check=True,
             cwd=study_file.parent,
-            env={},
+            env=environment,
         )
         server.process.wait(10)
-    answers = iter(json.loads(line) for line in result.stdout.splitlines())
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_our_client_answers_as_the_predecessors_does(study_file, tmp_path, predecessor):
+    shutil.copytree(study_file.parent, tmp_path / "again")
+    theirs = walk(study_file, predecessor, {})
+    ours = walk(tmp_path / "again" / study_file.name, sys.executable, {"PYTHONPATH": str(ROOT)})
+    assert [call for call, _ in ours] == [call for call, _ in theirs]
+    for (call, (ok, data)), (_, (their_ok, their_data)) in zip(ours, theirs, strict=True):
+        assert ok == their_ok, call
+        if not ok:
+            # "status 406 with text: ...", which programs look into.
+            assert data["message"].split(" text: ")[0] == their_data["message"].split(" text: ")[0]
+        elif their_data != "":
+            assert data == their_data, call
+
+
+def test_the_predecessors_client_gets_the_answers_it_expects(study_file, predecessor):
+    answers = iter(walk(study_file, predecessor, {}))
 
     def told():
         (_call, (ok, data)) = next(answers)

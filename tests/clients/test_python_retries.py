@@ -1,0 +1,238 @@
+"""The synchronous client where answers are lost: what a program calls for happens once."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+
+from experiment_server import Client, StudyError
+from experiment_server.server.app import serving
+from experiment_server.server.settings import Settings
+from tests.clients.gateway import BAD_GATEWAY, LOGIN_PAGE, LOGIN_REDIRECT, Gateway
+from tests.conftest import need, server_running
+
+# Answers come sooner than this, also on a busy machine.
+PATIENCE = 20.0
+TOKEN = "the-experimenters-own"
+
+
+@pytest.fixture
+async def server(study_file):
+    async with serving(Settings(study_file, port=0)) as running:
+        yield running
+
+
+@pytest.fixture
+async def gateway(server):
+    async with Gateway(urlsplit(server.url).port) as between:
+        yield between
+
+
+async def of(call, *arguments, **more):
+    """What a call answers that is made in a thread, as programs without a loop do."""
+    return await asyncio.wait_for(asyncio.to_thread(call, *arguments, **more), 60)
+
+
+def at(server):
+    """Where the participant is, and how often they were moved."""
+    state = server.service.snapshot(1)
+    return state["block_id"], state["revision"]
+
+
+async def begun_anew(server, block):
+    """The experimenter has the participant begin the same block once more."""
+    # A snapshot tells milliseconds, and the machine may be faster.
+    clock = server.service.clock
+    server.service.clock = lambda: clock() + timedelta(seconds=1)
+    await server.service.move_to_block(1, block["block_id"])
+
+
+async def until(holds):
+    """Wait until something has happened elsewhere."""
+
+    async def waited():
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(waited(), PATIENCE)
+
+
+async def answer_lost(gateway, holds, call, *arguments):
+    """What a call answers that the server carries out, but whose connection breaks then."""
+    gateway.become("mute")
+    called = asyncio.create_task(of(call, *arguments))
+    await until(holds)
+    gateway.become("cut")
+    answer = await called
+    gateway.become("whole")
+    return answer
+
+
+async def test_a_move_whose_answer_is_lost_is_made_once(server, gateway):
+    client = Client(gateway.url, timeout=PATIENCE)
+    gateway.become("mute")
+    called = asyncio.create_task(of(client.move_to_next))
+    await until(lambda: at(server) == (0, 1))
+    gateway.become("no-sockets")  # what is open breaks, what comes is let through
+    assert await called == (True, {"name": "Hello"})
+    assert at(server) == (0, 1)
+
+
+async def test_a_program_that_calls_again_gets_the_answer_that_it_missed(server, gateway):
+    client = Client(gateway.url, timeout=PATIENCE, retries=0)
+    made = lambda: at(server) == (0, 1)  # noqa: E731
+    ok, problem = await answer_lost(gateway, made, client.move_to_next)
+    assert (ok, problem["code"], problem["status"]) == (False, "unreachable", 0)
+    assert await of(client.move_to_next) == (True, {"name": "Hello"})
+    assert at(server) == (0, 1)
+    assert await of(client.move_to_next) == (True, {"name": "A"}), "that was another move"
+
+
+@pytest.mark.parametrize("look", ["get_config", "get_state"])
+async def test_who_has_seen_where_the_participant_is_moves_them_from_there(server, gateway, look):
+    client = Client(gateway.url, timeout=PATIENCE, retries=0)
+    await answer_lost(gateway, lambda: at(server) == (0, 1), client.move_to_next)
+    assert (await of(getattr(client, look)))[1]["block_id"] == 0
+    assert await of(client.move_to_next) == (True, {"name": "A"})
+    assert at(server) == (1, 2)
+
+
+async def test_after_a_lost_answer_a_move_is_made_from_where_the_program_looked(server, gateway):
+    """The server may have been too busy to make it by then: it would be made twice."""
+    client = Client(gateway.url, timeout=PATIENCE, retries=0)
+    await answer_lost(gateway, lambda: at(server) == (0, 1), client.move_to_next)
+    assert (await of(client.get_state))[1]["block_id"] == 0
+    await server.service.move_to_block(1, 2)
+    ok, problem = await of(client.move_to_next)
+    assert (ok, problem["code"]) == (False, "participant-elsewhere")
+    assert at(server) == (2, 2)
+    assert await of(client.move_to_next) == (True, {"name": "C"}), "now the program knows"
+
+
+async def test_a_move_that_was_answered_ends_those_that_were_not(server, gateway):
+    client = Client(gateway.url, timeout=PATIENCE, retries=0)
+    await answer_lost(gateway, lambda: at(server) == (0, 1), client.move_to_next)
+    assert await of(client.move_to_block, 2) == (True, 2)
+    assert await of(client.move_to_next) == (True, {"name": "C"})
+
+
+async def test_other_changes_are_made_once_too(server, gateway):
+    client = Client(gateway.url, timeout=PATIENCE, retries=0)
+
+    def has(index):
+        return lambda: index in [row["participant_index"] for row in server.service.participants()]
+
+    assert not (await answer_lost(gateway, has(2), client.new_participant))[0]
+    assert not (await answer_lost(gateway, has(7), client.add_participant, 7))[0]
+    assert await of(client.new_participant) == (True, 2)
+    assert await of(client.add_participant, 7) == (True, True)
+    assert await of(client.new_participant) == (True, 8)
+    assert await of(client.add_participant, 9) == (True, True)
+
+
+async def test_a_move_names_the_block_that_it_is_made_from(server):
+    client = Client(server.url)
+    assert await of(client.move_to_next, from_block=-1) == (True, {"name": "Hello"})
+    await server.service.move_to_block(1, 3)
+    ok, problem = await of(client.move_to_next, from_block=0)
+    assert (ok, problem["code"], problem["status"]) == (False, "participant-elsewhere", 409)
+    assert problem["snapshot"]["block_id"] == 3
+    assert await of(client.move_to_block, 1, from_block=3) == (True, 1)
+    assert not (await of(client.move_to_block, 1, 1, from_block=3))[0]
+
+
+async def test_a_move_from_a_block_that_was_begun_anew_is_refused(server):
+    client = Client(server.url)
+    await of(client.move_to_next)
+    _, shown = await of(client.wait_for_block)
+    await begun_anew(server, shown)
+    ok, problem = await of(client.move_to_next, from_block=shown)
+    assert (ok, problem["code"]) == (False, "participant-elsewhere")
+    assert await of(client.move_to_next, from_block=problem["snapshot"]) == (True, {"name": "A"})
+
+
+@pytest.mark.parametrize("says", [BAD_GATEWAY, LOGIN_PAGE], ids=["bad-gateway", "login-page"])
+async def test_what_is_not_the_server_is_not_believed(server, gateway, says):
+    client = Client(gateway.url, timeout=PATIENCE, retries=1)
+    gateway.says = says
+    ok, problem = await of(client.move_to_next)
+    assert (ok, problem["code"]) == (False, "unreachable")
+    assert "not the server" in problem["message"]
+    keys = {line for asked in gateway.asked for line in asked.split("\r\n") if "Idempot" in line}
+    assert len(gateway.asked) == 2
+    assert len(keys) == 1, "the same move, twice"
+    waiting = asyncio.create_task(of(client.wait_for_block))
+    await until(lambda: len(gateway.asked) > 2)
+    gateway.says = None
+    assert await of(client.move_to_next) == (True, {"name": "Hello"})
+    assert (await waiting)[1]["block_name"] == "Hello"
+
+
+async def test_a_redirection_gets_neither_the_move_nor_the_token(server, gateway):
+    gateway.says = LOGIN_REDIRECT % server.url.encode()
+    client = Client(gateway.url, token=TOKEN, timeout=PATIENCE, retries=0)
+    ok, problem = await of(client.get_state)
+    assert (ok, problem["code"], problem["status"]) == (False, "unreachable", 302)
+    assert server.url in problem["message"], "it says where it was sent"
+
+
+async def test_a_program_hears_of_the_same_block_begun_anew(server):
+    client = Client(server.url)
+    await of(client.move_to_next)
+    _, block = await of(client.wait_for_block)
+    waiting = asyncio.create_task(of(client.wait_for_block, after=block))
+    assert (await of(client.wait_for_block, after=block, timeout=0))[1]["code"] == "timeout"
+    await begun_anew(server, block)
+    ok, again = await waiting
+    assert (ok, again["block_name"]) == (True, "Hello")
+    assert again["block_started_at"] > block["block_started_at"]
+
+
+def test_a_client_takes_a_url(study_file):
+    with server_running(study_file) as server:
+        port = urlsplit(server.url).port
+        for client in (Client(server.url), Client(f"{server.url}/"), Client(server_port=port)):
+            assert client.get_blocks_count() == (True, 5)
+
+
+def test_a_client_speaks_https(study_file, tmp_path, monkeypatch):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+               "-subj", "/CN=lab", "-addext", "subjectAltName=IP:127.0.0.1",
+               "-keyout", key, "-out", certificate]  # fmt: skip
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError:
+        need(None, "openssl")
+    with server_running(study_file, "--tls-cert", certificate, "--tls-key", key) as server:
+        assert server.url.startswith("https://")
+        ok, problem = Client(server.url, retries=0).move_to_next()
+        assert (ok, problem["code"]) == (False, "unreachable"), "nobody vouches for it"
+        assert "certificate" in problem["message"]
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert Client(server.url).move_to_next() == (True, {"name": "Hello"})
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (("http://127.0.0.1:5000/experiment",), "write http://127.0.0.1:5000"),
+        (("http://127.0.0.1:5000/?participant=7",), "write http://127.0.0.1:5000"),
+        (("ftp://127.0.0.1",), "http:// or https://"),
+        (("http://",), "names no host"),
+        (("http://lab:port",), "port is malformed"),
+        (("http://me:secret@lab:5000",), "token"),
+        (("lab/experiment",), "at the root"),
+        (("https://lab.example.org", 5000), "write the port into the URL"),
+    ],
+)
+def test_what_is_no_address_is_refused_and_says_why(given, says):
+    with pytest.raises(StudyError, match=says) as refused:
+        Client(*given)
+    assert refused.value.code == "url-invalid"

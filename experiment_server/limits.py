@@ -100,14 +100,23 @@ SOCKETS_PER_ADDRESS: Final = 1_000
 # A connection that has not said who it is after this long is ended. Seconds.
 HELLO_WITHIN: Final = 45.0
 
-# Messages a second that a socket may send over a while, and how many it may send at once. The
-# fastest apps ask a few times a second; a program in a loop must not stop the others.
+# Packets a second that a connection may send over a while, and how many it may send at once: asks,
+# greetings and goodbyes, pongs. The fastest apps ask a few times a second; a program in a loop must
+# not stop the others.
 MESSAGES_PER_SECOND: Final = 100.0
 MESSAGES_AT_ONCE: Final = 200.0
 
-# Messages that wait for a socket to take them. Who reads gets each within milliseconds; beyond this
-# a client has stopped reading, and comes back to a snapshot that has everything.
+# Packets that wait for a client to take them, pushes and answers, and the bytes of those behind
+# the first. Who reads gets each within milliseconds; beyond this a client has stopped reading, and
+# comes back to a snapshot that has everything.
 OUTGOING: Final = 256
+OUTGOING_SIZE: Final = 16 * 1024 * 1024
+
+# Comings and goings of one participant's apps that the log takes at once, and how often it takes
+# one after that: more than a bad Wi-Fi makes, and a client that connects in a loop does not fill
+# the disk. Seconds.
+PRESENCE_AT_ONCE: Final = 20
+PRESENCE_EVERY: Final = 10.0
 
 # How long somebody is asked to wait who met a limit. Seconds.
 RETRY_AFTER: Final = 5
@@ -117,6 +126,10 @@ LAG_MEASURED: Final = 1.0
 
 # Characters of a token; ours have some 200.
 TOKEN_LENGTH: Final = 1000
+
+# A socket whose token expires is looked at this often, because the clock may be set meanwhile; each
+# thing that it asks for is checked anyway. Seconds.
+EXPIRY_CHECKED: Final = 60.0
 
 # Characters of an experimenters' token that somebody chooses: shorter ones can be guessed.
 ADMIN_TOKEN_LENGTH: Final = 16

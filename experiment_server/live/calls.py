@@ -248,7 +248,7 @@ def _check(operation: Operation, parameter: Parameter, value: Any) -> None:
     if value is None:
         problem = "is missing"
     elif not _fits(parameter.kind, value):
-        problem = f"has to be {parameter.kind.value}, got {_shown(value)}"
+        problem = f"has to be {parameter.kind.value}, got {shown(value)}"
     elif parameter.limit is not None and _size(value) > parameter.limit:
         most = "characters at most" if parameter.kind is Kind.TEXT else "at most"
         problem = f"has to be {parameter.limit} {most}, got {_size(value)}"
@@ -279,7 +279,8 @@ def _size(value: Any) -> int:
     return value if isinstance(value, int) else len(value)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value that somebody sent, short enough to be told back."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
 

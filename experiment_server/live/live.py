@@ -46,6 +46,7 @@ class Live:
 
     async def stop(self) -> None:
         """Log that the server was stopped on purpose."""
+        self.service.presence.close()
         self.service.history.log(Event(EventType.SERVER_STOPPED, self.service.clock()))
         with contextlib.suppress(StoreUnavailable):
             await self.service.history.flush()

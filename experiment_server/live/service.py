@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -23,6 +22,7 @@ from experiment_server.live.editions import Editions
 from experiment_server.live.history import History
 from experiment_server.live.hub import Hub
 from experiment_server.live.news import News, Snapshot
+from experiment_server.live.presence import Presence
 from experiment_server.live.requests import BY_SERVER, Request
 from experiment_server.live.retries import Retries
 from experiment_server.live.roster import Plan, Planning, Roster
@@ -66,7 +66,7 @@ class Service:
         self.retries = Retries(store, tasks, clock)
         self._store = store
         self._tasks = tasks
-        self._connected: Counter[int] = Counter()
+        self.presence = Presence(self.history.log, self.clock)
 
     async def start(self) -> None:
         """Read everybody's place from the store."""
@@ -90,7 +90,7 @@ class Service:
         summary = flow.summary(
             state,
             names,
-            connected=self._connected[participant_index],
+            connected=self.presence.apps(participant_index),
             study=self.editions.study_of(state).digest,
         )
         return {**summary, "block_names": list(names)}
@@ -105,7 +105,7 @@ class Service:
 
     def connected_apps(self) -> list[int]:
         """The participants of whom an app is connected."""
-        return list(self._connected)
+        return self.presence.participants()
 
     # Moving
 
@@ -278,19 +278,12 @@ class Service:
     def connected(self, participant_index: int) -> None:
         """An app of this participant has connected; raises ParticipantUnknown."""
         self.roster.state(participant_index)
-        self._connected[participant_index] += 1
-        self._presence(EventType.CONNECTED, participant_index)
+        self.presence.enter(participant_index)
+        self.news.gather(changed=[participant_index])
 
     def disconnected(self, participant_index: int) -> None:
         """An app of this participant has gone."""
-        self._connected[participant_index] -= 1
-        self._presence(EventType.DISCONNECTED, participant_index)
-        if not self._connected[participant_index]:
-            del self._connected[participant_index]
-
-    def _presence(self, kind: EventType, participant_index: int) -> None:
-        apps = {"apps": self._connected[participant_index]}
-        self.history.log(Event(kind, self.clock(), participant_index, apps))
+        self.presence.leave(participant_index)
         self.news.gather(changed=[participant_index])
 
     # Changes
@@ -302,7 +295,7 @@ class Service:
         return flow.snapshot(
             state,
             self.editions.file_blocks(state),
-            connected=self._connected[state.participant_index],
+            connected=self.presence.apps(state.participant_index),
             study=self.editions.study_of(state).digest,
         )
 

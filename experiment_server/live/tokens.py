@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import quote
 
 import jwt
@@ -40,17 +41,24 @@ class Tokens:
 
     def participant_of(self, token: str) -> int:
         """The participant whose token this is; raises TokenInvalid, never with the token in it."""
+        return int(self._claims(token)["sub"])
+
+    def valid_until(self, token: str) -> float:
+        """When a participant's token expires, in seconds since 1970; raises TokenInvalid."""
+        return float(self._claims(token)["exp"])
+
+    def _claims(self, token: str) -> dict[str, Any]:
         try:
             if len(token) > TOKEN_LENGTH:
                 raise jwt.InvalidTokenError
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 self.key,
                 [_ALGORITHM],
                 audience=self._audience,
                 options={"require": ["exp", "sub", "aud"]},
             )
-            return int(claims["sub"])
+            int(claims["sub"])
         except jwt.ExpiredSignatureError:
             raise TokenInvalid(
                 "this link or token has expired; ask the experimenter for a new one"
@@ -60,6 +68,7 @@ class Tokens:
                 "this token is not valid here: it is for another study or session, or was cut "
                 "short; ask the experimenter for a new link"
             ) from None
+        return claims
 
     @property
     def _audience(self) -> str:

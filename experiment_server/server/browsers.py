@@ -20,6 +20,9 @@ from aiohttp.typedefs import Handler, Middleware
 from experiment_server.errors import OriginForeign
 from experiment_server.server.addresses import is_own_name
 
+# Another port of the same machine is the same site, and not ours.
+_ELSEWHERE = frozenset({"cross-site", "same-site"})
+
 _METHODS = "GET, POST, PUT, PATCH"
 _HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match"
 
@@ -38,12 +41,20 @@ class BrowserRules:
     cors_origins: Collection[str] = ()
 
     def check(
-        self, scheme: str, host: str | None, origin: str | None, fetch_site: str | None, method: str
+        self,
+        scheme: str,
+        host: str | None,
+        origin: str | None,
+        fetch_site: str | None,
+        method: str,
+        *,
+        handshake: bool = False,
     ) -> None:
         """Raise OriginForeign for what a browser sends on behalf of somebody else's page.
 
         `host`, `origin` and `fetch_site` are the request's headers Host, Origin and
-        Sec-Fetch-Site, None where absent.
+        Sec-Fetch-Site, None where absent. A socket's `handshake` changes something, as it is
+        counted: an image tag must not be enough for one.
         """
         hostname = _hostname(host)
         if self.names is not None and hostname not in self.names:
@@ -63,7 +74,7 @@ class BrowserRules:
                 f"itself, for example with --app, at {scheme}://{host}/app/, or start the server "
                 f"with --cors-origin {origin}"
             )
-        if fetch_site == "cross-site" and method not in ("GET", "HEAD"):
+        if fetch_site in _ELSEWHERE and (handshake or method not in ("GET", "HEAD")):
             raise OriginForeign("a page from another site may not change anything here")
 
 
@@ -79,6 +90,7 @@ def browser_guard(rules: BrowserRules) -> Middleware:
             origin,
             request.headers.get("Sec-Fetch-Site"),
             request.method,
+            handshake=is_handshake(request),
         )
         if origin in rules.cors_origins and request.method == "OPTIONS":
             return web.Response(status=204)
@@ -99,6 +111,13 @@ def allow_origins(app: web.Application, rules: BrowserRules) -> None:
             response.headers["Vary"] = "Origin"
 
     app.on_response_prepare.append(allow)
+
+
+def is_handshake(request: web.Request) -> bool:
+    """Whether a request belongs to a socket, which shows its token later."""
+    return request.path.startswith(("/socket.io", "/socket.io-msgpack")) and (
+        "EIO" in request.query
+    )
 
 
 @lru_cache(maxsize=64)

@@ -32,7 +32,7 @@ def add_routes(app: web.Application, live: Live, gate: Gate) -> None:
 
     async def page(request: web.Request) -> web.Response:
         try:
-            gate.experimenter(request)
+            gate.admit_experimenter(request)
         except ExperimentServerError as error:
             return ask_because(error)
         try:

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import socketio
 from aiohttp import web
+from engineio import packet as engine_packet
 from engineio.async_drivers import aiohttp as driver
 
 from experiment_server.errors import LimitReached, ParameterInvalid
-from experiment_server.limits import BODY_SIZE, HELLO_WITHIN, SOCKETS, SOCKETS_PER_ADDRESS
+from experiment_server.limits import (
+    BODY_SIZE,
+    FAREWELL,
+    HELLO_WITHIN,
+    MESSAGES_AT_ONCE,
+    MESSAGES_PER_SECOND,
+    OUTGOING,
+    OUTGOING_SIZE,
+    SOCKETS,
+    SOCKETS_PER_ADDRESS,
+)
+from experiment_server.live.allowance import Allowance
 from experiment_server.live.tasks import Tasks
 from experiment_server.server.frames import FrameInvalid, check_frame, check_payload
 
@@ -24,6 +40,7 @@ _quiet = logging.getLogger(f"{__name__}.library")
 _quiet.setLevel(logging.CRITICAL)
 
 _DROPPED = "a client was disconnected, because it does not speak Socket.IO: %s"
+_TOO_MANY = f"more than {MESSAGES_PER_SECOND:.0f} messages a second; the connection ends"
 
 
 class Census:
@@ -62,11 +79,56 @@ class _Reading:
         return self._body.read(length)
 
 
+class _Outgoing(asyncio.Queue[Any]):
+    """The packets that wait for a client to take them: pushes, answers, and the library's own.
+
+    The largest packet there is has to fit, so the first in line is not weighed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._size = 0
+        self.on_overflow: Callable[[], None] | None = None
+
+    def _put(self, item: Any) -> None:
+        super()._put(item)
+        self._size += _weight(item)
+        behind_first = self._size - _weight(self._queue[0])  # type: ignore[attr-defined]
+        too_much = self.qsize() > OUTGOING or behind_first > OUTGOING_SIZE
+        if too_much and self.on_overflow:
+            told, self.on_overflow = self.on_overflow, None
+            told()
+
+    def _get(self) -> Any:
+        item = super()._get()
+        self._size -= _weight(item)
+        return item
+
+
+def _weight(item: engine_packet.Packet | None) -> int:
+    data = None if item is None else item.data
+    return len(data) if isinstance(data, str | bytes) else 0
+
+
+@dataclass(slots=True)
+class _Connection:
+    """What is known of a connection."""
+
+    silent: asyncio.TimerHandle
+    """Ends it, unless it says who it is."""
+    allowance: Allowance = field(
+        default_factory=lambda: Allowance(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE)
+    )
+    ending: bool = False
+    """Whether it has met a limit, and is only told so any more."""
+
+
 class Door:
     """A Socket.IO server for aiohttp whose clients cannot get past the limits.
 
     A new connection may be refused with LimitReached, a polling client's body with
-    ParameterInvalid; a connection that sends what is no packet, or says nothing, is dropped.
+    ParameterInvalid or LimitReached; a connection that sends what is no packet, sends too many,
+    takes none, or says nothing, is dropped.
     """
 
     def __init__(self, packet_class: type, census: Census, tasks: Tasks) -> None:
@@ -81,7 +143,7 @@ class Door:
         self._engine = self.server.eio
         self._census = census
         self._tasks = tasks
-        self._greetings: dict[str, asyncio.TimerHandle] = {}
+        self._connections: dict[str, _Connection] = {}
         self._websockets: dict[str, asyncio.Transport] = {}
         self._stopping = False
         # Engine.IO calls us, and we call Socket.IO.
@@ -89,6 +151,7 @@ class Door:
         self._engine.on("connect", self._connect)
         self._engine.on("message", self._receive)
         self._engine.on("disconnect", self._disconnect)
+        self._engine.create_queue = _Outgoing
         # The driver is a table of functions, and has no other door for a check before them.
         self._engine._async = {
             **self._engine._async,
@@ -104,6 +167,20 @@ class Door:
         if socket is not None:
             await socket.close(wait=False, abort=True)
 
+    def end(self, connection: str) -> None:
+        """End a connection once its client has had time to take what was sent to it."""
+
+        def drop() -> None:
+            self._tasks.start(self.drop(connection), "drop")
+
+        asyncio.get_running_loop().call_later(FAREWELL, drop)
+
+    def require_allowed(self, connection: str) -> None:
+        """Raise LimitReached for a connection that is about to end."""
+        known = self._connections.get(connection)
+        if known is None or known.ending:
+            raise LimitReached(_TOO_MANY)
+
     def refuse(self) -> None:
         """Let nobody else in: clients come back at once, also to a server that stops."""
         self._stopping = True
@@ -113,32 +190,76 @@ class Door:
         for transport in self._websockets.values():
             transport.close()
 
+    async def count(self, connection: str) -> None:
+        """Count a frame; raise FrameInvalid, some time after the first that was too many.
+
+        That first one is let through, so that its sender can be told; then nothing more is read.
+        """
+        known = self._connections.get(connection)
+        if known is None:
+            return
+        if known.ending:
+            await asyncio.sleep(FAREWELL)
+            raise FrameInvalid("it sends too many packets")
+        self._take(connection, known, 1)
+
+    def _take(self, connection: str, known: _Connection, packets: int) -> None:
+        if known.ending or known.allowance.take(packets):
+            return
+        known.ending = True
+        log.warning("a client was disconnected, because it sends too much: %s", _TOO_MANY)
+        self.end(connection)
+
     async def _translate(self, request: web.Request) -> dict[str, Any]:
-        if "sid" not in request.query:
+        connection = request.query.get("sid")
+        if connection is None:
             if self._stopping:
                 raise LimitReached("this server is stopping, and takes no more connections")
             self._census.check(request.remote or "")
+        elif "Upgrade" in request.headers and connection in self._websockets:
+            raise ParameterInvalid("this connection has a WebSocket already")
+        if "j" in request.query:
+            # A page of any site may run an answer that is a script.
+            raise ParameterInvalid("answers as scripts (JSONP) are not served")
         environ: dict[str, Any] = driver.translate_request(request)
         if request.method == "POST":
             body = await request.read()
             try:
-                check_payload(body)
+                packets = check_payload(body)
             except FrameInvalid as error:
                 raise ParameterInvalid(f"the body cannot be read: {error}") from None
+            if connection in self._connections:
+                self._take(connection, self._connections[connection], packets)
+                self.require_allowed(connection)
             environ |= {"wsgi.input": _Reading(body), "CONTENT_LENGTH": str(len(body))}
         return environ
 
-    def _websocket(self, handler: Any, engine: Any) -> _WebSocket:
-        return _WebSocket(handler, engine, self._websockets)
+    def _websocket(self, handler: Any, _engine: Any) -> _WebSocket:
+        return _WebSocket(handler, self)
+
+    @contextlib.contextmanager
+    def holding(self, connection: str, transport: asyncio.Transport) -> Iterator[None]:
+        """Know the WebSocket of a connection for as long as the context lasts."""
+        self._websockets[connection] = transport
+        try:
+            yield
+        finally:
+            del self._websockets[connection]
+            # The library forgets to say so when a WebSocket ends before it has replaced polling.
+            socket = self._engine.sockets.get(connection)
+            if socket is not None and not socket.upgraded:
+                socket.upgrading = False
 
     async def _connect(self, connection: str, environ: dict[str, Any]) -> Any:
         self._census.enter(connection, environ["aiohttp.request"].remote or "")
-        loop = asyncio.get_running_loop()
-        self._greetings[connection] = loop.call_later(HELLO_WITHIN, self._drop_silent, connection)
+        self._connections[connection] = _Connection(self._await_hello(connection))
+        queue: _Outgoing = self._engine.sockets[connection].queue
+        queue.on_overflow = partial(self._drop_stalled, connection)
         return await self._handlers["connect"](connection, environ)
 
     async def _receive(self, connection: str, message: Any) -> None:
-        if connection not in self._greetings:
+        known = self._connections.get(connection)
+        if known is None:
             return  # the rest of what a connection sent that has ended
         try:
             if not message:
@@ -153,29 +274,41 @@ class Door:
 
     async def _disconnect(self, connection: str, reason: str) -> Any:
         self._census.leave(connection)
-        self._greetings.pop(connection).cancel()
+        self._connections.pop(connection).silent.cancel()
+        if transport := self._websockets.get(connection):
+            # The library waits without end for a client to take what was sent to it.
+            asyncio.get_running_loop().call_later(FAREWELL, transport.abort)
         return await self._handlers["disconnect"](connection, reason)
+
+    def _drop_stalled(self, connection: str) -> None:
+        log.warning("a client has stopped reading, and was disconnected")
+        if known := self._connections.get(connection):
+            known.ending = True
+        self._tasks.start(self.drop(connection), "drop-stalled")
+
+    def _await_hello(self, connection: str) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(HELLO_WITHIN, self._drop_silent, connection)
 
     def _drop_silent(self, connection: str) -> None:
         manager = self.server.manager
-        if not any(manager.sid_from_eio_sid(connection, name) for name in manager.get_namespaces()):
+        if any(manager.sid_from_eio_sid(connection, name) for name in manager.get_namespaces()):
+            # It may still say goodbye to all that it has greeted, and stay.
+            self._connections[connection].silent = self._await_hello(connection)
+        else:
             self._tasks.start(self.drop(connection), "drop-silent")
 
 
 class _WebSocket(driver.WebSocket):  # type: ignore[misc]
     """The driver's WebSocket, which looks at frames and can be found by its connection."""
 
-    def __init__(self, handler: Any, engine: Any, found: dict[str, asyncio.Transport]) -> None:
-        super().__init__(handler, engine)
+    def __init__(self, handler: Any, door: Door) -> None:
+        super().__init__(handler, door.server.eio)
         self._connection: str = handler.__self__.sid
-        self._found = found
+        self._door = door
 
     async def __call__(self, environ: dict[str, Any]) -> Any:
-        self._found[self._connection] = environ["aiohttp.request"].transport
-        try:
+        with self._door.holding(self._connection, environ["aiohttp.request"].transport):
             return await super().__call__(environ)
-        finally:
-            del self._found[self._connection]
 
     async def wait(self) -> Any:
         frame = await super().wait()
@@ -184,4 +317,5 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]
         except FrameInvalid as error:
             log.warning(_DROPPED, error)
             raise
+        await self._door.count(self._connection)
         return frame

@@ -41,8 +41,8 @@ def check_frame(frame: str | bytes) -> None:
         raise FrameInvalid(f"no Engine.IO packet has the type {decoded.packet_type}")
 
 
-def check_payload(body: bytes) -> None:
-    """Raise FrameInvalid for what a polling client posts that are no Engine.IO packets."""
+def check_payload(body: bytes) -> int:
+    """How many packets a polling client posts; raises FrameInvalid for what is none."""
     try:
         text = body.decode("utf-8")
         frames = Payload(encoded_payload=text).packets
@@ -50,6 +50,7 @@ def check_payload(body: bytes) -> None:
         raise FrameInvalid("it holds no Engine.IO packets") from None
     if any(frame.packet_type >= len(engine.packet_names) for frame in frames):
         raise FrameInvalid("it holds no Engine.IO packets")
+    return len(frames)
 
 
 class _Checked:

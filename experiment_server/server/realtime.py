@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -19,18 +18,13 @@ from aiohttp import web
 
 from experiment_server.errors import (
     ExperimentServerError,
-    LimitReached,
     NotAllowed,
     OperationUnknown,
     ParameterInvalid,
+    TokenInvalid,
 )
-from experiment_server.limits import (
-    FAREWELL,
-    MESSAGES_AT_ONCE,
-    MESSAGES_PER_SECOND,
-    OUTGOING,
-)
-from experiment_server.live.calls import Caller, Role, call
+from experiment_server.limits import EXPIRY_CHECKED, FAREWELL
+from experiment_server.live.calls import Caller, Role, call, shown
 from experiment_server.live.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
 from experiment_server.live.live import Live
 from experiment_server.live.operations import OPERATIONS
@@ -39,7 +33,7 @@ from experiment_server.live.tasks import Tasks
 from experiment_server.server.engine import Census, Door
 from experiment_server.server.frames import JsonPacket, MsgpackPacket
 from experiment_server.server.metrics import Metrics
-from experiment_server.server.security import Gate
+from experiment_server.server.security import Admitted, Gate
 
 log = logging.getLogger(__name__)
 
@@ -88,23 +82,18 @@ class Realtime:
         await asyncio.gather(*(endpoint.close() for endpoint in self._endpoints))
 
 
-class Allowance:
-    """So many messages a second over a while, and so many at once (a token bucket)."""
+@dataclass(slots=True)
+class _Session:
+    """Somebody who was let in, over which connection."""
 
-    def __init__(self, per_second: float, at_once: float) -> None:
-        self._per_second = per_second
-        self._at_once = self._left = at_once
-        self._at = time.monotonic()
+    admitted: Admitted
+    connection: str
+    expiry: asyncio.TimerHandle | None = None
 
-    def take(self) -> bool:
-        """Whether one more is allowed now."""
-        now = time.monotonic()
-        self._left = min(self._at_once, self._left + (now - self._at) * self._per_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+    @property
+    def caller(self) -> Caller:
+        """Who it is."""
+        return self.admitted.caller
 
 
 class _Endpoint:
@@ -118,9 +107,8 @@ class _Endpoint:
         self._gate = parts.gate
         self._metrics = parts.metrics
         self._tasks = parts.tasks
-        self._callers: dict[str, Caller] = {}
+        self._sessions: dict[str, _Session] = {}
         self._rooms: dict[str, set[str]] = defaultdict(set)
-        self._allowances: dict[str, Allowance] = {}
         self._door = Door(packet_class, census, parts.tasks)
         self._server = self._door.server
         self._server.on("connect", self._connect_app, namespace=APP_NAMESPACE)
@@ -136,15 +124,6 @@ class _Endpoint:
         await self._server.emit(
             message.event, message.payload, room=message.room, namespace=namespace
         )
-        for sid in tuple(self._rooms.get(message.room, ())):
-            await self._drop_if_stalled(sid, namespace)
-
-    async def _drop_if_stalled(self, sid: str, namespace: str) -> None:
-        eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
-        socket = self._server.eio.sockets.get(eio_sid)
-        if socket is not None and socket.queue.qsize() > OUTGOING:
-            log.warning("a client has stopped reading, and was disconnected")
-            await self._door.drop(eio_sid)
 
     def sockets(self) -> tuple[int, int]:
         """How many apps are connected, and how many dashboards."""
@@ -172,12 +151,13 @@ class _Endpoint:
     async def _connect_app(self, sid: str, environ: Any, auth: Any = None) -> None:
         try:
             wanted, token = _participant_of(auth), _token_of(auth)
-            caller = self._gate.caller(environ["aiohttp.request"], given=token)
-            index = _spoken_for(caller, wanted, self._service.default_participant_index)
+            admitted = self._gate.admit(environ["aiohttp.request"], given=token)
+            index = _spoken_for(admitted.caller, wanted, self._service.default_participant_index)
             self._service.connected(index)
         except ExperimentServerError as error:
             raise _refusal(error) from None
-        await self._let_in(sid, Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index))
+        app = Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index)
+        await self._let_in(sid, Admitted(app, admitted.token))
         # The greeting waits for its turn behind the packet that accepts the connection.
         self._tasks.start(self._greet_app(sid, index), "greet-app")
 
@@ -187,10 +167,10 @@ class _Endpoint:
 
     async def _connect_dashboard(self, sid: str, environ: Any, auth: Any = None) -> None:
         try:
-            caller = self._gate.experimenter(environ["aiohttp.request"], _token_of(auth))
+            admitted = self._gate.admit_experimenter(environ["aiohttp.request"], _token_of(auth))
         except ExperimentServerError as error:
             raise _refusal(error) from None
-        await self._let_in(sid, caller)
+        await self._let_in(sid, admitted)
         self._tasks.start(self._greet_dashboard(sid), "greet-dashboard")
 
     async def _greet_dashboard(self, sid: str) -> None:
@@ -198,45 +178,58 @@ class _Endpoint:
         await self._server.emit("snapshot", overview, to=sid, namespace=DASHBOARD_NAMESPACE)
 
     async def _disconnect(self, sid: str, _reason: Any = None) -> None:
-        caller = self._callers.pop(sid, None)
-        if caller is None:
+        session = self._sessions.pop(sid, None)
+        if session is None:
             return
+        caller = session.caller
         for room in _rooms_of(caller):
             self._rooms[room].discard(sid)
             if not self._rooms[room]:
                 del self._rooms[room]
-        self._allowances.pop(sid, None)
+        if session.expiry is not None:
+            session.expiry.cancel()
         if caller.participant_index is not None:
             self._service.disconnected(caller.participant_index)
 
-    async def _let_in(self, sid: str, caller: Caller) -> None:
-        self._callers[sid] = caller
-        self._allowances[sid] = Allowance(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE)
-        namespace = _namespace(caller)
-        for room in _rooms_of(caller):
+    async def _let_in(self, sid: str, admitted: Admitted) -> None:
+        namespace = _namespace(admitted.caller)
+        connection = self._server.manager.eio_sid_from_sid(sid, namespace)
+        self._sessions[sid] = _Session(admitted, connection)
+        self._await_expiry(sid)
+        for room in _rooms_of(admitted.caller):
             self._rooms[room].add(sid)
             await self._server.enter_room(sid, room, namespace=namespace)
 
-    async def _ask(self, event: str, sid: str, *payload: Any) -> dict[str, Any]:
-        """Carry out an operation; what is returned is its acknowledgement."""
+    def _await_expiry(self, sid: str) -> None:
+        """End a session when its token expires, also where the clock is set meanwhile."""
+        session = self._sessions[sid]
+        left = self._gate.valid_for(session.admitted)
+        if left is not None:
+            # Not the whole time at once: the clock that says when may be set.
+            wait = min(max(left, 0.0), EXPIRY_CHECKED)
+            session.expiry = asyncio.get_running_loop().call_later(wait, self._check_expiry, sid)
+
+    def _check_expiry(self, sid: str) -> None:
         try:
-            operation = OPERATIONS.get(event)
-            if operation is None:
-                raise OperationUnknown(
-                    f'there is no operation "{event}"; there are {", ".join(OPERATIONS)}'
-                )
-            caller = self._callers[sid]
-            if not self._allowances[sid].take():
-                self._tasks.start(
-                    self._server.disconnect(sid, namespace=_namespace(caller)), "drop"
-                )
-                raise LimitReached(
-                    f"more than {MESSAGES_PER_SECOND:.0f} messages a second; the connection ends"
-                )
-            with self._metrics.counting(operation.name, caller.actor):
-                given = _arguments(event, payload)
-                key = given.pop("request_id", None)
-                data = await call(self._live, operation, caller, given, key)
+            self._gate.check(self._sessions[sid].admitted)
+        except TokenInvalid:
+            self._end(sid)
+        else:
+            self._await_expiry(sid)
+
+    def _end(self, sid: str) -> None:
+        session = self._sessions[sid]
+        leaving = self._server.disconnect(sid, namespace=_namespace(session.caller))
+        self._tasks.start(leaving, "end-session")
+        self._door.end(session.connection)
+
+    async def _ask(self, event: str, sid: str, *payload: Any) -> dict[str, Any] | None:
+        """Carry out an operation; what is returned is its acknowledgement."""
+        session = self._sessions.get(sid)
+        if session is None:
+            return None  # it has gone before its turn came
+        try:
+            data = await self._carry_out(event, sid, session, payload)
         except ExperimentServerError as error:
             told = {"code": error.code, "message": error.detail, **error.members()}
             return {"ok": False, "error": told}
@@ -245,6 +238,25 @@ class _Endpoint:
             code, message = ExperimentServerError.code, "the server failed; its log says why"
             return {"ok": False, "error": {"code": code, "message": message}}
         return {"ok": True, "data": data}
+
+    async def _carry_out(
+        self, event: str, sid: str, session: _Session, payload: tuple[Any, ...]
+    ) -> Any:
+        self._door.require_allowed(session.connection)
+        try:
+            self._gate.check(session.admitted)
+        except TokenInvalid:
+            self._end(sid)
+            raise
+        operation = OPERATIONS.get(event)
+        if operation is None:
+            raise OperationUnknown(
+                f"there is no operation {shown(event)}; there are {', '.join(OPERATIONS)}"
+            )
+        with self._metrics.counting(operation.name, session.caller.actor):
+            given = _arguments(event, payload)
+            key = given.pop("request_id", None)
+            return await call(self._live, operation, session.caller, given, key)
 
 
 def _namespace(caller: Caller) -> str:

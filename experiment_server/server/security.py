@@ -8,7 +8,8 @@ as the cookie that a login link leaves.
 from __future__ import annotations
 
 from base64 import b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import time
 from typing import Any
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from experiment_server.errors import NotAllowed, TokenMissing
 from experiment_server.live.calls import Caller, Role
 from experiment_server.live.requests import Actor
 from experiment_server.live.tokens import Tokens
+from experiment_server.server.browsers import is_handshake
 
 COOKIE = "experiment_server"
 """The name of the cookie that a login link leaves."""
@@ -27,6 +29,14 @@ CLI_AGENT = "experiment-server-cli"
 
 FOR_ALL = ("/", "/index", "/login", "/login.css", "/healthz", "/readyz")
 """What needs no token: health, and the pages that ask for one themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who was let in, and with which token, None for none."""
+
+    caller: Caller
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +50,11 @@ class Gate:
     guarded: bool
     lets_participants_in: bool = False
 
-    def caller(self, request: web.Request, door: Actor = Actor.REST, given: Any = None) -> Caller:
+    def caller(self, request: web.Request) -> Caller:
+        """Who sends a request; raises as `admit`."""
+        return self.admit(request).caller
+
+    def admit(self, request: web.Request, door: Actor = Actor.REST, given: Any = None) -> Admitted:
         """Who sends a request through a door; `given` is a token from a socket's handshake.
 
         Raises TokenMissing, and TokenInvalid: a wrong token is never taken for none.
@@ -50,26 +64,39 @@ class Gate:
             token = _password(request)
         if token is not None:
             if self.tokens.is_admin(token):
-                return Caller(Role.EXPERIMENTER, _door(request, door))
+                return Admitted(Caller(Role.EXPERIMENTER, _door(request, door)), token)
             index = self.tokens.participant_of(token)
-            return Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index)
+            return Admitted(Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index), token)
         if not self.guarded:
-            return Caller(Role.EXPERIMENTER, _door(request, door))
+            return Admitted(Caller(Role.EXPERIMENTER, _door(request, door)))
         if self.lets_participants_in:
-            return Caller(Role.PARTICIPANT, Actor.PARTICIPANT)
+            return Admitted(Caller(Role.PARTICIPANT, Actor.PARTICIPANT))
         raise TokenMissing(
             "this server lets nobody in without a token: open the link that it printed at its "
             "start, or send `Authorization: Bearer <token>`"
         )
 
-    def experimenter(self, request: web.Request, given: Any = None) -> Caller:
-        """The caller as experimenter; raises what `caller` raises, and NotAllowed."""
-        caller = self.caller(request, Actor.DASHBOARD, given)
-        if caller.role is not Role.EXPERIMENTER:
-            if caller.participant_index is None:
+    def admit_experimenter(self, request: web.Request, given: Any = None) -> Admitted:
+        """The caller as experimenter; raises what `admit` raises, and NotAllowed."""
+        admitted = self.admit(request, Actor.DASHBOARD, given)
+        if admitted.caller.role is not Role.EXPERIMENTER:
+            if admitted.caller.participant_index is None:
                 raise TokenMissing("the dashboard is for experimenters: log in with their token")
             raise NotAllowed("the dashboard is for experimenters only")
-        return caller
+        return admitted
+
+    def check(self, admitted: Admitted) -> None:
+        """Raise TokenInvalid for who was let in with a token that is no longer good."""
+        token = admitted.token
+        if token is not None and not self.tokens.is_admin(token):
+            self.tokens.participant_of(token)
+
+    def valid_for(self, admitted: Admitted) -> float | None:
+        """For how many seconds more a token is good; None for ever."""
+        token = admitted.token
+        if token is None or self.tokens.is_admin(token):
+            return None
+        return self.tokens.valid_until(token) - time()
 
 
 def gatekeeper(gate: Gate) -> Middleware:
@@ -78,17 +105,11 @@ def gatekeeper(gate: Gate) -> Middleware:
     @web.middleware
     async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
         # A socket shows its token later, in its own handshake.
-        if request.path not in FOR_ALL and not _is_socket(request):
+        if request.path not in FOR_ALL and not is_handshake(request):
             gate.caller(request)
         return await handler(request)
 
     return keep
-
-
-def _is_socket(request: web.Request) -> bool:
-    return request.path.startswith(("/socket.io", "/socket.io-msgpack")) and (
-        "EIO" in request.query
-    )
 
 
 def _token(request: web.Request) -> str | None:

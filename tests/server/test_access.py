@@ -1,6 +1,8 @@
 """Who may do what: every operation, over every transport, for every kind of caller."""
 
+import asyncio
 import json
+import time
 from datetime import datetime, timedelta, timezone
 
 import aiohttp
@@ -14,7 +16,7 @@ from experiment_server.server.rest import paths
 from experiment_server.server.settings import Settings
 from experiment_server.study.parse import digest_of
 from tests.conftest import SMALL_STUDY
-from tests.server.conftest import Listener, PatientClient
+from tests.server.conftest import PATIENCE, Listener, PatientClient
 
 ADMIN = "an-admin-token-for-tests"
 HOST = "0.0.0.0"
@@ -244,6 +246,48 @@ async def test_a_participants_link_lets_in_that_participant_alone(guarded):
                 assert response.status == status
         async with http.get(f"{guarded.url}/", headers={"Accept": "text/html"}) as response:
             assert response.status == 403
+
+
+async def connected(running, token):
+    """An app of participant 2."""
+    app, gone = Listener("/"), asyncio.Event()
+    app.client.on("disconnect", lambda *_: gone.set())
+    await app.client.connect(running.url, auth={"token": token}, transports=["websocket"])
+    return app, gone
+
+
+def good_for(running, seconds):
+    """A token of participant 2."""
+    now = datetime.now(timezone.utc)
+    return running.live.tokens.participant(2, now, timedelta(seconds=seconds))
+
+
+async def test_a_socket_ends_when_its_token_expires(guarded):
+    app, gone = await connected(guarded, good_for(guarded, 2))
+    other, _ = await connected(guarded, good_for(guarded, 3600))
+    assert (await app.ask("state"))["ok"]
+    await asyncio.wait_for(gone.wait(), 2 * PATIENCE)
+    assert (await other.ask("state"))["ok"]
+    await other.client.disconnect()
+
+
+async def test_an_expired_token_moves_nobody_over_a_socket_that_is_still_open(guarded, monkeypatch):
+    # A clock that was set back: the socket does not end in time.
+    monkeypatch.setattr("experiment_server.server.security.time", lambda: time.time() - 3600)
+    token = good_for(guarded, 2)
+    app, gone = await connected(guarded, token)
+
+    async def until_expired():
+        headers = {"Authorization": f"Bearer {token}"}
+        status = 200
+        while status == 200:
+            async with aiohttp.request("GET", f"{guarded.url}/api/state", headers=headers) as ours:
+                status = ours.status
+
+    assert (await app.ask("move-to-next"))["ok"]
+    await asyncio.wait_for(until_expired(), 2 * PATIENCE)
+    assert (await app.ask("move-to-next"))["error"]["code"] == "token-invalid"
+    await asyncio.wait_for(gone.wait(), PATIENCE)
 
 
 async def test_a_wrong_token_is_told_and_never_repeated(guarded):

@@ -1,9 +1,11 @@
 """Every bound is met: what is beyond it is refused, and everybody else goes on."""
 
 import asyncio
+import contextlib
 import io
 import json
 import socket
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -11,10 +13,11 @@ import pytest
 import socketio
 
 from experiment_server.live import reader, service
-from experiment_server.server import engine, realtime
+from experiment_server.server import engine
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
-from tests.server.conftest import PatientClient
+from tests.conftest import server_running
+from tests.server.conftest import PATIENCE, PatientClient
 
 
 async def test_a_session_takes_so_many_participants(http, monkeypatch):
@@ -49,8 +52,9 @@ async def test_so_many_sockets_are_let_in(connect, monkeypatch, limit):
 
 
 async def test_a_program_in_a_loop_is_disconnected_and_nobody_else(connect, monkeypatch):
-    monkeypatch.setattr(realtime, "MESSAGES_AT_ONCE", 5.0)
-    monkeypatch.setattr(realtime, "MESSAGES_PER_SECOND", 0.001)
+    # The packet that connects counts too.
+    monkeypatch.setattr(engine, "MESSAGES_AT_ONCE", 6.0)
+    monkeypatch.setattr(engine, "MESSAGES_PER_SECOND", 0.001)
     loud, quiet = await connect(), await connect()
     gone = asyncio.Event()
     loud.client.on("disconnect", lambda *_: gone.set())
@@ -59,6 +63,88 @@ async def test_a_program_in_a_loop_is_disconnected_and_nobody_else(connect, monk
     assert answers[5]["error"]["code"] == "limit-reached"
     await asyncio.wait_for(gone.wait(), 5)
     assert (await quiet.ask("state"))["ok"]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        ["40/dashboard,", "41/dashboard,"],
+        ["40/nothing,"],
+        ["41"],
+        ["3"],
+        ["5"],
+        ["43[1]"],
+        ['42/dashboard,["state"]'],
+    ],
+)
+async def test_every_packet_counts_as_a_message(http, connect, monkeypatch, frames):
+    monkeypatch.setattr(engine, "MESSAGES_AT_ONCE", 20.0)
+    monkeypatch.setattr(engine, "MESSAGES_PER_SECOND", 0.001)
+    async with http.ws_connect("/socket.io/?EIO=4&transport=websocket") as ws:
+        await ws.send_str("40")
+        # What goes out is no more than what was let in: a connection that ends answers no more.
+        for number in range(200):
+            with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+                await ws.send_str(frames[number % len(frames)])
+        heard = []
+        while (message := await ws.receive(PATIENCE)).type is aiohttp.WSMsgType.TEXT:
+            heard.append(message.data)
+        assert len(heard) <= 40
+    assert (await (await connect()).ask("state"))["ok"]
+
+
+async def test_packets_that_are_posted_count_too(http, connect, monkeypatch):
+    monkeypatch.setattr(engine, "MESSAGES_AT_ONCE", 20.0)
+    monkeypatch.setattr(engine, "MESSAGES_PER_SECOND", 0.001)
+    async with http.get("/socket.io/?EIO=4&transport=polling") as response:
+        sid = json.loads((await response.text())[1:])["sid"]
+    statuses = []
+    for _ in range(3):
+        path = f"/socket.io/?EIO=4&transport=polling&sid={sid}"
+        async with http.post(
+            path, data="\x1e".join(["40/dashboard,", "41/dashboard,"] * 5)
+        ) as ours:
+            statuses.append(ours.status)
+    assert statuses == [200, 200, 429]
+    assert (await (await connect()).ask("state"))["ok"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it is read from /proc")
+async def test_a_client_that_asks_without_reading_is_dropped_and_takes_no_memory(tmp_path):
+    study = tmp_path / "study.toml"
+    big = "x" * 1_500_000
+    study.write_text(
+        "".join(f'[[blocks]]\nname = "{name}"\nconfig = {{ text = "{big}" }}\n' for name in "AB"),
+        encoding="utf-8",
+    )
+    with server_running(study, "--database", ":memory:") as running:
+        raw = await stalled(running.url)
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ConnectionError):
+            for number in range(1_000):
+                await asyncio.wait_for(
+                    loop.sock_sendall(raw, masked(f'42{number}["all-configs"]'.encode())), PATIENCE
+                )
+        async with aiohttp.ClientSession(running.url) as http:
+            await asyncio.wait_for(no_apps(http), PATIENCE)
+        raw.close()
+        peak = memory_peak(running.process.pid)
+        assert peak < 400, f"{peak} MB, and all answers together are 600 MB and more"
+        assert "has stopped reading" in running.errors
+
+
+def memory_peak(pid):
+    """The most memory that a process has had so far, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+
+async def no_apps(http):
+    """Wait until no app is connected."""
+    while True:
+        async with http.get("/metrics") as response:
+            if "experiment_server_sockets_apps 0.0" in await response.text():
+                return
 
 
 @pytest.mark.parametrize("path", ["/api/config", "/api/study/toml"])
@@ -126,12 +212,15 @@ async def stalled(url):
     received = b""
     while b"pingInterval" not in received:
         received += await loop.sock_recv(raw, 4096)
-    hello = b"40" + json.dumps({"participant": 1}).encode()
-    mask = b"\0\0\0\0"
-    await loop.sock_sendall(raw, bytes([0x81, 0x80 | len(hello)]) + mask + hello)
+    await loop.sock_sendall(raw, masked(b"40" + json.dumps({"participant": 1}).encode()))
     while b"sid" not in received.partition(b"40{")[2]:
         received += await loop.sock_recv(raw, 4096)
     return raw
+
+
+def masked(text):
+    """A short text as a WebSocket client sends it."""
+    return bytes([0x81, 0x80 | len(text)]) + b"\0\0\0\0" + text
 
 
 def drawing(blocks, values):

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from experiment_server.errors import OriginForeign
+from experiment_server.server import engine
 from experiment_server.server.addresses import LOOPBACK_NAMES
 from experiment_server.server.browsers import BrowserRules
 
@@ -46,6 +47,23 @@ async def test_a_foreign_page_gets_no_socket(http, path):
     upgrade = UPGRADE if "websocket" in path else {}
     headers = {**upgrade, "Origin": "http://evil.example"}
     assert await status(http, "GET", path, **headers) == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("path", HANDSHAKES)
+async def test_images_of_a_foreign_page_take_nobody_s_place(http, monkeypatch, path, site):
+    monkeypatch.setattr(engine, "SOCKETS_PER_ADDRESS", 2)
+    # An image tag sends no Origin.
+    image = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    upgrade = UPGRADE if "websocket" in path else {}
+    for _ in range(5):
+        assert await status(http, "GET", path, **upgrade, **image) == 403
+    async with http.ws_connect("/socket.io/?EIO=4&transport=websocket") as ws:
+        assert (await ws.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT
+
+
+async def test_no_page_can_read_a_handshake_as_a_script(http):
+    assert await status(http, "GET", f"{HANDSHAKES[0]}&j=0") == 400
 
 
 @pytest.mark.parametrize("path", ["/", "/api/state", *HANDSHAKES])

@@ -35,6 +35,22 @@ TRIAL_EXPANSIONS: Final = 256
 # each takes memory for everybody who takes part, and time when an app asks for all of its configs.
 EXPANDED_VALUES: Final = 500_000
 
+# Characters of text in the configs of one participant, in all. An app that asks for all of its
+# configs gets them in one answer, and writing that one must not hold up the others: this many take
+# some 30 ms.
+EXPANDED_CHARACTERS: Final = 4_000_000
+
+# Blocks of a study, crossed ones counted each, and blocks that a participant goes through: the
+# largest designs in the field have some hundred.
+STUDY_BLOCKS: Final = 10_000
+
+# Values in the configs of all blocks of a study together, what they inherit included. Reading this
+# many takes some three seconds.
+STUDY_VALUES: Final = 1_000_000
+
+# Block names in all orders of a table together: 500 rows of 1,000 blocks each.
+ORDER_NAMES: Final = 500_000
+
 # Errors of a study, and as many warnings, that are told apart: more than anybody reads.
 DIAGNOSTICS: Final = 500
 

@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from hypothesis import settings
 
 from tests.launcher import CAN_FORK, Forked, forked
 
 ROOT = Path(__file__).parents[1]
+
+# A busy machine takes any time for an example; what must be fast is measured where it is tested.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 SMALL_STUDY = """
 [configuration]

@@ -1,12 +1,18 @@
-"""The arguments of config functions: from a list or a table in the file to checked values."""
+"""The arguments of config functions: from a list or a table in the file to checked values.
+
+An argument may itself be a call. It is then checked for all that this call can draw: arguments
+that are accepted are good for every participant.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from experiment_server.limits import DRAW_SIZE
+from experiment_server.study.model import FunctionCall
+from experiment_server.study.possible import Listed, Number, Whole
 
 Bound = Mapping[str, Any]
 """Checked arguments by name."""
@@ -16,73 +22,94 @@ class ArgumentsInvalid(Exception):
     """The arguments do not fit the function; the message says how."""
 
 
+SIGMAS = 10
+"""Standard deviations that no draw of random.gauss is away from the mean: its generator has 53
+bits, which reach 8.6."""
+
+
 def bind_choices(args: Any) -> dict[str, Any]:
     """The arguments of random.choices."""
     _hint_for_a_flat_list(args)
     bound = _bind(args, ("population", "weights"), ("population", "weights", "cum_weights", "k"))
-    size = _check_population(bound)
+    population = _population(bound)
     if "k" in bound:
-        _check_amount(bound)
+        _amount(bound)
     if "weights" in bound and "cum_weights" in bound:
         raise ArgumentsInvalid("takes weights or cum_weights, not both")
     for key in ("weights", "cum_weights"):
         if key in bound:
-            _check_weights(key, bound[key], size)
+            _check_weights(key, bound[key], population)
     return bound
 
 
 def bind_sample(args: Any) -> dict[str, Any]:
     """The arguments of random.sample."""
     bound = _bind(args, ("population", "k"), ("population", "k", "counts"))
-    size = _check_population(bound)
-    counts = bound.get("counts")
-    if counts is not None:
+    population = _population(bound)
+    size = population.shortest
+    if bound.get("counts") is not None:
+        counts = listed(bound["counts"])
+        wholes = None if counts is None else _each(counts, whole)
         if (
-            not isinstance(counts, list)
-            or len(counts) != size
-            or not all(_is_whole(count) and count >= 0 for count in counts)
+            counts is None
+            or wholes is None
+            or isinstance(bound["counts"], str)
+            or not _alike_long(counts, population)
+            or not all(count.least >= 0 for count in wholes)
         ):
-            raise ArgumentsInvalid(f"needs as counts a list of {size} whole numbers, 0 or more")
-        size = sum(counts)
-        if size > DRAW_SIZE:
+            raise ArgumentsInvalid(
+                f"needs as counts a list of {_length(population)} whole numbers, 0 or more"
+            )
+        size = _sum(counts, (count.least for count in wholes), min)
+        if _sum(counts, (count.most for count in wholes), max) > DRAW_SIZE:
             raise ArgumentsInvalid(f"has counts for more than {DRAW_SIZE} values")
-    _check_amount(bound)
-    if bound["k"] > size:
-        raise ArgumentsInvalid(f"cannot take k = {bound['k']} values out of {size}")
+    amount = _amount(bound)
+    if amount.most > size:
+        raise ArgumentsInvalid(
+            f"cannot take k = {amount.most} values out of {size}"
+            if amount.least == amount.most and population.shortest == population.longest
+            else f"may have to take k = {amount.most} values out of {size}"
+        )
     return bound
 
 
 def bind_shuffle(args: Any) -> dict[str, Any]:
     """The argument of random.shuffle, which is left as it is."""
     bound = _bind(args, ("population",), ("population",))
-    _check_population(bound)
+    _population(bound)
     return bound
 
 
 def bind_randint(args: Any) -> dict[str, Any]:
     """The arguments of random.randint."""
     bound = _bind(args, ("a", "b"), ("a", "b"))
-    for key in ("a", "b"):
-        if not _is_whole(bound.get(key)):
-            raise ArgumentsInvalid(f"needs a whole number as {key}")
-    if bound["a"] > bound["b"]:
-        raise ArgumentsInvalid(f"has no number from {bound['a']} to {bound['b']}: a is above b")
+    low, high = _whole(bound, "a"), _whole(bound, "b")
+    if low.most > high.least:
+        raise ArgumentsInvalid(
+            f"has no number from {low.most} to {high.least}: a is above b"
+            if low.least == low.most and high.least == high.most
+            else f"may have to draw from {low.most} to {high.least}, where a is above b"
+        )
     return bound
 
 
 def bind_uniform(args: Any) -> dict[str, Any]:
     """The arguments of random.uniform."""
     bound = _bind(args, ("a", "b"), ("a", "b"))
-    _check_numbers(bound, ("a", "b"))
+    low, high = _number(bound, "a"), _number(bound, "b")
+    if not math.isfinite(max(low.most, high.most) - min(low.least, high.least)):
+        raise ArgumentsInvalid("has a range from a to b that is larger than a number can be")
     return bound
 
 
 def bind_gauss(args: Any) -> dict[str, Any]:
     """The arguments of random.gauss."""
     bound = {"mu": 0.0, "sigma": 1.0, **_bind(args, ("mu", "sigma"), ("mu", "sigma"))}
-    _check_numbers(bound, ("mu", "sigma"))
-    if bound["sigma"] < 0:
+    mean, deviation = _number(bound, "mu"), _number(bound, "sigma")
+    if deviation.least < 0:
         raise ArgumentsInvalid("needs a sigma of 0 or more")
+    if not math.isfinite(max(abs(mean.least), abs(mean.most)) + SIGMAS * deviation.most):
+        raise ArgumentsInvalid("has values that are larger than a number can be")
     return bound
 
 
@@ -90,19 +117,64 @@ def bind_range(args: Any) -> dict[str, Any]:
     """The arguments of range, which knows one, two or three."""
     names = ("stop",) if isinstance(args, list) and len(args) == 1 else ("start", "stop", "step")
     bound = {"start": 0, "step": 1, **_bind(args, names, ("start", "stop", "step"))}
-    for key in ("start", "stop", "step"):
-        if not _is_whole(bound.get(key)):
-            raise ArgumentsInvalid(f"needs a whole number as {key}")
-    if bound["step"] == 0:
+    start, stop, step = (_whole(bound, key) for key in ("start", "stop", "step"))
+    if step.least <= 0 <= step.most:
         raise ArgumentsInvalid("needs a step other than 0")
-    if len(range(bound["start"], bound["stop"], bound["step"])) > DRAW_SIZE:
+    if longest_range(start, stop, step) > DRAW_SIZE:
         raise ArgumentsInvalid(f"has more than {DRAW_SIZE} numbers")
     return bound
+
+
+def longest_range(start: Whole, stop: Whole, step: Whole) -> int:
+    """The most numbers that a range can have; its step is never 0."""
+    if step.least > 0:
+        return _range_length(start.least, stop.most, step.least)
+    return _range_length(-start.most, -stop.least, -step.most)
+
+
+def shortest_range(start: Whole, stop: Whole, step: Whole) -> int:
+    """The fewest numbers that a range can have; its step is never 0."""
+    if step.least > 0:
+        return _range_length(start.most, stop.least, step.most)
+    return _range_length(-start.least, -stop.most, -step.least)
+
+
+def _range_length(start: int, stop: int, step: int) -> int:
+    # Counted rather than asked of a range, which cannot tell lengths of 2**63 and more.
+    return max(0, (stop - start - 1) // step + 1)
 
 
 def differences(cumulative: Sequence[float]) -> list[float]:
     """The single weights of cumulative ones."""
     return [after - before for before, after in zip([0, *cumulative], cumulative, strict=False)]
+
+
+def whole(value: Any) -> Whole | None:
+    """The whole numbers that a value can be, None if it can be anything else."""
+    possible = value.possible if isinstance(value, FunctionCall) else value
+    if isinstance(possible, int) and not isinstance(possible, bool):
+        return Whole(possible, possible)
+    return possible if isinstance(possible, Whole) else None
+
+
+def number(value: Any) -> Number | None:
+    """The numbers that a value can be, None if it can be anything else."""
+    possible = value.possible if isinstance(value, FunctionCall) else value
+    if isinstance(possible, float) and math.isfinite(possible):
+        return Number(possible, possible)
+    wholes = whole(possible)
+    # A number that no float can hold has been told of already, and must not stop the rest.
+    if wholes is not None and max(-wholes.least, wholes.most + 1) <= 2**63:
+        return Number(wholes.least, wholes.most)
+    return possible if isinstance(possible, Number) else None
+
+
+def listed(value: Any) -> Listed | None:
+    """The lists that a value can be, None if it can be anything else; a text lists characters."""
+    possible = value.possible if isinstance(value, FunctionCall) else value
+    if isinstance(possible, (list, str)):
+        return Listed(possible, len(possible), len(possible), in_place=True)
+    return possible if isinstance(possible, Listed) else None
 
 
 def _bind(args: Any, positional: Sequence[str], named: Sequence[str]) -> dict[str, Any]:
@@ -124,56 +196,106 @@ def _bind(args: Any, positional: Sequence[str], named: Sequence[str]) -> dict[st
 
 def _hint_for_a_flat_list(args: Any) -> None:
     # The mistake that everybody makes once: the values in place of the list of values.
-    if isinstance(args, list) and args and not isinstance(args[0], (list, str, dict)):
+    if isinstance(args, list) and args and not isinstance(args[0], (list, str, dict, FunctionCall)):
         raise ArgumentsInvalid(
             "takes its values as one argument: write them in a list of their own, "
             "args = [[1, 2, 3]]"
         )
 
 
-def _check_population(bound: Bound) -> int:
-    population = bound.get("population")
-    if population is None:
+def _population(bound: Bound) -> Listed:
+    value = bound.get("population")
+    if value is None:
         raise ArgumentsInvalid("needs a population, the list of values")
-    if not isinstance(population, (list, str)) or not population:
+    population = listed(value)
+    if population is None or population.shortest < 1:
         raise ArgumentsInvalid("needs a population with at least one value, args = [[1, 2, 3]]")
-    return len(population)
+    return population
 
 
-def _check_amount(bound: Bound) -> None:
-    amount = bound.get("k")
-    if not _is_whole(amount) or not isinstance(amount, int) or amount < 0:
-        got = "" if amount is None else f", got {amount!r}"
+def _amount(bound: Bound) -> Whole:
+    value = bound.get("k")
+    amount = whole(value)
+    if amount is None or amount.least < 0:
+        got = "" if value is None else f", got {_shown(value)}"
         raise ArgumentsInvalid(f"needs a whole number as k, 0 or more{got}")
-    if amount > DRAW_SIZE:
-        raise ArgumentsInvalid(f"takes a k of at most {DRAW_SIZE}, got {amount}")
+    if amount.most > DRAW_SIZE:
+        raise ArgumentsInvalid(f"takes a k of at most {DRAW_SIZE}, got {_shown(value)}")
+    return amount
 
 
-def _check_weights(key: str, weights: Any, size: int) -> None:
-    if not isinstance(weights, list) or not all(map(_is_number, weights)):
+def _whole(bound: Bound, key: str) -> Whole:
+    found = whole(bound.get(key))
+    if found is None:
+        raise ArgumentsInvalid(f"needs a whole number as {key}{_what_is_drawn(bound.get(key))}")
+    return found
+
+
+def _number(bound: Bound, key: str) -> Number:
+    found = number(bound.get(key))
+    if found is None:
+        raise ArgumentsInvalid(f"needs a number as {key}{_what_is_drawn(bound.get(key))}")
+    return found
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, FunctionCall):
+        return f"what {value.function_name} draws"
+    return repr(value)
+
+
+def _what_is_drawn(value: Any) -> str:
+    # choices and sample give lists, also of a single value.
+    is_list = isinstance(value, FunctionCall) and isinstance(value.possible, Listed)
+    return f"; {value.function_name} gives a list" if is_list else ""
+
+
+def _check_weights(key: str, value: Any, population: Listed) -> None:
+    weights = None if isinstance(value, str) else listed(value)
+    numbers = None if weights is None else _each(weights, number)
+    if weights is None or numbers is None:
         raise ArgumentsInvalid(f"needs a list of numbers as {key}")
-    if len(weights) != size:
-        raise ArgumentsInvalid(f"needs {size} {key}, one for each value, got {len(weights)}")
-    single = weights if key == "weights" else differences(weights)
-    if any(weight < 0 for weight in single):
-        problem = "that are not negative" if key == "weights" else "that do not decrease"
-        raise ArgumentsInvalid(f"needs {key} {problem}")
-    if not 0 < sum(single) < math.inf:
+    if not _alike_long(weights, population):
+        raise ArgumentsInvalid(
+            f"needs {_length(population)} {key}, one for each value, got {_length(weights)}"
+        )
+    least = [item.least for item in numbers]
+    most = [item.most for item in numbers]
+    if key == "cum_weights":
+        # Each at least as large as the one before it, also where both are drawn.
+        falls = (
+            zip(most, least[1:], strict=False) if weights.in_place else [(max(most), min(least))]
+        )
+        if least[0] < 0 or any(before > after for before, after in falls):
+            raise ArgumentsInvalid("needs cum_weights that do not decrease, from 0 up")
+        positive, finite = least[-1] > 0, math.isfinite(most[-1])
+    else:
+        if min(least) < 0:
+            raise ArgumentsInvalid("needs weights that are not negative")
+        positive = _sum(weights, least, min) > 0
+        finite = math.isfinite(_sum(weights, most, max))
+    if not positive or not finite:
         raise ArgumentsInvalid(f"needs {key} with a sum above zero")
 
 
-def _check_numbers(bound: Bound, keys: Sequence[str]) -> None:
-    for key in keys:
-        if not _is_number(bound.get(key)):
-            raise ArgumentsInvalid(f"needs a number as {key}")
+def _each(values: Listed, read: Callable[[Any], Any]) -> list[Any] | None:
+    """What each value of a list can be, None if one of them can be anything else."""
+    found = [read(item) for item in values.items]
+    return None if None in found else found
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    # A number that no float can hold has been told of already, and must not stop the rest.
-    return _is_whole(value) and abs(value) < 2**63
+def _sum(values: Listed, each: Iterable[float], extreme: Callable[..., Any]) -> Any:
+    """The smallest or largest sum of a list, given the bounds of what can stand in it."""
+    if values.in_place:
+        return sum(each)
+    return extreme(each, default=0) * extreme(values.shortest, values.longest)
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _alike_long(values: Listed, population: Listed) -> bool:
+    return values.shortest == values.longest == population.shortest == population.longest
+
+
+def _length(values: Listed) -> str:
+    if values.shortest == values.longest:
+        return str(values.shortest)
+    return f"{values.shortest} to {values.longest}"

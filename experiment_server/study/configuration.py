@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from experiment_server.limits import PERMUTED_ITEMS, SQUARED_ITEMS
+from experiment_server.limits import ORDER_NAMES, PERMUTED_ITEMS, SQUARED_ITEMS, STUDY_BLOCKS
 from experiment_server.study.diagnostics import Findings, nearest, shown
-from experiment_server.study.keys import CONFIGURATION, EDGE_STRATEGIES
+from experiment_server.study.keys import EDGE_STRATEGIES
 from experiment_server.study.model import (
     NO_CELL,
     Between,
@@ -54,6 +54,7 @@ class Reader:
         self._families = families
         self._between = between
         self._findings = findings
+        self._names_read = 0
 
     def order(self) -> Order:
         """The groups and their strategies."""
@@ -197,13 +198,13 @@ class Reader:
             return ()
         if not any(nested):
             return (self._names(spot, value),)
-        return tuple(
-            self._names(
-                _Spot(f"{spot.name}, group {place + 1}", (*spot.at, place)),
-                group if isinstance(group, list) else [group],
-            )
-            for place, group in enumerate(value)
-        )
+        groups: list[Names] = []
+        for place, group in enumerate(value):
+            if self._is_too_long(spot, sum(map(len, groups))):
+                return ()
+            group_spot = _Spot(f"{spot.name}, group {place + 1}", (*spot.at, place))
+            groups.append(self._names(group_spot, group if isinstance(group, list) else [group]))
+        return tuple(groups)
 
     def _is_group(self, item: Any) -> bool:
         """A list is a group, and so is the name of a block that stands for several."""
@@ -217,6 +218,8 @@ class Reader:
         for place, item in enumerate(value):
             at = (*spot.at, place)
             name = block_name(item)
+            if self._is_too_long(spot, len(names)):
+                return ()
             if name is not None and name in self._families:
                 names += self._families[name]
             elif name is None:
@@ -239,7 +242,28 @@ class Reader:
                 )
             else:
                 names.append(name)
+        self._names_read += len(names)
         return tuple(names)
+
+    def _is_too_long(self, spot: _Spot, names: int) -> bool:
+        """Whether an order has more names than a study may have, which is said once."""
+        if names >= STUDY_BLOCKS:
+            self._findings.error(
+                "study-too-large",
+                f"{spot.name} has more than {STUDY_BLOCKS:,} blocks",
+                "trials that an app goes through by itself can be a list in one block's config",
+                at=spot.at,
+            )
+        elif self._names_read + names >= ORDER_NAMES:
+            self._findings.error(
+                "study-too-large",
+                f"the orders have more than {ORDER_NAMES:,} block names in all",
+                "a strategy makes orders from one list; a table needs few of them",
+                at=(SECTION, "order"),
+            )
+        else:
+            return False
+        return True
 
     def _check_effect(self, order: Order, flat: bool) -> None:
         # Where names are missing from the order, what is left of it says nothing.
@@ -336,9 +360,7 @@ def unknown_keys(
             findings.warning(
                 "key-unknown",
                 f'{where} has the unknown key "{key}", which does nothing',
-                "it belongs under [configuration]"
-                if not at and key in CONFIGURATION
-                else nearest(key, known) or f"known here: {', '.join(known)}",
+                nearest(key, known) or f"known here: {', '.join(known)}",
                 at=(*at, key),
                 key=True,
             )

@@ -75,9 +75,12 @@ class Findings:
         self._found: dict[Diagnostic, None] = {}
         self._counts: Counter[Severity] = Counter()
 
-    def error(self, code: str, message: str, hint: str | None = None, *, at: Path = ()) -> None:
-        """Note a problem that keeps the study from running, with the value at the path `at`."""
-        self._note(code, "error", message, hint, self._positions.value(at))
+    def error(
+        self, code: str, message: str, hint: str | None = None, *, at: Path = (), key: bool = False
+    ) -> None:
+        """Note a problem that keeps the study from running; `key` marks the key, not its value."""
+        span = self._positions.key(at) if key else self._positions.value(at)
+        self._note(code, "error", message, hint, span)
 
     def warning(
         self, code: str, message: str, hint: str | None = None, *, at: Path = (), key: bool = False

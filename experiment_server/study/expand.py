@@ -13,7 +13,6 @@ from itertools import chain
 from typing import Any
 
 from experiment_server.errors import ExpansionFailed
-from experiment_server.study.arguments import ArgumentsInvalid
 from experiment_server.study.functions import FUNCTIONS, TooFewValues, Used
 from experiment_server.study.model import (
     NO_CELL,
@@ -145,15 +144,15 @@ class _Draws:
                 return function.draw(self._generator, bound)
             used = self._used.setdefault(call.group, Used())
             return function.draw_unique(self._generator, bound, used)
-        except ArgumentsInvalid as problem:
-            raise ExpansionFailed(
-                f"participant {self._participant_index}: {call.function_name} {problem}",
-                "function-arguments",
-                call.at,
-            ) from None
         except TooFewValues as problem:
             raise ExpansionFailed(
                 f"participant {self._participant_index}: {problem} for them",
                 "unique-exhausted",
                 call.at,
             ) from None
+        except Exception as error:
+            raise ExpansionFailed(
+                f"participant {self._participant_index}: {call.function_name} failed: {error}",
+                "function-failed",
+                call.at,
+            ) from error

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from experiment_server.limits import CROSSED_BLOCKS
+from experiment_server.limits import CROSSED_BLOCKS, STUDY_BLOCKS
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.model import Between, BetweenStrategy, Cell, Names
 from experiment_server.study.positions import Path
@@ -56,6 +56,7 @@ def read_levels(value: Any, findings: Findings) -> Levels:
             )
             levels[name] = ()
             continue
+        met: set[str] = set()
         for place, level in enumerate(listed):
             if not isinstance(level, (str, int, float)):
                 findings.error(
@@ -64,12 +65,13 @@ def read_levels(value: Any, findings: Findings) -> Levels:
                     "levels are text, numbers, true or false",
                     at=(*at, place),
                 )
-            elif shown(level) in map(shown, listed[:place]):
+            elif shown(level) in met:
                 findings.error(
                     "factor-levels",
                     f'factor "{name}" has the level {shown(level)} twice',
                     at=(*at, place),
                 )
+            met.add(shown(level))
         levels[name] = tuple({shown(level): level for level in listed}.values())
     return levels
 
@@ -81,6 +83,14 @@ def cross(raw_blocks: Iterable[RawBlock], levels: Levels, findings: Findings) ->
     members_levels: dict[str, Mapping[str, Level]] = {}
     used: set[str] = set()
     for raw in raw_blocks:
+        if len(blocks) > STUDY_BLOCKS:
+            findings.error(
+                "study-too-large",
+                f"the study has more than {STUDY_BLOCKS:,} blocks, crossed ones counted each",
+                "cross fewer factors, or give them fewer levels",
+                at=raw.at,
+            )
+            break
         members: Mapping[str, tuple[RawBlock, Mapping[str, Level]]] = {raw.name: (raw, {})}
         if raw.factors:
             used.update(raw.factors)

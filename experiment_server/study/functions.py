@@ -9,11 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from experiment_server.study import arguments
-from experiment_server.study.arguments import Bound
-from experiment_server.study.model import PLAIN
+from experiment_server.study.arguments import ArgumentsInvalid, Bound, listed, number, whole
+from experiment_server.study.model import PLAIN, FunctionCall
+from experiment_server.study.possible import Listed, Number, Possible, Whole
+
+Read = TypeVar("Read")
 
 MAX_DRAWS = 22
 """Draws before `unique` chooses from what is left: one, and the 21 repeats of release 0.3.9."""
@@ -53,14 +56,16 @@ class Function:
     """A function of the registry.
 
     `bind` turns the file's list or table of arguments into keyword arguments, or raises
-    ArgumentsInvalid. `choose` makes the last resort of a unique draw; functions without it cannot
-    be unique, because a repeated value means nothing for them.
+    ArgumentsInvalid. `outcome` says what a draw with such arguments can be. `choose` makes the
+    last resort of a unique draw; functions without it cannot be unique, because a repeated value
+    means nothing for them.
     """
 
     name: str
     signature: str
     bind: Callable[[Any], dict[str, Any]]
     draw: Draw
+    outcome: Callable[[Bound], Possible]
     choose: Choose | None = None
 
     def draw_unique(self, generator: random.Random, bound: Bound, used: Used) -> Any:
@@ -128,6 +133,81 @@ def _choose_sample(generator: random.Random, bound: Bound, used: Used) -> list[A
     left = list(_distinct_unused(bound["population"], used))
     _require("sample", bound["k"], len(left))
     return generator.sample(left, bound["k"])
+
+
+def least_distinct(values: Listed) -> int:
+    """How many different values a list has at least."""
+    if values.distinct is not None:
+        return values.distinct
+    if not values.in_place:
+        return min(1, values.shortest)
+    return len(set(map(freeze, filter(_is_known, values.items)))) or min(1, values.shortest)
+
+
+def _is_known(value: Any) -> bool:
+    """Whether a value is what it is for everybody, with no call in it."""
+    if isinstance(value, (dict, list)):
+        return all(map(_is_known, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, (FunctionCall, Whole, Number, Listed))
+
+
+def _drawn_from(bound: Bound, amount: Whole, distinct: int) -> Listed:
+    return Listed(_checked(listed, bound, "population").items, amount.least, amount.most,
+                  distinct=max(distinct, min(1, amount.least)))  # fmt: skip
+
+
+def _outcome_of_choices(bound: Bound) -> Listed:
+    return _drawn_from(bound, _checked(whole, {"k": 1, **bound}, "k"), 0)
+
+
+def _outcome_of_sample(bound: Bound) -> Listed:
+    amount = _checked(whole, bound, "k")
+    if bound.get("counts") is not None:
+        return _drawn_from(bound, amount, 0)
+    # What is left behind is in the worst case no repetition.
+    population = _checked(listed, bound, "population")
+    repeated = population.longest - least_distinct(population)
+    return _drawn_from(bound, amount, amount.least - repeated)
+
+
+def _outcome_of_shuffle(bound: Bound) -> Listed:
+    population = _checked(listed, bound, "population")
+    return Listed(population.items, population.shortest, population.longest,
+                  distinct=least_distinct(population))  # fmt: skip
+
+
+def _outcome_of_randint(bound: Bound) -> Whole:
+    return Whole(_checked(whole, bound, "a").least, _checked(whole, bound, "b").most)
+
+
+def _outcome_of_uniform(bound: Bound) -> Number:
+    a, b = _checked(number, bound, "a"), _checked(number, bound, "b")
+    return Number(min(a.least, b.least), max(a.most, b.most))
+
+
+def _outcome_of_gauss(bound: Bound) -> Number:
+    mean, deviation = _checked(number, bound, "mu"), _checked(number, bound, "sigma")
+    farthest = arguments.SIGMAS * deviation.most
+    return Number(mean.least - farthest, mean.most + farthest)
+
+
+def _outcome_of_range(bound: Bound) -> Listed:
+    start, stop, step = (_checked(whole, bound, key) for key in ("start", "stop", "step"))
+    shortest = arguments.shortest_range(start, stop, step)
+    longest = arguments.longest_range(start, stop, step)
+    if all(part.least == part.most for part in (start, stop, step)):
+        numbers = range(start.least, stop.least, step.least)
+        return Listed(numbers, longest, longest, in_place=True, distinct=longest)
+    numbers_between = Whole(min(start.least, stop.least), max(start.most, stop.most))
+    return Listed([numbers_between], shortest, longest, distinct=shortest)
+
+
+def _checked(read: Callable[[Any], Read | None], bound: Bound, key: str) -> Read:
+    """What an argument that was accepted can be."""
+    found = read(bound[key])
+    if found is None:
+        raise ArgumentsInvalid(f"has a {key} that was never checked")
+    return found
 
 
 def _distinct_unused(population: Sequence[Any], used: Used) -> Iterable[Any]:
@@ -198,40 +278,20 @@ def _require(name: str, wanted: int, left: int) -> None:
 FUNCTIONS: Mapping[str, Function] = {
     function.name: function
     for function in (
-        Function(
-            "choices",
-            "choices(population, weights=None, *, cum_weights=None, k=1)",
-            arguments.bind_choices,
-            _draw_choices,
-            _choose_choices,
-        ),
-        Function(
-            "sample",
-            "sample(population, k, *, counts=None)",
-            arguments.bind_sample,
-            _draw_sample,
-            _choose_sample,
-        ),
-        Function("shuffle", "shuffle(population)", arguments.bind_shuffle, _draw_shuffle),
-        Function(
-            "randint", "randint(a, b)", arguments.bind_randint, _draw_randint, _choose_randint
-        ),
-        Function(
-            "uniform",
-            "uniform(a, b)",
-            arguments.bind_uniform,
-            _draw_uniform,
-            _no_number_left("uniform"),
-        ),
-        Function(
-            "gauss",
-            "gauss(mu=0.0, sigma=1.0)",
-            arguments.bind_gauss,
-            _draw_gauss,
-            _no_number_left("gauss"),
-        ),
-        Function("range", "range(stop) or range(start, stop, step=1)", arguments.bind_range,
-                 _draw_range),
+        Function("choices", "choices(population, weights=None, *, cum_weights=None, k=1)",
+                 arguments.bind_choices, _draw_choices, _outcome_of_choices, _choose_choices),
+        Function("sample", "sample(population, k, *, counts=None)",
+                 arguments.bind_sample, _draw_sample, _outcome_of_sample, _choose_sample),
+        Function("shuffle", "shuffle(population)",
+                 arguments.bind_shuffle, _draw_shuffle, _outcome_of_shuffle),
+        Function("randint", "randint(a, b)",
+                 arguments.bind_randint, _draw_randint, _outcome_of_randint, _choose_randint),
+        Function("uniform", "uniform(a, b)", arguments.bind_uniform, _draw_uniform,
+                 _outcome_of_uniform, _no_number_left("uniform")),
+        Function("gauss", "gauss(mu=0.0, sigma=1.0)", arguments.bind_gauss, _draw_gauss,
+                 _outcome_of_gauss, _no_number_left("gauss")),
+        Function("range", "range(stop) or range(start, stop, step=1)",
+                 arguments.bind_range, _draw_range, _outcome_of_range),
     )
 }  # fmt: skip
 """The registry: a config can call what is in here, and nothing else."""

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from experiment_server.study.positions import Path
+from experiment_server.study.possible import Possible
 
 Config = dict[str, Any]
 """A block's settings as JSON knows them: text, numbers, booleans, lists and tables."""
@@ -39,7 +40,8 @@ class FunctionCall:
     """A value that is drawn anew for each participant and each occurrence of its block.
 
     `bound` holds the checked arguments by name; it is None where an argument is itself a call, so
-    that they can only be bound when drawn. `group` names the calls that share their values when
+    that they can only be bound when drawn. `possible` is what can be drawn; it is None where the
+    arguments are broken. `group` names the calls that share their values when
     `unique` is set: equal groups never repeat a value for one participant. `at` is where the file
     has it.
     """
@@ -50,6 +52,7 @@ class FunctionCall:
     unique: bool
     group: str
     at: Path = ()
+    possible: Possible | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from typing import Any
 
 import tomli
 
-from experiment_server.errors import ExpansionFailed, StudyInvalid
-from experiment_server.limits import EXPANDED_VALUES, STUDY_NESTING, TRIAL_EXPANSIONS
+from experiment_server.errors import StudyInvalid
+from experiment_server.limits import STUDY_BLOCKS, STUDY_NESTING
 from experiment_server.study.configuration import (
     SECTION,
     Reader,
@@ -20,12 +21,14 @@ from experiment_server.study.configuration import (
     unknown_keys,
 )
 from experiment_server.study.diagnostics import Diagnostic, Findings, nearest
-from experiment_server.study.expand import expand
 from experiment_server.study.factors import Crossed, cross, read_between, read_levels
 from experiment_server.study.keys import BLOCK, CONFIGURATION, FILE
-from experiment_server.study.model import RESERVED_KEYS, Block, Study
+from experiment_server.study.model import RESERVED_KEYS, Study
 from experiment_server.study.positions import Path
 from experiment_server.study.templates import RawBlock, build_templates
+from experiment_server.study.trial import inside, try_out
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,32 @@ def digest_of(text: str) -> str:
 
 def parse(text: str) -> Parsed:
     """Read a study. Never raises: whatever the text is, the outcome says what was found."""
+    try:
+        return _parse(text)
+    except MemoryError:
+        found = Diagnostic(
+            "study-too-large", "error", "reading the study takes more memory than there is"
+        )
+    except Exception as error:
+        log.exception("reading a study failed")
+        found = Diagnostic(
+            "reader-failed",
+            "error",
+            f"the study cannot be read: {type(error).__name__} in experiment-server's reader",
+            "this is a mistake in experiment-server: please report it together with the file; "
+            "to go on, take back what was changed last in the file",
+        )
+    return Parsed(None, (found,), text)
+
+
+def _parse(text: str) -> Parsed:
     # Editors on Windows put a byte order mark first; TOML has no place for it.
     text_without_mark = text.removeprefix("\ufeff")
     findings = Findings(text_without_mark)
     document = _document(text_without_mark, findings)
     study = None if document is None else _study(document, digest_of(text), findings)
     if study is not None and not findings.has_errors:
-        _try_out(study, findings)
+        try_out(study, findings)
     return Parsed(None if findings.has_errors else study, findings.all(), text)
 
 
@@ -113,20 +135,10 @@ def _report_nesting(findings: Findings) -> None:
     )
 
 
-def _inside(values: list[Any]) -> list[Any]:
-    """What is in the tables and lists among the values, one level down."""
-    return [
-        item
-        for container in values
-        if isinstance(container, (dict, list))
-        for item in (container.values() if isinstance(container, dict) else container)
-    ]
-
-
 def _nesting(value: Any) -> int:
     depth, level = 0, [value]
     while level:
-        level = _inside(level)
+        level = inside(level)
         depth += 1
     return depth
 
@@ -154,11 +166,13 @@ def _plain(value: Any, name: str, at: Path, findings: Findings) -> Any:
         )
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         findings.error("number-not-json", f"{name} does not fit into 64 bits", at=at)
+        # What follows must neither count with such a number nor print it.
+        return 0
     return value
 
 
 def _study(document: Mapping[str, Any], digest: str, findings: Findings) -> Study:
-    unknown_keys(document, FILE, "the file", findings)
+    _report_misplaced(document, findings)
     configuration = document.get("configuration", {})
     if not isinstance(configuration, dict):
         findings.error(
@@ -194,6 +208,26 @@ def _study(document: Mapping[str, Any], digest: str, findings: Findings) -> Stud
     return study
 
 
+def _report_misplaced(document: Mapping[str, Any], findings: Findings) -> None:
+    known = {key: value for key, value in document.items() if key not in CONFIGURATION}
+    unknown_keys(known, FILE, "the file", findings)
+    for key, value in document.items():
+        # A study that runs without the order that its file has is worse than one that does not run.
+        if key in CONFIGURATION:
+            hint = (
+                "move it below the line [configuration]"
+                if SECTION in document
+                else "write [configuration] in a line above it"
+            )
+            findings.error(
+                "key-misplaced",
+                f'"{key}" stands outside [configuration], where it does nothing',
+                f"write [configuration.{key}]" if isinstance(value, dict) else hint,
+                at=(key,),
+                key=True,
+            )
+
+
 def _report_unused(study: Study, crossed: Crossed, findings: Findings) -> None:
     used = {raw.extends for raw in crossed.blocks.values()}
     used.update(name for groups in study.order.rows for group in groups for name in group)
@@ -222,6 +256,15 @@ def _raw_blocks(blocks: Any, findings: Findings) -> list[RawBlock]:
         findings.error(
             "type",
             "blocks has to be a list of tables: write [[blocks]] for each one",
+            at=("blocks",),
+        )
+        return []
+    if len(blocks) > STUDY_BLOCKS:
+        findings.error(
+            "study-too-large",
+            f"the file has {len(blocks):,} blocks; more than {STUDY_BLOCKS:,} are not possible",
+            "blocks that differ in a setting only can be one block with factors, and trials that "
+            "an app goes through by itself a list in one block's config",
             at=("blocks",),
         )
         return []
@@ -292,45 +335,3 @@ def _raw_block(block: Mapping[str, Any], number: int, findings: Findings) -> Raw
         findings.error("type", f"{where}: factors has to be a list of factors", at=(*at, "factors"))
         factors = []
     return RawBlock(name, extends or None, config, at, tuple(dict.fromkeys(factors)))
-
-
-def _try_out(study: Study, findings: Findings) -> None:
-    """Expand one participant of each kind, so that nothing is left to fail at a participant.
-
-    What an expansion needs depends on which blocks are in it, and that only on the tables.
-    """
-    kinds = math.lcm(
-        len(study.order.rows), len(study.init_blocks.rows), len(study.final_blocks.rows)
-    )
-    if study.between is not None:
-        kinds *= len(study.between.cells)
-    for participant_index in range(1, min(kinds, TRIAL_EXPANSIONS) + 1):
-        try:
-            blocks = expand(study, participant_index)
-        except ExpansionFailed as error:
-            hint = _EXPANSION_HINTS.get(error.problem)
-            findings.error(error.problem, error.detail, hint, at=error.at)
-            continue
-        if _values(blocks) > EXPANDED_VALUES:
-            findings.error(
-                "study-too-large",
-                f"participant {participant_index} gets more than {EXPANDED_VALUES:,} values",
-                "draw fewer values, or use the blocks that draw many less often",
-            )
-            return
-
-
-def _values(blocks: tuple[Block, ...]) -> int:
-    """How many values there are in the blocks' configs, at least."""
-    level: list[Any] = [block.config for block in blocks]
-    count = 0
-    while level and count <= EXPANDED_VALUES:
-        count += len(level)
-        level = _inside(level)
-    return count
-
-
-_EXPANSION_HINTS = {
-    "unique-exhausted": "give the call more values, use it in fewer blocks, "
-    "or give calls that may repeat each other's values different ids"
-}

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any
 
+from experiment_server.limits import STUDY_VALUES
 from experiment_server.study.arguments import ArgumentsInvalid
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.functions import FUNCTIONS
 from experiment_server.study.keys import CALL
 from experiment_server.study.model import PLAIN, BlockTemplate, Config, FunctionCall, Names
 from experiment_server.study.positions import Path
-
-VARIABLES: Path = ("configuration", "variables")
-
-_VARIABLE = re.compile(r"\$([A-Za-z0-9_-]+)")
+from experiment_server.study.variables import Variables, ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +42,32 @@ def build_templates(
     Variables are put in before inheritance is merged, as in release 0.3: a table that stands for
     a variable merges like one that was written out.
     """
-    values = _Variables(variables, findings)
-    values.check_all()
+    known = Variables(variables, findings)
     filled = {
-        raw.name: replace(raw, config=values.fill(raw.config, raw.owner, (*raw.at, "config")))
+        raw.name: replace(raw, config=known.config(raw.config, raw.owner, (*raw.at, "config")))
         for raw in raw_blocks.values()
     }
-    values.report_unused()
+    known.report_unused()
+    configs = _Inherited(filled, findings)
     calls = _Calls(filled, findings)
-    return {
-        raw.name: _template(
-            raw,
-            calls.recognise(_inherit(raw, filled, findings), raw.owner, (*raw.at, "config")),
+    templates = {}
+    values = 0
+    for raw in filled.values():
+        config = configs.of(raw)
+        values += _count(config)
+        if values > STUDY_VALUES:
+            findings.error(
+                "study-too-large",
+                f"the blocks have more than {STUDY_VALUES:,} values in all, with what they inherit "
+                "and their variables put in",
+                "give large settings to fewer blocks",
+                at=(*raw.at, "name"),
+            )
+            break
+        templates[raw.name] = _template(
+            raw, calls.recognise(config, raw.owner, (*raw.at, "config"))
         )
-        for raw in filled.values()
-    }
+    return templates
 
 
 def _template(raw: RawBlock, config: Config) -> BlockTemplate:
@@ -79,110 +86,54 @@ def merge(child: Mapping[str, Any], parent: Mapping[str, Any]) -> Config:
     return merged | {key: value for key, value in parent.items() if key not in child}
 
 
-def _inherit(raw: RawBlock, raw_blocks: Mapping[str, RawBlock], findings: Findings) -> Config:
-    path = [raw.name]
-    ancestor = raw
-    while ancestor.extends is not None and ancestor.extends in raw_blocks:
-        if ancestor.extends in path:
-            findings.warning(
-                "extends-cycle",
-                "these blocks extend each other in a circle: "
-                + _ring(path[path.index(ancestor.extends) :]),
-                "each takes the settings along the circle once; remove one of the extends",
-                at=(*_first(path[path.index(ancestor.extends) :], raw_blocks).at, "extends"),
-            )
-            break
-        ancestor = raw_blocks[ancestor.extends]
-        path.append(ancestor.name)
-    # From the eldest down: what a parent has overwritten is not there for its child to merge with.
-    return reduce(lambda elder, name: merge(raw_blocks[name].config, elder), reversed(path), {})
+class _Inherited:
+    """The configs of blocks with those of their ancestors merged in."""
 
+    def __init__(self, raw_blocks: Mapping[str, RawBlock], findings: Findings) -> None:
+        self._raw_blocks = raw_blocks
+        self._findings = findings
+        self._merged: dict[str, Config] = {}
 
-def _ring(names: list[str]) -> str:
-    """A circle of names in one wording, from whichever of them it was entered."""
-    start = names.index(min(names))
-    turned = [*names[start:], *names[:start]]
-    return " -> ".join([*turned, turned[0]])
+    def of(self, raw: RawBlock) -> Config:
+        """The config of a block."""
+        path = [raw.name]
+        elder: Config = {}
+        while True:
+            parent = self._raw_blocks[path[-1]].extends
+            if parent is None or parent not in self._raw_blocks:
+                break
+            if parent in self._merged:
+                elder = self._merged[parent]
+                break
+            if parent in path:
+                # What a circle comes to depends on where it is entered.
+                self._report_circle(path[path.index(parent) :])
+                return self._from_the_eldest(path, {})
+            path.append(parent)
+        return self._from_the_eldest(path, elder, self._merged)
+
+    def _from_the_eldest(
+        self, path: list[str], elder: Config, kept: dict[str, Config] | None = None
+    ) -> Config:
+        # From the eldest down: what a parent has overwritten is not there for its child to merge.
+        for name in reversed(path):
+            elder = merge(self._raw_blocks[name].config, elder)
+            if kept is not None:
+                kept[name] = elder
+        return elder
+
+    def _report_circle(self, names: list[str]) -> None:
+        self._findings.warning(
+            "extends-cycle",
+            f"these blocks extend each other in a circle: {ring(names)}",
+            "each takes the settings along the circle once; remove one of the extends",
+            at=(*_first(names, self._raw_blocks).at, "extends"),
+        )
 
 
 def _first(names: list[str], raw_blocks: Mapping[str, RawBlock]) -> RawBlock:
     """The block of a circle that its ring begins with."""
     return raw_blocks[min(names)]
-
-
-class _Variables:
-    """Puts values in the place of `$NAME`; variables may stand in variables."""
-
-    def __init__(self, variables: Mapping[str, Any], findings: Findings) -> None:
-        self._variables = variables
-        self._findings = findings
-        self._filled: dict[str, Any] = {}
-        self._used: set[str] = set()
-        self._open: list[str] = []
-
-    def check_all(self) -> None:
-        """Find the problems of all variables, used or not."""
-        for name in self._variables:
-            self._value(name)
-
-    def report_unused(self) -> None:
-        """Warn of variables that stand nowhere; to be called after everything was filled."""
-        for name in self._variables:
-            if name not in self._used:
-                self._findings.warning(
-                    "variable-unused",
-                    f'variable "{name}" is used nowhere',
-                    f'write "${name}" where its value is meant, or remove it',
-                    at=(*VARIABLES, name),
-                    key=True,
-                )
-
-    def fill(self, value: Any, owner: str, at: Path) -> Any:
-        """A copy of `value`, which `owner` wrote at a place, with its variables put in."""
-        if isinstance(value, str):
-            return self._text(value, owner, at)
-        if isinstance(value, list):
-            return [self.fill(item, owner, (*at, place)) for place, item in enumerate(value)]
-        if isinstance(value, dict):
-            return {key: self.fill(item, owner, (*at, key)) for key, item in value.items()}
-        return value
-
-    def _text(self, text: str, owner: str, at: Path) -> Any:
-        if text.startswith("$$"):
-            return text[1:]
-        if text[:1] == "$" and text[1:] in self._variables:
-            self._used.add(text[1:])
-            return self._value(text[1:])
-        match = _VARIABLE.fullmatch(text)
-        if match:
-            self._findings.error(
-                "variable-unknown",
-                f'{owner} uses the unknown variable "{text}"',
-                nearest(text, [f"${name}" for name in self._variables])
-                or "define it under [configuration.variables], "
-                f"or write $${match[1]} to mean the text {text}",
-                at=at,
-            )
-        return text
-
-    def _value(self, name: str) -> Any:
-        if name in self._filled:
-            return self._filled[name]
-        if name in self._open:
-            circle = _ring(self._open[self._open.index(name) :])
-            self._findings.error(
-                "variable-cycle",
-                f"variables stand in each other in a circle: {circle}",
-                "give one of them a plain value",
-                at=(*VARIABLES, min(self._open[self._open.index(name) :])),
-            )
-            return None
-        self._open.append(name)
-        self._filled[name] = self.fill(
-            self._variables[name], f'variable "{name}"', (*VARIABLES, name)
-        )
-        self._open.pop()
-        return self._filled[name]
 
 
 class _Calls:
@@ -235,10 +186,13 @@ class _Calls:
             )
             return None
         args = self.recognise(table.get("args", []), owner, (*at, "args"))
-        bound = None
-        if not any(isinstance(part, FunctionCall) for part in _parts(args)):
+        parts = [part for part in _parts(args) if isinstance(part, FunctionCall)]
+        bound = possible = None
+        # With a broken call among the arguments nothing can be said of this one.
+        if all(part.possible is not None for part in parts):
             try:
                 bound = FUNCTIONS[name].bind(args)
+                possible = FUNCTIONS[name].outcome(bound)
             except ArgumentsInvalid as problem:
                 self._findings.error(
                     "function-arguments",
@@ -246,7 +200,7 @@ class _Calls:
                     f"it is called as {FUNCTIONS[name].signature}",
                     at=(*at, "args"),
                 )
-        group = json.dumps([name, args], sort_keys=True, default=repr)
+        group = json.dumps([name, args], sort_keys=True, default=_written)
         if "id" in table:
             group = self._group_of_id(table["id"], written=group, owner=owner, at=at)
         unique = self._unique(table.get("params", {}), owner, (*at, "params"))
@@ -259,7 +213,7 @@ class _Calls:
                 at=(*at, "params", "unique"),
             )
             unique = False
-        return FunctionCall(name, args, bound, unique, group, at)
+        return FunctionCall(name, args, None if parts else bound, unique, group, at, possible)
 
     def _group_of_id(self, identifier: Any, *, written: str, owner: str, at: Path) -> str:
         group = f"id {identifier!r}"
@@ -300,9 +254,21 @@ class _Calls:
         return unique is True
 
 
+def _written(call: FunctionCall) -> list[Any]:
+    """What makes two calls among the arguments alike."""
+    return ["call", call.function_name, call.args]
+
+
 def _items(container: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int, Any]]:
     """The values in a table or a list, each with its key or place."""
     return iter(container.items() if isinstance(container, dict) else enumerate(container))
+
+
+def _count(value: Any) -> int:
+    """How many values there are in a value, itself among them."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_count, value.values()))
+    return 1 + sum(map(_count, value)) if isinstance(value, list) else 1
 
 
 def _parts(value: Any) -> Iterator[Any]:

@@ -1,0 +1,76 @@
+"""Trying a study out: one participant of each kind is expanded before the first one comes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from experiment_server.errors import ExpansionFailed
+from experiment_server.limits import EXPANDED_CHARACTERS, EXPANDED_VALUES, TRIAL_EXPANSIONS
+from experiment_server.study.diagnostics import Findings
+from experiment_server.study.expand import expand
+from experiment_server.study.model import Block, Study
+
+HINTS = {
+    "unique-exhausted": "give the call more values, use it in fewer blocks, "
+    "or give calls that may repeat each other's values different ids"
+}
+
+
+def try_out(study: Study, findings: Findings) -> None:
+    """Expand one participant of each kind, so that nothing is left to fail at a participant.
+
+    What an expansion needs depends on which blocks are in it, and that only on the tables.
+    """
+    kinds = math.lcm(
+        len(study.order.rows), len(study.init_blocks.rows), len(study.final_blocks.rows)
+    )
+    if study.between is not None:
+        kinds *= len(study.between.cells)
+    for participant_index in range(1, min(kinds, TRIAL_EXPANSIONS) + 1):
+        try:
+            blocks = expand(study, participant_index)
+        except ExpansionFailed as error:
+            findings.error(error.problem, error.detail, HINTS.get(error.problem), at=error.at)
+            continue
+        too_much = _too_much(blocks)
+        if too_much:
+            findings.error(
+                "study-too-large",
+                f"participant {participant_index} gets more than {too_much}",
+                "draw fewer values, or use the blocks that draw many less often",
+            )
+            return
+
+
+def _too_much(blocks: tuple[Block, ...]) -> str | None:
+    """What the blocks' configs have too much of, if anything."""
+    values = characters = 0
+    level: list[Any] = [block.config for block in blocks]
+    while level:
+        values += len(level)
+        characters += sum(map(_length, level))
+        if values > EXPANDED_VALUES:
+            return f"{EXPANDED_VALUES:,} values"
+        if characters > EXPANDED_CHARACTERS:
+            return f"{EXPANDED_CHARACTERS:,} characters of text"
+        level = inside(level)
+    return None
+
+
+def _length(value: Any) -> int:
+    """The characters of a text, or of the keys of a table."""
+    if isinstance(value, str):
+        return len(value)
+    return sum(map(len, value)) if isinstance(value, dict) else 0
+
+
+def inside(values: Iterable[Any]) -> list[Any]:
+    """What is in the tables and lists among the values, one level down."""
+    return [
+        item
+        for container in values
+        if isinstance(container, (dict, list))
+        for item in (container.values() if isinstance(container, dict) else container)
+    ]

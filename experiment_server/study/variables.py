@@ -1,0 +1,181 @@
+"""Variables: values by name, which stand wherever a text is exactly `$NAME`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from experiment_server.limits import EXPANDED_VALUES, STUDY_NESTING
+from experiment_server.study.diagnostics import Findings, nearest
+from experiment_server.study.positions import Path
+
+VARIABLES: Path = ("configuration", "variables")
+
+_VARIABLE = re.compile(r"\$([A-Za-z0-9_-]+)")
+
+
+class _Extent(NamedTuple):
+    """How many values a value consists of, itself among them, and how deep they are nested."""
+
+    values: int
+    depth: int
+
+
+class Variables:
+    """Puts values in the place of `$NAME`; variables may stand in variables.
+
+    Each variable is filled in before those that it stands in, so that a chain of them is as long
+    as a file can have it, and none becomes larger than an expansion may be.
+    """
+
+    def __init__(self, variables: Mapping[str, Any], findings: Findings) -> None:
+        self._variables = variables
+        self._findings = findings
+        self._filled: dict[str, Any] = {}
+        self._extents: dict[str, _Extent] = {}
+        self._used: set[str] = set()
+        for name in self._in_order():
+            at = (*VARIABLES, name)
+            owner = f'variable "{name}"'
+            self._filled[name] = self.fill(variables[name], owner, at)
+            # What contains a variable that is too large is too large with it, and said once.
+            if not self._fits(name, owner, at):
+                self._filled[name] = None
+
+    def fill(self, value: Any, owner: str, at: Path) -> Any:
+        """A copy of `value`, which `owner` wrote at a place, with its variables put in."""
+        if isinstance(value, str):
+            return self._text(value, owner, at)
+        if isinstance(value, list):
+            return [self.fill(item, owner, (*at, place)) for place, item in enumerate(value)]
+        if isinstance(value, dict):
+            return {key: self.fill(item, owner, (*at, key)) for key, item in value.items()}
+        return value
+
+    def config(self, config: Mapping[str, Any], owner: str, at: Path) -> dict[str, Any]:
+        """A block's config with its variables put in; an empty one where that is too large."""
+        extent = self._extent(config)
+        if self._is_too_large(extent, owner, at):
+            return {}
+        filled: dict[str, Any] = self.fill(config, owner, at)
+        return filled
+
+    def report_unused(self) -> None:
+        """Warn of variables that stand nowhere; to be called after everything was filled."""
+        for name in self._variables:
+            if name not in self._used:
+                self._findings.warning(
+                    "variable-unused",
+                    f'variable "{name}" is used nowhere',
+                    f'write "${name}" where its value is meant, or remove it',
+                    at=(*VARIABLES, name),
+                    key=True,
+                )
+
+    def _text(self, text: str, owner: str, at: Path) -> Any:
+        if text.startswith("$$"):
+            return text[1:]
+        if text[:1] == "$" and text[1:] in self._variables:
+            self._used.add(text[1:])
+            # One that stands in a circle has no value, which has been told.
+            return self._filled.get(text[1:])
+        match = _VARIABLE.fullmatch(text)
+        if match:
+            self._findings.error(
+                "variable-unknown",
+                f'{owner} uses the unknown variable "{text}"',
+                nearest(text, [f"${name}" for name in self._variables])
+                or "define it under [configuration.variables], "
+                f"or write $${match[1]} to mean the text {text}",
+                at=at,
+            )
+        return text
+
+    def _in_order(self) -> Iterator[str]:
+        """The variables, each behind those that stand in it; circles are reported."""
+        done: set[str] = set()
+        for first in self._variables:
+            if first in done:
+                continue
+            # The way to the variable that is looked at; deep chains would exhaust recursion.
+            way = {first: self._inside(self._variables[first])}
+            while way:
+                name = next(reversed(way))
+                inner = next((inner for inner in way[name] if inner not in done), None)
+                if inner is None:
+                    del way[name]
+                    done.add(name)
+                    yield name
+                elif inner in way:
+                    names = list(way)
+                    self._report_circle(names[names.index(inner) :])
+                else:
+                    way[inner] = self._inside(self._variables[inner])
+
+    def _report_circle(self, names: list[str]) -> None:
+        self._findings.error(
+            "variable-cycle",
+            f"variables stand in each other in a circle: {ring(names)}",
+            "give one of them a plain value",
+            at=(*VARIABLES, min(names)),
+        )
+
+    def _inside(self, value: Any) -> Iterator[str]:
+        """The variables that stand in a value."""
+        level = [value]
+        while level:
+            item = level.pop()
+            if isinstance(item, str):
+                if item[:1] == "$" and item[1:] in self._variables and item[1:2] != "$":
+                    yield item[1:]
+            elif isinstance(item, (dict, list)):
+                level += item.values() if isinstance(item, dict) else item
+
+    def _fits(self, name: str, owner: str, at: Path) -> bool:
+        extent = self._extent(self._variables[name])
+        too_large = self._is_too_large(extent, owner, at)
+        self._extents[name] = _Extent(1, 1) if too_large else extent
+        return not too_large
+
+    def _is_too_large(self, extent: _Extent, owner: str, at: Path) -> bool:
+        if extent.depth > STUDY_NESTING:
+            self._findings.error(
+                "nesting-too-deep",
+                f"{owner}: with its variables put in, lists and tables are nested more than "
+                f"{STUDY_NESTING} deep",
+                at=at,
+            )
+        elif extent.values > EXPANDED_VALUES:
+            self._findings.error(
+                "study-too-large",
+                f"{owner}: with its variables put in, it has more than {EXPANDED_VALUES:,} values",
+                at=at,
+            )
+        else:
+            return False
+        return True
+
+    def _extent(self, value: Any) -> _Extent:
+        if isinstance(value, str):
+            return self._extents.get(value[1:], _Extent(1, 1)) if value[:1] == "$" else _PLAIN
+        if isinstance(value, (dict, list)):
+            inside = [
+                self._extent(item)
+                for item in (value.values() if isinstance(value, dict) else value)
+            ]
+            return _Extent(
+                1 + sum(extent.values for extent in inside),
+                1 + max((extent.depth for extent in inside), default=0),
+            )
+        return _PLAIN
+
+
+_PLAIN = _Extent(1, 1)
+
+
+def ring(names: list[str]) -> str:
+    """A circle of names in one wording, from whichever of them it was entered."""
+    start = names.index(min(names))
+    turned = [*names[start:], *names[:start]]
+    return " -> ".join([*turned, turned[0]])

@@ -153,6 +153,10 @@ ADMIN_TOKEN_LENGTH: Final = 16
 # How long a participant's link lets in: a study's season. Seconds.
 LINK_VALID: Final = 30 * 24 * 60 * 60
 
+# How long a browser that has followed a link may take until it is let in, or until its user has
+# answered that it is meant. Seconds.
+LINK_HELD: Final = 10 * 60
+
 # Characters of the reason that somebody gives for a move: a sentence for the log.
 REASON_LENGTH: Final = 500
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from experiment_server import Client
+from tests.cli.test_stored import cli
 from tests.conftest import server_running
 from tests.e2e.conftest import screenshot
 
@@ -124,4 +125,33 @@ def test_the_login_link_opens_the_dashboard_and_its_cookie_does_the_rest(study_f
             "Hello"
         )
         assert page.evaluate("document.cookie") == ""
+        context.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_strangers_page_cannot_make_the_experimenter_a_participant(
+    study_file, browser, evil_page, host
+):
+    with server_running(study_file, "--host", "0.0.0.0", "--admin-token", ADMIN) as server:
+        url = server.url.partition("/login")[0]
+        link = cli("link", study_file, 1, "--url", url).strip()
+        elsewhere = f"http://{host}:{evil_page}/?{url}"
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(server.url)
+        expect(page.get_by_test_id("connection")).to_have_text("live")
+        page.goto(elsewhere)
+        page.evaluate("link => { location.href = link }", link)
+        expect(page.get_by_role("button", name="Go on as participant 1")).to_be_visible()
+        page.goto(url)
+        expect(page.get_by_test_id("connection")).to_have_text("live")
+        context.close()
+        # Who is nobody here yet is let in by a link on any page, as in a mail that a browser shows.
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(elsewhere)
+        page.evaluate("link => { location.href = link }", link)
+        expect(page.get_by_text("participant 1")).to_be_visible()
+        page.goto(f"{url}/api/state")
+        expect(page.get_by_text('"participant_index":1')).to_be_visible()
         context.close()

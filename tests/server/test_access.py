@@ -11,6 +11,7 @@ import socketio
 
 from experiment_server.live.calls import Place, Presence
 from experiment_server.live.operations import OPERATIONS
+from experiment_server.live.tokens import login_path
 from experiment_server.server.app import serving
 from experiment_server.server.rest import paths
 from experiment_server.server.settings import Settings
@@ -19,6 +20,9 @@ from tests.conftest import SMALL_STUDY
 from tests.server.conftest import PATIENCE, Listener, PatientClient
 
 ADMIN = "an-admin-token-for-tests"
+BY_HAND = {"Sec-Fetch-Site": "none"}
+"""What a browser says of an address that was typed, or came from another program."""
+
 HOST = "0.0.0.0"
 
 # Every operation has its row here: whether a participant's own token is enough for it.
@@ -222,7 +226,7 @@ async def test_a_link_becomes_a_cookie_that_pages_cannot_read(guarded):
         async with http.get(f"{guarded.url}/", headers={"Accept": "text/html"}) as response:
             assert response.status == 401
             assert "asks for a token" in await response.text()
-        async with http.get(f"{guarded.url}/login?token={ADMIN}") as response:
+        async with http.get(f"{guarded.url}/login?token={ADMIN}", headers=BY_HAND) as response:
             assert response.status == 200
             assert ADMIN not in await response.text()
             cookie = response.headers["Set-Cookie"]
@@ -234,12 +238,60 @@ async def test_a_link_becomes_a_cookie_that_pages_cannot_read(guarded):
             assert response.status == 200
 
 
+def link_of(running, index):
+    now = datetime.now(timezone.utc)
+    return login_path(running.live.tokens.participant(index, now, timedelta(hours=1)))
+
+
+@pytest.mark.parametrize(
+    "site", [{}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}]
+)
+async def test_a_link_from_elsewhere_lets_in_by_a_page_of_ours(guarded, site):
+    """A browser that is told by a foreign page to follow a link sends no cookies of ours."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        path = link_of(guarded, 2)
+        async with http.get(guarded.url + path, headers=site) as response:
+            page = await response.text()
+            assert "url=/login?linked" in page
+            assert path not in page
+        async with http.get(f"{guarded.url}/api/state") as response:
+            assert response.status == 401, "not let in yet"
+        async with http.get(f"{guarded.url}/login?linked") as response:
+            assert "participant 2" in await response.text()
+        async with http.get(f"{guarded.url}/api/state") as response:
+            assert (await response.json())["participant_index"] == 2
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", None])
+async def test_a_link_from_elsewhere_does_not_make_an_experimenter_a_participant(guarded, site):
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        async with http.get(f"{guarded.url}/login?token={ADMIN}", headers=BY_HAND) as response:
+            assert response.status == 200
+        path = link_of(guarded, 2)
+        # The browser keeps our strict cookies from a request that another site has made.
+        elsewhere = {"Sec-Fetch-Site": site} if site else {}
+        async with aiohttp.request("GET", guarded.url + path, headers=elsewhere) as response:
+            assert "experiment_server=" not in response.headers["Set-Cookie"]
+            http.cookie_jar.update_cookies(response.cookies, response.url)
+        async with http.get(f"{guarded.url}/login?linked") as response:
+            page = await response.text()
+            assert "let in as the experimenter" in page
+            assert "Go on as participant 2" in page
+        async with http.get(f"{guarded.url}/api/participants") as response:
+            assert response.status == 200, "still the experimenter"
+        # Who means it, says so.
+        async with http.post(f"{guarded.url}/login?linked") as response:
+            assert response.status == 200
+        async with http.get(f"{guarded.url}/api/participants") as response:
+            assert response.status == 403
+
+
 async def test_a_participants_link_lets_in_that_participant_alone(guarded):
     headers = {"Authorization": f"Bearer {ADMIN}"}
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
         async with http.get(f"{guarded.url}/api/participant-link/2", headers=headers) as response:
             link = await response.json()
-        async with http.get(guarded.url + link["path"]) as response:
+        async with http.get(guarded.url + link["path"], headers=BY_HAND) as response:
             assert response.status == 200
         for path, status in (("state", 200), ("state/2", 200), ("state/1", 403)):
             async with http.get(f"{guarded.url}/api/{path}") as response:
@@ -400,7 +452,7 @@ async def test_a_trusted_proxy_is_believed_and_others_are_not(study_file):
             async with aiohttp.request("GET", f"{running.url}/api/state", headers=page) as response:
                 assert response.status == status
             async with aiohttp.request(
-                "GET", f"{running.url}/login?token={ADMIN}", headers=forwarded
+                "GET", f"{running.url}/login?token={ADMIN}", headers={**forwarded, **BY_HAND}
             ) as response:
                 assert ("Secure" in response.headers["Set-Cookie"]) is (status == 200)
 

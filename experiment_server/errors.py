@@ -20,6 +20,7 @@
     ├── VersionUnknown            the study was never served in a version of this number
     ├── PreconditionMissing       an edit of the study file does not say what it was made from
     ├── ParameterInvalid          a parameter has the wrong type or is missing
+    ├── MediaTypeUnsupported      a body is of a type, or in a charset, that is not read here
     ├── IdentifierInvalid         an identifier in an address is no integer
     ├── OperationUnknown
     ├── TokenMissing              nobody is let in here without a token
@@ -228,6 +229,13 @@ class ParameterInvalid(ExperimentServerError):
 
     code = "parameter-invalid"
     status = 400
+
+
+class MediaTypeUnsupported(ExperimentServerError):
+    """A body is of a type, or in a charset, that is not read here."""
+
+    code = "media-type-unsupported"
+    status = 415
 
 
 class IdentifierInvalid(ExperimentServerError):

@@ -186,8 +186,32 @@ FILE_SETTLES: Final = 0.25
 # A TOML study of a thousand blocks is about 200 kB; nothing that a client sends is larger.
 BODY_SIZE: Final = 4 * 1024 * 1024
 
+# A change of one participant's config. Real configs have a few kB, the largest some 200; reading
+# a megabyte of JSON stops the others for twenty milliseconds.
+PATCH_SIZE: Final = 1024 * 1024
+
+# The form of a login has a token, and each of its characters may take three.
+LOGIN_SIZE: Final = 4 * 1024
+
 # One file of results: an hour of a tracker at 90 Hz is about 20 MB.
 RESULT_SIZE: Final = 32 * 1024 * 1024
+
+# Files that are decoded and written at the same time, by a thread each; the others wait for their
+# turn, piece by piece.
+RESULTS_AT_ONCE: Final = 2
+
+# Bytes of a file that are decoded at a time: some ten milliseconds.
+RESULT_PIECE: Final = 128 * 1024
+
+# Fields of a form, and bytes of what is no content of a file: a name, a path, a header.
+FORM_FIELDS: Final = 16
+FORM_NAME: Final = 4 * 1024
+
+# A file that was never finished is removed after this long; no request takes as long. Seconds.
+RESULT_ABANDONED: Final = 24 * 60 * 60
+
+# Names of files whose numbers are remembered; who forgets looks into the folder again.
+RESULT_NAMES_CACHED: Final = 4096
 
 # Names in the path of a file of results, and characters of each: together they stay below what
 # Windows takes, if the folder of the study is not deep down itself.

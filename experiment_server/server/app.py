@@ -28,6 +28,7 @@ from experiment_server.live.tokens import Tokens
 from experiment_server.live.watch import watch
 from experiment_server.server import dashboard, openapi, rest, uxf
 from experiment_server.server.addresses import LOOPBACK_NAMES
+from experiment_server.server.bodies import utf_8_only
 from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
 from experiment_server.server.encoding import errors_as_problems
 from experiment_server.server.login import add_login
@@ -116,6 +117,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                 errors_as_problems,
                 behind(settings.trusted_proxy),
                 browser_guard(rules),
+                utf_8_only,
                 gatekeeper(gate),
             ],
             client_max_size=BODY_SIZE,
@@ -128,7 +130,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             dashboard.add_app(app, settings.app)
         add_metrics(app, live, gate, metrics)
         openapi.add_route(app)
-        uxf.add_route(app, Results(settings.data_folder, settings.session))
+        uxf.add_route(app, gate, Results(settings.data_folder, settings.session))
         rest.add_routes(app, live, gate, metrics)
         realtime = Realtime(app, Parts(live, gate, metrics, tasks), hub)
         async with _listening(app, settings) as url:

@@ -13,7 +13,8 @@ from aiohttp.typedefs import Handler
 
 from experiment_server.errors import ExperimentServerError, ParameterInvalid
 from experiment_server.flow.export import to_json
-from experiment_server.limits import RETRY_AFTER
+from experiment_server.limits import PATCH_SIZE, RETRY_AFTER
+from experiment_server.server.bodies import media_type, read_at_most
 from experiment_server.server.login import ask_because
 from experiment_server.server.logs import current_request
 
@@ -39,8 +40,12 @@ def quoted(tag: str) -> str:
 
 async def text_of(request: web.Request) -> str:
     """The body as text; raises ParameterInvalid for what is not UTF-8."""
+    return _decoded(await request.read())
+
+
+def _decoded(body: bytes) -> str:
     try:
-        return (await request.read()).decode("utf-8")
+        return body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ParameterInvalid(f"the body is not UTF-8 text (byte {error.start})") from None
 
@@ -48,12 +53,13 @@ async def text_of(request: web.Request) -> str:
 async def body_of(request: web.Request) -> Any:
     """The body as a value, MessagePack if it is declared as such and JSON if not.
 
-    Raises ParameterInvalid.
+    Raises ParameterInvalid, and 413.
     """
+    body = await read_at_most(request, PATCH_SIZE)
     try:
-        if request.content_type == MSGPACK:
-            return msgpack.unpackb(await request.read())
-        return json.loads(await text_of(request))
+        if media_type(request) == MSGPACK:
+            return msgpack.unpackb(body)
+        return json.loads(_decoded(body))
     except (ValueError, RecursionError, msgpack.UnpackException):
         raise ParameterInvalid("the body has to be JSON, and it is not") from None
 
@@ -69,7 +75,10 @@ def problem(status: int, code: str, detail: str, **members: Any) -> web.Response
         "request_id": current_request.get(),
         **members,
     }
-    return web.Response(status=status, text=to_json(body), content_type="application/problem+json")
+    # What is wrong may be quoted, and need not be Unicode.
+    text = to_json(body).encode("utf-8", "replace")
+    content_type = "application/problem+json"
+    return web.Response(status=status, body=text, content_type=content_type, charset="utf-8")
 
 
 @web.middleware

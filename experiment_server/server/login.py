@@ -13,7 +13,8 @@ import jinja2
 from aiohttp import web
 
 from experiment_server.errors import ExperimentServerError, TokenInvalid, TokenMissing
-from experiment_server.limits import LINK_HELD
+from experiment_server.limits import LINK_HELD, LOGIN_SIZE
+from experiment_server.server.bodies import small_form
 from experiment_server.server.security import COOKIE, Gate
 
 _PAGES = Path(__file__).parent / "pages"
@@ -39,10 +40,10 @@ def add_login(app: web.Application, gate: Gate, *, has_app: bool) -> None:
 
     async def log_in(request: web.Request) -> web.Response:
         posted = request.method == "POST"
-        fields = await request.post() if posted else request.query
+        fields = await small_form(request, LOGIN_SIZE) if posted else request.query
         token = fields.get("token", "")
         held = request.cookies.get(_HELD, "") if _HERE in request.query else ""
-        if not isinstance(token, str) or not (token or held):
+        if not (token or held):
             return ask(_WELCOME, 200)
         try:
             if posted or request.headers.get("Sec-Fetch-Site") == "none":

@@ -17,6 +17,7 @@ from experiment_server.errors import (
     IdentifierInvalid,
     KeyReused,
     LimitReached,
+    MediaTypeUnsupported,
     NotAllowed,
     OriginForeign,
     ParameterInvalid,
@@ -40,6 +41,7 @@ PATH = "/api/openapi.json"
 
 _ANYWHERE = (
     ParameterInvalid, TokenMissing, TokenInvalid, NotAllowed, OriginForeign, LimitReached,
+    MediaTypeUnsupported,
 )  # fmt: skip
 _WITH_PARTICIPANT = (ParticipantUnknown, ParticipantIndexInvalid, ExpansionFailed)
 _TYPES: dict[Kind, Shape] = {

@@ -7,19 +7,21 @@ password is one of our tokens.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+from concurrent.futures import Executor, ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from experiment_server.errors import ParameterInvalid
-from experiment_server.limits import RESULT_SIZE
+from experiment_server.limits import FORM_NAME, RESULT_PIECE, RESULT_SIZE, RESULTS_AT_ONCE
 from experiment_server.live.shapes import BOOLEAN, TEXT, record
 from experiment_server.server.encoding import reply
-from experiment_server.store.results import Results
+from experiment_server.server.forms import FORMS, Form, Take, form
+from experiment_server.server.security import Gate
+from experiment_server.store.results import Draft, Kept, Results
 
 log = logging.getLogger(__name__)
 
@@ -27,64 +29,103 @@ PATH = "/api/uxf"
 FIELDS = ("filepath", "data")
 ANSWER = record(path=TEXT, known=BOOLEAN)
 
-_URLENCODED = "application/x-www-form-urlencoded"
-_MULTIPART = "multipart/form-data"
-FORMS = (_URLENCODED, _MULTIPART)
-
 # A byte that is no letter takes three in a form.
 _WRITTEN_LARGER = 3
 
 
-def add_route(app: web.Application, results: Results) -> None:
-    """Take files in. The gatekeeper has let the caller in, and any role may send results."""
+def add_route(app: web.Application, gate: Gate, results: Results) -> None:
+    """Take files in, from any role; a participant's come into a folder of their own."""
+    # Threads of its own: whatever is decoded here, everybody else's work goes on.
+    threads = ThreadPoolExecutor(RESULTS_AT_ONCE, thread_name_prefix="results")
 
     async def take(request: web.Request) -> web.Response:
-        path, content = await _form(request)
-        kept = await asyncio.to_thread(results.keep, path, content)
+        participant_index = gate.caller(request).participant_index
+        kept = await _receive(request, _Upload(results, participant_index), threads)
         if not kept.known:
             log.info("results were kept: %s", kept.path)
         return reply(request, {"path": kept.path, "known": kept.known})
 
+    async def stop(_app: web.Application) -> None:
+        threads.shutdown(wait=False, cancel_futures=True)
+
     app.router.add_post(PATH, take)
+    app.on_cleanup.append(stop)
 
 
-async def _form(request: web.Request) -> tuple[str, bytes]:
-    """The path and the content that a form has; raises ParameterInvalid and 413."""
-    # Results are larger than anything else that clients send.
-    request = request.clone(client_max_size=_WRITTEN_LARGER * RESULT_SIZE)
+async def _receive(request: web.Request, upload: _Upload, threads: Executor) -> Kept:
+    """Read a form piece by piece, and keep its file; raises as `_Upload`, and 413."""
+    reader = form(request.headers.get("Content-Type", ""), upload.field)
+    run = functools.partial(asyncio.get_running_loop().run_in_executor, threads)
+    size = 0
     try:
-        if request.content_type == _URLENCODED:
-            # Megabytes of percent signs take a while to read, and others are served meanwhile.
-            body = await request.read()
-            fields: dict[str, Any] = await asyncio.to_thread(_urlencoded, body)
-        elif request.content_type == _MULTIPART:
-            fields = dict(await request.post())
-        else:
-            raise ParameterInvalid(f"send a form: {' or '.join(FORMS)}")
-        path, content = (_bytes(fields.get(name)) for name in FIELDS)
-        text = path.decode()
-    except (ValueError, LookupError, AssertionError, HttpProcessingError) as error:
-        raise ParameterInvalid(f"the form cannot be read: {error}") from None
-    if len(content) > RESULT_SIZE:
-        raise web.HTTPRequestEntityTooLarge(RESULT_SIZE, len(content))
-    return text, content
+        async for piece in request.content.iter_chunked(RESULT_PIECE):
+            size += len(piece)
+            if size > _WRITTEN_LARGER * RESULT_SIZE:
+                raise web.HTTPRequestEntityTooLarge(RESULT_SIZE, size)
+            await run(reader.feed, piece)
+        return await run(upload.keep, reader)
+    finally:
+        await asyncio.shield(run(upload.discard))
 
 
-def _urlencoded(body: bytes) -> dict[str, Any]:
-    found = parse_qs(
-        body.decode("ascii"), keep_blank_values=True, max_num_fields=16, errors="surrogateescape"
-    )
-    return {name: values[-1] for name, values in found.items()}
+class _Upload:
+    """One file on its way in, with the path that its form gives it.
+
+    Raises ParameterInvalid, StoreUnavailable, and 413 for content or a path that is too large.
+    """
+
+    def __init__(self, results: Results, participant_index: int | None) -> None:
+        self._results = results
+        self._participant_index = participant_index
+        self._path: bytearray | None = None
+        self._draft: Draft | None = None
+
+    def field(self, name: str) -> Take:
+        """Take a field; of two with the same name the last counts, and others are passed over."""
+        if name == "filepath":
+            self._path = bytearray()
+            return functools.partial(_more_path, self._path)
+        if name == "data":
+            if self._draft is None:
+                self._draft = self._results.draft()
+            self._draft.restart()
+            return functools.partial(_more_content, self._draft)
+        if name == "_charset_":
+            raise ParameterInvalid("texts are read as UTF-8 here; leave the field _charset_ out")
+        return _pass_over
+
+    def keep(self, reader: Form) -> Kept:
+        """Read the end of the form and keep the file."""
+        reader.close()
+        if self._path is None or self._draft is None:
+            raise ParameterInvalid(f"the form has to have the fields {' and '.join(FIELDS)}")
+        try:
+            path = self._path.decode()
+        except UnicodeDecodeError as error:
+            raise ParameterInvalid(f"filepath is not UTF-8 text (byte {error.start})") from None
+        return self._results.keep(self._draft, path, self._participant_index)
+
+    def discard(self) -> None:
+        """Remove what was not kept."""
+        if self._draft is not None:
+            self._draft.discard()
 
 
-def _bytes(value: Any) -> bytes:
-    if isinstance(value, web.FileField):
-        with value.file as file:
-            content: bytes = file.read()
-        return content
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
-    raise ParameterInvalid(f"the form has to have the fields {' and '.join(FIELDS)}")
+def _more_path(path: bytearray, piece: bytes) -> None:
+    path += piece
+    if len(path) > FORM_NAME:
+        raise ParameterInvalid("filepath is too long")
+
+
+def _more_content(draft: Draft, piece: bytes) -> None:
+    size = draft.size + len(piece)
+    if size > RESULT_SIZE:
+        raise web.HTTPRequestEntityTooLarge(RESULT_SIZE, size)
+    draft.write(piece)
+
+
+def _pass_over(_piece: bytes) -> None:
+    """Take what nobody asked for."""
 
 
 def description(errors: dict[str, Any], success: dict[str, Any]) -> dict[str, Any]:

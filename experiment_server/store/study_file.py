@@ -59,7 +59,7 @@ def write_text(path: Path, text: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             draft.chmod(place.stat().st_mode)
         draft.replace(place)
-        _flush_folder(place.parent)
+        flush_folder(place.parent)
     except OSError as error:
         if draft is not None:
             draft.unlink(missing_ok=True)
@@ -68,7 +68,8 @@ def write_text(path: Path, text: str) -> None:
         ) from None
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
     # A rename is safe once its folder is on the disk; Windows cannot open folders, and needs not.
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

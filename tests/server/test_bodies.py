@@ -1,0 +1,136 @@
+"""What requests carry: UTF-8 alone, small where it is meant to be, and it holds nobody up."""
+
+import asyncio
+import io
+import time
+
+import aiohttp
+import pytest
+
+from experiment_server.server.bodies import parse_content_type
+from experiment_server.server.settings import Settings
+from tests.conftest import SMALL_STUDY, server_running
+
+SLOW = "punycode"
+FORM = "application/x-www-form-urlencoded"
+TOKEN = "the-experimenters-own"
+
+
+def part(headers, name="data"):
+    """A multipart form of one part, whose headers somebody chose."""
+    lines = [b"--x", f'Content-Disposition: form-data; name="{name}"'.encode(), *headers]
+    return b"\r\n".join([*lines, b"", b"-a" * 2000, b"--x--", b""])
+
+
+REFUSED = [
+    ("POST", "/login", f"{FORM}; charset={SLOW}", b"token=" + b"-a" * 2000),
+    ("POST", "/login", f"{FORM}; CHARSET = 'utf-7'", b"token=x"),
+    ("POST", "/login", f"{FORM}; charset*=utf-8''{SLOW}", b"token=x"),
+    ("POST", "/login", "multipart/form-data; boundary=x", part([], "token")),
+    ("POST", "/api/uxf", f"{FORM}; charset={SLOW}", b"filepath=a&data=-a"),
+    ("POST", "/api/uxf", "application/json", b'{"filepath": "a", "data": ""}'),
+    ("PATCH", "/api/config", f"application/json; charset={SLOW}", b"{}"),
+    ("PUT", "/api/study/toml", "text/plain; charset=utf-16", b""),
+    ("POST", "/socket.io/?EIO=4&transport=polling&sid=x", "text/plain; charset=idna", b"40"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "content_type", "body"), REFUSED)
+async def test_bodies_in_another_charset_are_refused(http, method, path, content_type, body):
+    headers = {"Content-Type": content_type, "If-Match": "*"}
+    async with http.request(method, path, data=body, headers=headers) as response:
+        assert response.status == 415
+        assert (await response.json())["code"] == "media-type-unsupported"
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"', "utf8", "us-ascii"])
+async def test_utf_8_may_be_named_in_many_ways(http, charset):
+    headers = {"Content-Type": f"application/json;charset={charset}"}
+    async with http.post("/api/move-to-next", headers=headers) as response:
+        assert response.status == 200
+    async with http.patch("/api/config", data=b'{"a": "\xc3\xa9"}', headers=headers) as response:
+        assert response.status == 200
+        assert (await response.json())["a"] == "\u00e9"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content_type", "size"),
+    [("POST", "/login", FORM, 20_000), ("PATCH", "/api/config", "application/json", 1_100_000)],
+)
+async def test_small_bodies_are_small(http, method, path, content_type, size):
+    body = io.BytesIO(b" " * size)
+    headers = {"Content-Type": content_type}
+    async with http.request(method, path, data=body, headers=headers) as response:
+        assert response.status == 413
+
+
+async def test_a_token_may_be_typed_in(study_file):
+    settings = Settings(study_file, port=0, admin_token=TOKEN)
+    from experiment_server.server.app import serving
+
+    async with serving(settings) as running, aiohttp.ClientSession(running.url) as http:
+        async with http.post("/login", data={"token": TOKEN}) as response:
+            assert "You are in" in await response.text()
+        async with http.post("/login", data={"token": "caf\u00e9 wrong"}) as response:
+            assert response.status == 401
+        for body in (b"token=%ff%fe", b"token=\xff\xfe", b"%", b"", b"token", b"&" * 4000):
+            headers = {"Content-Type": FORM}
+            async with http.post("/login", data=body, headers=headers) as response:
+                assert response.status in (200, 400, 401), await response.text()
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("Text/HTML", ("text/html", {})),
+        ('a/b; Boundary="x y" ;charset=UTF-8', ("a/b", {"boundary": "x y", "charset": "UTF-8"})),
+        ("a/b;;; =; c", ("a/b", {"": "", "c": ""})),
+        ("", ("", {})),
+    ],
+)
+def test_the_parts_of_a_content_type(header, expected):
+    assert parse_content_type(header) == expected
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory):
+    study = tmp_path_factory.mktemp("bodies") / "study.toml"
+    study.write_text(SMALL_STUDY, encoding="utf-8")
+    with server_running(study, "--database", ":memory:", "--admin-token", TOKEN) as running:
+        yield running
+        running.process.terminate()
+        running.process.communicate(timeout=10)
+        errors = running.errors
+        assert "Traceback" not in errors, errors[errors.find("Traceback") - 200 :][:3000]
+
+
+async def longest_wait(http, work):
+    """How long somebody else waited at most for an answer, while the work was done."""
+    doing = asyncio.ensure_future(work)
+    longest = 0.0
+    while not doing.done():
+        started = time.perf_counter()
+        async with http.get("/healthz") as response:
+            assert response.status == 200
+        longest = max(longest, time.perf_counter() - started)
+    await doing
+    return longest
+
+
+@pytest.mark.parametrize("content_type", [
+    f"{FORM}; charset={SLOW}", f"multipart/form-data; boundary=x; charset={SLOW}",
+    "text/plain;" + "a=b;" * 2000, "text/plain" + "(" * 7000, f"a/b; c*={SLOW}''" + "b" * 7000,
+])  # fmt: skip
+async def test_nobody_waits_for_what_a_stranger_sends(process, content_type):
+    body = b'--x\r\nContent-Disposition: form-data; name="token"\r\n'
+    body += f"Content-Type: text/plain; charset={SLOW}\r\n\r\n".encode()
+    body += b"token=" + b"-a" * 110_000 + b"\r\n--x--\r\n"
+
+    async def post():
+        headers = {"Content-Type": content_type}
+        for path in ("/login", "/api/uxf", "/api/move-to-next"):
+            async with http.post(path, data=io.BytesIO(body), headers=headers) as response:
+                assert 400 <= response.status < 500
+
+    async with aiohttp.ClientSession(process.url.partition("/login")[0]) as http:
+        assert await longest_wait(http, post()) < 1.0

@@ -62,10 +62,12 @@ async def read_at_most(request: web.Request, size: int) -> bytes:
 
 
 async def small_form(request: web.Request, size: int) -> dict[str, str]:
-    """The last value of each field of a small urlencoded form.
+    """The last value of each field of a small urlencoded form; none where there is no body.
 
     Raises MediaTypeUnsupported for other forms, ParameterInvalid for other texts, and 413.
     """
+    if not request.can_read_body:
+        return {}
     if media_type(request) != URLENCODED:
         raise MediaTypeUnsupported(f"send a form: {URLENCODED}")
     body = await read_at_most(request, size)

@@ -91,6 +91,10 @@ COMMITS_WAITING: Final = 4096
 # Commits that share one transaction: bounds how long the first of them waits for the last.
 COMMITS_GROUPED: Final = 256
 
+# How long the store may take to say that it is there, and to finish when the server stops. With it
+# a stop ends within ten seconds, after which Docker kills. Seconds.
+STORE_ANSWERS: Final = 3.0
+
 # Lost races before a change is given up. Each retry starts from the state that won.
 COMMIT_ATTEMPTS: Final = 64
 

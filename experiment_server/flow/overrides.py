@@ -7,14 +7,13 @@ the changed one, so that a change made undone by hand is no change.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from experiment_server.errors import OverrideRefused, ParameterInvalid
-from experiment_server.limits import STUDY_NESTING
 from experiment_server.study.model import RESERVED_KEYS, Block, Config
+from experiment_server.study.values import problem
 
 Patch = Mapping[str, Any]
 
@@ -38,8 +37,8 @@ Overrides = tuple[Override, ...]
 def checked(patch: Any) -> Patch:
     """The patch, if a config can be changed by it.
 
-    Raises ParameterInvalid for what is no JSON object, and OverrideRefused for one that would
-    change what the server itself puts into every config.
+    Raises ParameterInvalid for what is no JSON object as `study.values` has them, and
+    OverrideRefused for one that would change what the server itself puts into every config.
     """
     if not isinstance(patch, dict):
         raise ParameterInvalid("a change of a config has to be a JSON object of its new values")
@@ -49,7 +48,8 @@ def checked(patch: Any) -> Patch:
             f"{', '.join(reserved)} cannot be changed: the server says there who the participant "
             "is and where; nothing was changed"
         )
-    _check_value(patch, "the change", 1)
+    if wrong := problem(patch, "the change"):
+        raise ParameterInvalid(f"{wrong}; nothing was changed")
     return patch
 
 
@@ -156,20 +156,3 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same, one, other))
     return type(one) is type(other) and bool(one == other)
-
-
-def _check_value(value: Any, where: str, depth: int) -> None:
-    if depth > STUDY_NESTING:
-        raise ParameterInvalid(f"the change is nested deeper than {STUDY_NESTING} levels")
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise ParameterInvalid(f"{where} has the key {key!r}; keys have to be text")
-            _check_value(inner, key, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_value(inner, where, depth + 1)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ParameterInvalid(f"{where} has the value {value}, which JSON does not know")
-    elif value is not None and not isinstance(value, str | int | float | bool):
-        raise ParameterInvalid(f"{where} has a value of the type {type(value).__name__}")

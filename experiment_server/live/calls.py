@@ -25,6 +25,7 @@ from experiment_server.limits import (
 from experiment_server.live.live import Live
 from experiment_server.live.requests import Actor, Request
 from experiment_server.live.shapes import Shape
+from experiment_server.study import values
 
 Arguments = Mapping[str, Any]
 Row = dict[str, Any]
@@ -171,14 +172,17 @@ REASON = Parameter(
 def resolve(
     operation: Operation, caller: Caller, given: Mapping[str, Any], default_participant: int
 ) -> Arguments:
-    """The arguments of a call, complete and of the right types.
+    """The arguments of a call, complete, of the right types, and as `study.values` has them.
 
-    Raises NotAllowed for a caller whose role or participant does not fit, ParameterInvalid for a
-    parameter that is missing, unknown or of another type, and ParticipantUnknown or, where one is
+    What any door takes in goes through here. Raises NotAllowed for a caller whose role or
+    participant does not fit, ParameterInvalid for a parameter that is missing, unknown, of another
+    type or no such value, and ParticipantUnknown or, where one is
     to be added, ParticipantIndexInvalid for an index that no participant can have.
     """
     if caller.role not in operation.roles:
         raise NotAllowed(f"{operation.name} is for the {' or '.join(_names(operation.roles))} only")
+    if problem := values.problem(given, operation.name, depth=0):
+        raise ParameterInvalid(problem)
     known = {parameter.name for parameter in operation.parameters}
     for name in given:
         if name not in known:
@@ -226,6 +230,8 @@ def _request(operation: Operation, caller: Caller, arguments: Arguments, key: An
         raise ParameterInvalid(
             f"an idempotency key is a text of 1 to {KEY_LENGTH} characters, for example a UUID"
         )
+    if key is not None and (problem := values.text_problem(key)):
+        raise ParameterInvalid(f"the idempotency key (Idempotency-Key, request_id) {problem}")
     if key is None or not operation.changes:
         key, fingerprint = None, ""
     else:

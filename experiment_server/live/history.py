@@ -7,12 +7,12 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from experiment_server.errors import NothingToUndo
+from experiment_server.errors import NothingToUndo, StoreUnavailable
 from experiment_server.flow import participant as flow
 from experiment_server.flow.events import Entry, Event, EventType
 from experiment_server.flow.participant import ParticipantState
 from experiment_server.flow.timings import Visits
-from experiment_server.limits import EVENT_ID
+from experiment_server.limits import EVENT_ID, STORE_ANSWERS
 from experiment_server.live.editions import Editions
 from experiment_server.live.news import News, Snapshot
 from experiment_server.live.requests import Request
@@ -33,9 +33,17 @@ class History:
         """Log what happened without changing anybody; dashboards hear of it when it is durable."""
         self._store.send(Commit(events=events), self._logged)
 
-    async def flush(self) -> None:
-        """Wait until everything that was logged is durable."""
-        await asyncio.wrap_future(self._store.read(0))
+    async def answers(self) -> None:
+        """Wait until everything that was logged is durable.
+
+        Raises StoreUnavailable when the store does not answer in time.
+        """
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(self._store.read(0)), STORE_ANSWERS)
+        except asyncio.TimeoutError:
+            raise StoreUnavailable(
+                f"the database has not answered for {STORE_ANSWERS:.0f} seconds"
+            ) from None
 
     async def entries(
         self,

@@ -49,7 +49,7 @@ class Live:
         self.service.presence.close()
         self.service.history.log(Event(EventType.SERVER_STOPPED, self.service.clock()))
         with contextlib.suppress(StoreUnavailable):
-            await self.service.history.flush()
+            await self.service.history.answers()
 
     def overview(self) -> dict[str, Any]:
         """All that a dashboard needs to begin with."""

@@ -142,7 +142,7 @@ def add_routes(app: web.Application, live: Live, gate: Gate, metrics: Metrics) -
         if live.service.stopping.is_set():
             return web.json_response({"status": "stopping"}, status=503)
         try:
-            await live.service.history.flush()
+            await live.service.history.answers()
         except StoreUnavailable:
             return web.json_response({"status": "the database does not answer"}, status=503)
         return web.json_response({"status": "ready"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from experiment_server.errors import DatabaseUnusable, RevisionConflict, StoreUnavailable
-from experiment_server.flow.events import Entry, Event, chained
+from experiment_server.flow.events import Entry, Event, Head, chained
 from experiment_server.flow.participant import ParticipantState
 from experiment_server.limits import EVENTS_PAGE, REPLIES_KEPT
 from experiment_server.store import database, records
@@ -22,6 +23,8 @@ from experiment_server.store.database import Place
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.schema import events, heads, participants, replies, study_versions
 from experiment_server.store.writer import Contradiction, Done, Writer
+
+log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -102,6 +105,7 @@ class Store:
     ) -> None:
         self._locks = [database.lock_file(place.path)] if place.path else []
         self._session = 0
+        self._head = Head()
         try:
             if not place.in_memory:
                 database.inspect(place)
@@ -122,20 +126,19 @@ class Store:
             database.migrate(connection, place)
             self._session = database.open_session(connection, session, now)
 
-        def begin(connection: Connection) -> None:
+        def begin(connection: Connection) -> Head:
             database.announce(connection, self._session, address, now)
-            self._head = records.head(connection, self._session)
-            if not self._head.id:
+            head = records.head(connection, self._session)
+            if not head.id:
                 connection.execute(delete(heads).where(heads.c.session_id == self._session))
-                connection.execute(
-                    insert(heads).values(session_id=self._session, **asdict(self._head))
-                )
+                connection.execute(insert(heads).values(session_id=self._session, **asdict(head)))
+            return head
 
         try:
             self._ask(prepare).result()
             if place.path is None and not place.in_memory:
                 self._locks.append(database.SessionLock(place, self._session))
-            self._ask(begin).result()
+            self._head = self._ask(begin).result()
         except StoreUnavailable as error:
             raise DatabaseUnusable(f"{place} cannot be opened: {error}") from None
 
@@ -227,9 +230,11 @@ class Store:
         return self._read(records.last_moves, participant_index, before)
 
     def close(self) -> None:
-        """Finish what was submitted and let the database go."""
-        self._writer.close()
-        self._let_go()
+        """Finish what was submitted and let the database go; a database that hangs is left."""
+        if self._writer.close():
+            self._let_go()
+        else:
+            log.error("the database does not answer; what was not acknowledged may not be kept")
 
     def _read(self, query: Callable[..., Result], *arguments: Any) -> Future[Result]:
         return self._ask(lambda connection: query(connection, self._session, *arguments))
@@ -242,43 +247,23 @@ class Store:
     def _perform(
         self, connection: Connection, items: Sequence[Commit | Query], careful: bool
     ) -> tuple[list[Any], Callable[[], None]]:
+        group = _Group(connection, self._session, self._head)
         outcomes: list[Any] = []
-        plain: list[Change] = []
         for item in items:
-            if isinstance(item, Commit) and item.plain and not careful:
-                change = item.changes[0]
-                if plain and change.adds is not plain[0].adds:
-                    _change_all(connection, self._session, plain)
-                    plain = []
-                plain.append(change)
-                outcomes.append(Written(item.events))
-                continue
-            _change_all(connection, self._session, plain)
-            plain = []
-            if isinstance(item, Commit):
-                outcomes.append(_attempt(connection, self._session, item))
-            else:
+            if not isinstance(item, Commit):
+                # A query sees all that was submitted before it, also in the log.
+                group.write()
                 outcomes.append(_ask(connection, item))
-        _change_all(connection, self._session, plain)
-        return outcomes, self._seal(connection, outcomes)
-
-    def _seal(self, connection: Connection, outcomes: list[Any]) -> Callable[[], None]:
-        """Number, chain and write the log entries of a group of commits."""
-        written = [item for item in outcomes if isinstance(item, Written) and item.events]
-        if not written:
-            return lambda: None
-        entries, head = chained((event for item in written for event in item.events), self._head)
-        session = self._session
-        connection.execute(_APPEND, [{"session_id": session, **fields(item)} for item in entries])
-        connection.execute(_NOTE, {"in_session": session, "to_id": head.id, "to_hash": head.hash})
+            elif item.plain and not careful:
+                outcomes.append(group.gather(item))
+            else:
+                outcomes.append(group.attempt(item))
+        group.write()
 
         def committed() -> None:
-            self._head = head
-            remaining = iter(entries)
-            for item in written:
-                item.entries = [next(remaining) for _ in item.events]
+            self._head = group.head
 
-        return committed
+        return outcomes, committed
 
     def _let_go(self) -> None:
         for lock in self._locks:
@@ -286,6 +271,8 @@ class Store:
 
 
 def _settle(future: Future[Any], outcome: Any) -> None:
+    if not future.set_running_or_notify_cancel():
+        return  # nobody waits for it any more
     if isinstance(outcome, Exception):
         future.set_exception(outcome)
     else:
@@ -314,6 +301,57 @@ _NOTE = (
 )
 
 
+class _Group:
+    """Commits on their way into one transaction; `head` is the log's end with what is written."""
+
+    def __init__(self, connection: Connection, session: int, head: Head) -> None:
+        self.head = head
+        self._connection = connection
+        self._session = session
+        self._changes: list[Change] = []
+        self._unlogged: list[Written] = []
+
+    def gather(self, commit: Commit) -> Written:
+        """Take a plain commit, to be written together with its neighbours."""
+        change = commit.changes[0]
+        if self._changes and change.adds is not self._changes[0].adds:
+            self._write_changes()
+        self._changes.append(change)
+        return self._to_log(commit)
+
+    def attempt(self, commit: Commit) -> Written | Exception:
+        """Write a commit, or all of it not; the error then, which is the commit's own."""
+        self._write_changes()
+        error = _attempt(self._connection, self._session, commit)
+        return error or self._to_log(commit)
+
+    def write(self) -> None:
+        """Write what was taken: the states, then the log's next entries, numbered and chained."""
+        self._write_changes()
+        if not self._unlogged:
+            return
+        events = (event for item in self._unlogged for event in item.events)
+        entries, self.head = chained(events, self.head)
+        rows = [{"session_id": self._session, **fields(item)} for item in entries]
+        self._connection.execute(_APPEND, rows)
+        end = {"in_session": self._session, "to_id": self.head.id, "to_hash": self.head.hash}
+        self._connection.execute(_NOTE, end)
+        remaining = iter(entries)
+        for item in self._unlogged:
+            item.entries = [next(remaining) for _ in item.events]
+        self._unlogged = []
+
+    def _write_changes(self) -> None:
+        _change_all(self._connection, self._session, self._changes)
+        self._changes = []
+
+    def _to_log(self, commit: Commit) -> Written:
+        written = Written(commit.events)
+        if commit.events:
+            self._unlogged.append(written)
+        return written
+
+
 def _change_all(connection: Connection, session: int, changes: Sequence[Change]) -> None:
     """Make changes of a kind one after the other.
 
@@ -334,7 +372,7 @@ def _change_all(connection: Connection, session: int, changes: Sequence[Change])
         raise Contradiction
 
 
-def _attempt(connection: Connection, session: int, commit: Commit) -> Written | Exception:
+def _attempt(connection: Connection, session: int, commit: Commit) -> Exception | None:
     savepoint = connection.begin_nested()
     try:
         for change in commit.changes:
@@ -351,7 +389,7 @@ def _attempt(connection: Connection, session: int, commit: Commit) -> Written | 
         savepoint.rollback()
         return error
     savepoint.commit()
-    return Written(commit.events)
+    return None
 
 
 def _ask(connection: Connection, query: Query) -> Any:

@@ -1,12 +1,14 @@
 """The one thread that talks to the database.
 
 Work that waits is done in groups: one transaction, one flush to the disk for all of them, and
-only then are they told. A piece of work that fails is taken back alone; if the transaction itself
-fails, all of its group are told that nothing was kept.
+only then are they told. Where a piece of work fails, it alone is told so: the others of its group
+are done again, each in a transaction of its own. Where the database fails, all of them are told
+that nothing was kept. Whatever is raised, the thread goes on.
 """
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -15,11 +17,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from experiment_server.errors import StoreUnavailable
-from experiment_server.limits import COMMITS_GROUPED, COMMITS_WAITING
+from experiment_server.limits import COMMITS_GROUPED, COMMITS_WAITING, STORE_ANSWERS
 from experiment_server.store.database import reason_of
+
+log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
@@ -75,7 +79,7 @@ class Writer(Generic[Item]):
         """Do a piece of work, and tell `done` when it is committed, or failed.
 
         Work is done in the order in which it was submitted. `done` gets what the work raised, or
-        StoreUnavailable when the database refuses.
+        StoreUnavailable when the database refuses. What `done` itself raises is logged.
         """
         if self._closed:
             done(StoreUnavailable("the server is stopping"))
@@ -84,17 +88,24 @@ class Writer(Generic[Item]):
         else:
             self._jobs.put(_Job(item, done))
 
-    def close(self) -> None:
-        """Finish what was submitted, then let the database go."""
+    def close(self) -> bool:
+        """Finish what was submitted, then let the database go; False if that takes too long.
+
+        The database then does not answer, and what waits for it is not kept.
+        """
         if not self._closed:
             self._closed = True
             self._jobs.put(None)
-            self._thread.join()
+        self._thread.join(STORE_ANSWERS)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
             while (group := self._next_group()) is not None:
-                self._transact(group)
+                try:
+                    self._transact(group)
+                except Exception:
+                    log.exception("a group of changes was not told what it came to")
         finally:
             # SQLite wants a connection closed by its own thread; the last one out checkpoints.
             self._engine.dispose()
@@ -116,21 +127,25 @@ class Writer(Generic[Item]):
         return group
 
     def _transact(self, group: Sequence[_Job[Item]]) -> None:
-        items = [job.item for job in group]
         started = time.perf_counter()
-        try:
-            try:
-                outcomes = self._do(items, careful=False)
-            except Contradiction:
-                outcomes = self._do(items, careful=True)
-        except SQLAlchemyError as error:
-            refusal = StoreUnavailable(
-                f"nothing was changed, because the database says: {reason_of(error)}; when "
-                "that is put right (a full disk?), the server goes on by itself"
-            )
-            outcomes = [refusal] * len(group)
+        outcomes = self._outcomes([job.item for job in group])
         self._timed(time.perf_counter() - started)
         self._deliver(lambda: _tell(group, outcomes))
+
+    def _outcomes(self, items: Sequence[Item]) -> list[Any]:
+        """What each piece of a group came to. Never raises."""
+        try:
+            try:
+                return self._do(items, careful=False)
+            except Contradiction:
+                return self._do(items, careful=True)
+        except (OperationalError, InterfaceError) as error:
+            # The database's own trouble (locked, full, gone): each alone would meet it too.
+            return [_refusal(error)] * len(items)
+        except Exception as error:  # noqa: BLE001 - its caller is told, and the others go on
+            if len(items) == 1:
+                return [_refusal(error) if isinstance(error, SQLAlchemyError) else error]
+        return [outcome for item in items for outcome in self._outcomes([item])]
 
     def _do(self, items: Sequence[Item], *, careful: bool) -> list[Any]:
         with self._engine.begin() as connection:
@@ -141,4 +156,14 @@ class Writer(Generic[Item]):
 
 def _tell(group: Sequence[_Job[Any]], outcomes: Sequence[Any]) -> None:
     for job, outcome in zip(group, outcomes, strict=True):
-        job.done(outcome)
+        try:
+            job.done(outcome)
+        except Exception:
+            log.exception("who waited for a change could not be told what it came to")
+
+
+def _refusal(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"nothing was changed, because the database says: {reason_of(error)}; when that is put "
+        "right (a full disk?), the server goes on by itself"
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -27,6 +26,7 @@ from experiment_server.study.model import RESERVED_KEYS, Study
 from experiment_server.study.positions import Path
 from experiment_server.study.templates import RawBlock, build_templates
 from experiment_server.study.trial import inside, try_out
+from experiment_server.study.values import scalar_problem, text_problem
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +146,9 @@ def _nesting(value: Any) -> int:
 def _plain(value: Any, name: str, at: Path, findings: Findings) -> Any:
     """The value in JSON's types, because every participant's app gets it as JSON."""
     if isinstance(value, dict):
+        for key in value:
+            if wrong := text_problem(key):
+                findings.error("text-not-json", f"the key {key!r} {wrong}", at=(*at, key))
         return {
             key: _plain(item, f"{name}.{key}" if name else key, (*at, key), findings)
             for key, item in value.items()
@@ -157,17 +160,12 @@ def _plain(value: Any, name: str, at: Path, findings: Findings) -> Any:
         ]
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        findings.error(
-            "number-not-json",
-            f"{name} is {value}, which JSON cannot carry to the participants' apps",
-            f'write it as text: "{value}"',
-            at=at,
-        )
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        findings.error("number-not-json", f"{name} does not fit into 64 bits", at=at)
+    if wrong := scalar_problem(value):
+        code = "text-not-json" if isinstance(value, str) else "number-not-json"
+        hint = f'write it as text: "{value}"' if isinstance(value, float) else None
+        findings.error(code, f"{name} {wrong}", hint, at=at)
         # What follows must neither count with such a number nor print it.
-        return 0
+        return 0 if isinstance(value, int) else value
     return value
 
 

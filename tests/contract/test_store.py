@@ -1,6 +1,7 @@
 """What every store keeps: all or nothing, at the revision that was read, in order."""
 
-import itertools
+import contextlib
+import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -32,6 +33,24 @@ def answered(request="first", at=NOON, scope=KEY):
 
 def commit(store, *changes, **more):
     return store.commit(Commit([Change(*change) for change in changes], **more)).result(timeout=5)
+
+
+@contextlib.contextmanager
+def one_group(store):
+    """Everything that is submitted inside the context shares one transaction."""
+    submitted, held = threading.Event(), threading.Event()
+
+    def hold(deliver):
+        held.set()
+        submitted.wait(timeout=5)
+        deliver()
+
+    store.deliver_with(hold)
+    store.read(0)
+    assert held.wait(timeout=5)
+    yield
+    store.deliver_with(lambda deliver: deliver())
+    submitted.set()
 
 
 def place_named(request, tmp_path):
@@ -259,11 +278,85 @@ def test_migrations_bring_a_database_to_the_schema_that_the_code_uses(kept):
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        {"events": [event(1, reason="\ud800")]},
+        {"changes": [Change(state(2, study="\0" * 8, overrides=()), None)]},
+        {"reply": answered(scope=Scope("move-to-next", 1, "a\0\ud800"))},
+        {"changes": [Change(state(2, block_id=2**70), None)]},
+        {"events": [event(1, reason=object())]},
+    ],
+    ids=["half a pair", "NUL", "a key", "a number", "no JSON"],
+)
+def test_whatever_a_commit_raises_is_its_own_and_the_store_goes_on(store, spoiled):
+    commit(store, (state(1), None))
+    with one_group(store):
+        before = store.commit(Commit([Change(state(1, 1), 0)], [event(1, number=1)]))
+        outcome = store.commit(Commit(**{"events": [event(1)], **spoiled}))
+        after = store.commit(Commit([Change(state(1, 2), 1)], [event(1, number=2)]))
+    refused = outcome.exception(timeout=5) is not None
+    assert refused or "changes" in spoiled, "SQLite alone keeps NUL"
+    for future in (before, after):
+        assert future.exception(timeout=5) is None
+    assert store.read(1).result(timeout=5).revision == 2
+    numbers = [entry.as_dict()["data"].get("number") for entry in store.entries().result(timeout=5)]
+    assert [number for number in numbers if number] == [1, 2]
+    head = Head()
+    for entry in store.entries().result(timeout=5):
+        assert flaw(entry, head) is None
+        head = Head(entry.id, entry.hash)
+
+
+def test_a_callback_that_raises_takes_nothing_from_the_others(store, caplog):
+    def fail(_outcome):
+        raise RuntimeError("the one who waited has a mistake")
+
+    store.send(Commit([Change(state(1), None)]), fail)
+    commit(store, (state(2), None))
+    assert [item.participant_index for item in store.load().result(timeout=5)] == [1, 2]
+    assert "could not be told" in caplog.text
+
+
+def test_a_delivery_that_raises_does_not_end_the_store(store):
+    refused = threading.Event()
+
+    def refuse(_deliver):
+        refused.set()
+        raise RuntimeError("the loop is closed")
+
+    store.deliver_with(refuse)
+    store.commit(Commit([Change(state(1), None)]))
+    assert refused.wait(timeout=5)
+    store.deliver_with(lambda deliver: deliver())
+    commit(store, (state(2), None))
+    assert store.read(2).result(timeout=5) == state(2)
+
+
+def test_a_read_that_was_cancelled_takes_nothing_from_the_others(store):
+    with one_group(store):
+        reads = [store.read(1) for _ in range(4)]
+        assert reads[1].cancel()
+    for read in (reads[0], reads[2], reads[3]):
+        assert read.result(timeout=5) is None
+
+
+def test_a_query_sees_the_log_of_what_was_committed_before_it(store):
+    commit(store, (state(1), None))
+    asked = []
+    with one_group(store):
+        for number in range(100):
+            store.commit(Commit([Change(state(1, number + 1), number)], [event(1, number=number)]))
+            asked.append(store.entries(after=number))
+    for number, entries in enumerate(asked):
+        found = [entry.as_dict()["data"]["number"] for entry in entries.result(timeout=5)]
+        assert found == [number]
+
+
 def test_ids_have_no_gap_after_a_refused_commit(store):
     commit(store, (state(1), None), events=[event(1)])
     for _ in range(3):
         with pytest.raises(RevisionConflict):
             commit(store, (state(1, 5), 4), events=[event(1)])
     commit(store, events=[event(1), event(1)])
-    ids = [entry.id for entry in store.entries().result()]
-    assert all(after == before + 1 for before, after in itertools.pairwise(ids))
+    assert [entry.id for entry in store.entries().result()] == [1, 2, 3]

@@ -1,0 +1,90 @@
+"""What a value may be, in a study file and in all that clients send.
+
+It is JSON that every client reads back as it was written, from JSON as well as from MessagePack:
+
+- text is valid Unicode without the character NUL, which PostgreSQL cannot keep;
+- whole numbers have 64 bits, as TOML has them and as C# and the databases can hold them;
+- other numbers are finite;
+- keys are text, and nothing is nested deeper than `STUDY_NESTING`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from experiment_server.limits import STUDY_NESTING
+
+_NAME_SHOWN = 120
+
+_Problem = tuple[list[str | int], str]
+
+
+def text_problem(text: str) -> str | None:
+    """What is wrong with a text, as in "is not valid Unicode"; None where nothing is."""
+    if "\0" in text:
+        return "has the character NUL in it"
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            return f"is not valid Unicode: its character {error.start + 1} is half of a pair"
+    return None
+
+
+def scalar_problem(value: Any) -> str | None:
+    """What is wrong with a value that holds no others; None where nothing is."""
+    if isinstance(value, str):
+        return text_problem(value)
+    if isinstance(value, float):
+        return (
+            None
+            if math.isfinite(value)
+            else f"is {value}, which JSON cannot carry to the participants' apps"
+        )
+    if isinstance(value, int):
+        return None if -(2**63) <= value < 2**63 else "does not fit into 64 bits"
+    if value is None:
+        return None
+    return f"is of the type {type(value).__name__}, which JSON does not have"
+
+
+def problem(value: Any, name: str, depth: int = 1) -> str | None:
+    """The first thing that is wrong with a value and all that is in it; None where nothing is.
+
+    It is a sentence that begins with where it is, like `patch.size[3] is inf, ...`. `depth` counts
+    the value itself, and what it is inside of.
+    """
+    found = _problem(value, depth)
+    if found is None:
+        return None
+    path, wrong = found
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in reversed(path))
+    where = (name + "".join(steps)).removeprefix(".")
+    return f"{where if len(where) <= _NAME_SHOWN else f'{where[:_NAME_SHOWN]}...'} {wrong}"
+
+
+def _problem(value: Any, depth: int) -> _Problem | None:
+    """Where the problem is, the innermost step first, and what it is."""
+    # The way to it is put together on the way back: nearly all values are as they should be.
+    if not isinstance(value, dict | list):
+        wrong = scalar_problem(value)
+        return ([], wrong) if wrong else None
+    if depth > STUDY_NESTING:
+        return [], f"is nested more than {STUDY_NESTING} deep"
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for step, item in items:
+        if isinstance(value, dict) and (wrong := _key_problem(step)):
+            return [], f"has the key {step!r:.{_NAME_SHOWN}}, which {wrong}"
+        kind = type(item)
+        if kind is bool or (kind is str and item.isascii() and "\0" not in item):
+            continue
+        found = _problem(item, depth + 1)
+        if found is not None:
+            found[0].append(step)
+            return found
+    return None
+
+
+def _key_problem(key: Any) -> str | None:
+    return text_problem(key) if isinstance(key, str) else "is no text"

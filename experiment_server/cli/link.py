@@ -24,10 +24,18 @@ _DAY = 24 * 60 * 60
 @session_option
 @click.option(
     "--url",
-    default="http://127.0.0.1:5000",
-    show_default=True,
     metavar="URL",
-    help="The server's address as the participant's device reaches it.",
+    help="The server's address as the participant's device reaches it. By default a link for each "
+    "address of this machine.",
+)
+@click.option(
+    "-p",
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    show_default=True,
+    metavar="PORT",
+    help="The server's port, where no --url is given.",
 )
 @click.option(
     "--days",
@@ -37,17 +45,28 @@ _DAY = 24 * 60 * 60
     metavar="N",
     help="How long the link is good for.",
 )
-def command(file: str, participant_index: int, session: str, url: str, days: int) -> None:
+def command(
+    file: str, participant_index: int, session: str, url: str | None, port: int, days: int
+) -> None:
     """Print a login link for PARTICIPANT_INDEX of FILE, and on a terminal its QR code."""
     from experiment_server.live.tokens import Tokens, login_path
+    from experiment_server.server.addresses import leads_nowhere_else, urls_for_others
     from experiment_server.store import records
 
     with session_of(file, session) as (connection, number):
         tokens = Tokens(records.signing_key(connection, number), session)
     token = tokens.participant(participant_index, datetime.now(timezone.utc), timedelta(days=days))
-    address = f"{url.rstrip('/')}{login_path(token)}"
-    click.echo(address)
-    if sys.stdout.isatty():
-        import segno
+    urls = urls_for_others("0.0.0.0", port, public_url=url)  # noqa: S104 - only looked at
+    for base in urls:
+        address = f"{base}{login_path(token)}"
+        click.echo(address)
+        if sys.stdout.isatty():
+            import segno
 
-        segno.make(address, micro=False).terminal(compact=True)
+            segno.make(address, micro=False).terminal(compact=True)
+    if leads_nowhere_else(urls):
+        click.secho(
+            "This link leads no other machine here; give the server's address with --url.",
+            fg="yellow",
+            err=True,
+        )

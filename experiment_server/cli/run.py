@@ -118,23 +118,34 @@ def command(config_file: Path, ask_default_participant_index: bool, **settings: 
 
 
 def _greet(settings: Settings, running: Running) -> None:
+    from experiment_server.live.tokens import login_path
+    from experiment_server.server.addresses import leads_nowhere_else
+
     in_memory = settings.place == MEMORY
     kept = "nowhere: they are gone when the server stops" if in_memory else running.database
     token = running.admin_token
-    taking_part = f"{running.url}/app/?participant=1" if settings.app else None
+    taking_part = [f"{url}/app/?participant=1" for url in running.urls] if settings.app else []
     if settings.guarded and not settings.open:
-        taking_part = f"experiment-server link {settings.config_file} 1"
+        taking_part = [f"experiment-server link {settings.config_file} 1"]
+    entrance = login_path(token) if token else "/"
     lines = {
-        "Dashboard": f"{running.url}/login?token={token}" if token else f"{running.url}/",
+        "Dashboard": [f"{url}{entrance}" for url in running.urls],
         "Taking part": taking_part,
-        "REST": f"{running.url}/api/",
-        "Places kept in": kept,
-        "Session": None if settings.session == DEFAULT_SESSION else settings.session,
+        "REST": [f"{url}/api/" for url in running.urls],
+        "Places kept in": [kept],
+        "Session": [] if settings.session == DEFAULT_SESSION else [settings.session],
     }
     click.echo(f"Serving {settings.config_file}; Ctrl+C stops.")
-    for label, value in lines.items():
-        if value is not None:
-            click.echo(f"  {label + ':':<16}{value}")
+    for label, values in lines.items():
+        for number, value in enumerate(values):
+            click.echo(f"  {'' if number else label + ':':<16}{value}")
+    if settings.guarded and leads_nowhere_else(running.urls):
+        click.secho(
+            "These links lead no other machine here: name the address that others reach this one "
+            "at with --public-url, or listen with --host on one that they do.",
+            fg="yellow",
+            err=True,
+        )
     if settings.guarded and settings.open:
         click.secho(
             "OPEN: everybody in this network can read and move participants, without a token. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -20,7 +21,8 @@ class Live:
     """What operations work on.
 
     `database` and `session` are for people to read; `has_app` tells whether the participants' app
-    is served here, and `guarded` whether an app needs a token.
+    is served here, and `guarded` whether an app needs a token. `urls` tells where others reach the
+    server, once it listens.
     """
 
     service: Service
@@ -30,6 +32,7 @@ class Live:
     session: str = ""
     has_app: bool = False
     guarded: bool = False
+    urls: Callable[[], list[str]] = list
 
     async def start(self) -> None:
         """Take up where the session was left, and let everybody know who starts."""
@@ -62,5 +65,6 @@ class Live:
             "session": self.session,
             "has_app": self.has_app,
             "guarded": self.guarded,
+            "urls": self.urls(),
             "server_time": timestamp(self.service.clock()),
         }

@@ -139,7 +139,13 @@ async def _participant_link(live: Live, arguments: Arguments, _request: Request)
     live.service.row(index)
     now, valid = live.service.clock(), timedelta(seconds=LINK_VALID)
     token = live.tokens.participant(index, now, valid)
-    return {"path": login_path(token), "token": token, "expires_at": timestamp(now + valid)}
+    path = login_path(token)
+    return {
+        "path": path,
+        "urls": [f"{url}{path}" for url in live.urls()],
+        "token": token,
+        "expires_at": timestamp(now + valid),
+    }
 
 
 async def _new_participant(live: Live, _arguments: Arguments, request: Request) -> Any:

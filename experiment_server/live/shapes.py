@@ -56,7 +56,7 @@ SNAPSHOT: Final = record(
     overrides=listed(record(path=listed({}), value={}, file={})),
 )
 LENGTHS: Final = record(participant_index=INTEGER, config_length=INTEGER, configs_length=INTEGER)
-LINK: Final = record(path=TEXT, token=TEXT, expires_at=TIME)
+LINK: Final = record(path=TEXT, urls=listed(TEXT), token=TEXT, expires_at=TIME)
 
 DIAGNOSTIC: Final = record(
     code=TEXT,

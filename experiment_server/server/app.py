@@ -14,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -27,7 +28,12 @@ from experiment_server.live.tasks import Tasks
 from experiment_server.live.tokens import Tokens
 from experiment_server.live.watch import watch
 from experiment_server.server import dashboard, openapi, rest, uxf
-from experiment_server.server.addresses import LOOPBACK_NAMES
+from experiment_server.server.addresses import (
+    LOOPBACK_NAMES,
+    checked_public_url,
+    url_for_this_machine,
+    urls_for_others,
+)
 from experiment_server.server.bodies import utf_8_only
 from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
 from experiment_server.server.encoding import errors_as_problems
@@ -52,11 +58,13 @@ log = logging.getLogger(__name__)
 class Running:
     """A server that answers.
 
-    `url` is its address as a browser writes it, `database` where it keeps the study's state, and
-    `admin_token` what experimenters need to get in, None for nothing.
+    `url` is its address for programs on its machine, and `urls` are those for others. `database` is
+    where it keeps the study's state, `admin_token` what experimenters need to get in, None for
+    nothing.
     """
 
     url: str
+    urls: list[str]
     live: Live
     database: str
     admin_token: str | None
@@ -76,6 +84,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     """
     parsed = parse(read_text(settings.config_file))
     study = parsed.require()
+    if settings.public_url is not None:
+        checked_public_url(settings.public_url)
     if settings.app is not None and not (settings.app / "index.html").is_file():
         raise StartRefused(f"the app folder {settings.app} has no index.html")
     place = Place.of(settings.place)
@@ -85,7 +95,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         durability=settings.durability,
         address=f"port {settings.port} of {settings.host}",
     )
-    tasks, hub = Tasks(), Hub()
+    tasks, hub, port = Tasks(), Hub(), _Port(settings)
     service = Service(
         study,
         store,
@@ -104,6 +114,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             session=settings.session,
             has_app=settings.app is not None,
             guarded=settings.guarded and not settings.open,
+            urls=port.urls_for_others,
         )
         await live.start()
         gate = Gate(tokens, settings.guarded, settings.open)
@@ -133,10 +144,11 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         uxf.add_route(app, gate, Results(settings.data_folder, settings.session))
         rest.add_routes(app, live, gate, metrics)
         realtime = Realtime(app, Parts(live, gate, metrics, tasks), hub)
-        async with _listening(app, settings) as url:
+        async with _listening(app, settings) as port.number:
             tasks.start(watch(desk), "watch-study-file")
             try:
-                yield Running(url, live, str(place), gate.tokens.admin)
+                url, urls = port.url_for_this_machine(), port.urls_for_others()
+                yield Running(url, urls, live, str(place), gate.tokens.admin)
             finally:
                 await realtime.close()
         await live.stop()
@@ -144,6 +156,24 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         await tasks.close()
         await desk.stop()
         await asyncio.to_thread(store.close)
+
+
+class _Port:
+    """The port that is listened on, and the addresses that it makes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.number = settings.port
+        self._settings = settings
+        self._scheme = "https" if settings.tls_cert else "http"
+
+    def url_for_this_machine(self) -> str:
+        """Where programs on this machine reach the server."""
+        return url_for_this_machine(self._settings.host, self.number, self._scheme)
+
+    def urls_for_others(self) -> list[str]:
+        """Where others do; in another network tomorrow, it is another address."""
+        settings = self._settings
+        return urls_for_others(settings.host, self.number, self._scheme, settings.public_url)
 
 
 async def _tokens(settings: Settings, store: Store) -> Tokens:
@@ -162,7 +192,8 @@ async def _tokens(settings: Settings, store: Store) -> Tokens:
 def _browser_rules(settings: Settings) -> BrowserRules:
     return BrowserRules(
         names=None if settings.guarded else LOOPBACK_NAMES | {settings.host},
-        only_own_names=settings.guarded and settings.open and not settings.trusted_proxy,
+        only_own_names=settings.guarded and settings.open,
+        public_name=urlsplit(settings.public_url or "").hostname,
         cors_origins=frozenset(settings.cors_origin),
     )
 
@@ -183,7 +214,7 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 @contextlib.asynccontextmanager
-async def _listening(app: web.Application, settings: Settings) -> AsyncIterator[str]:
+async def _listening(app: web.Application, settings: Settings) -> AsyncIterator[int]:
     runner = web.AppRunner(
         app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_GRACE
     )
@@ -198,9 +229,8 @@ async def _listening(app: web.Application, settings: Settings) -> AsyncIterator[
                 f"cannot listen on {settings.host} port {settings.port}: {_reason(error)}; "
                 "choose another with --port or --host"
             ) from None
-        port = runner.addresses[0][1]
-        scheme = "https" if tls else "http"
-        yield f"{scheme}://{_in_url(settings.host)}:{port}"
+        port: int = runner.addresses[0][1]
+        yield port
     finally:
         await runner.cleanup()
 
@@ -243,9 +273,3 @@ def _reason(error: OSError) -> str:
     if error.errno is not None and error.errno in errno.errorcode:
         return os.strerror(error.errno).lower()
     return error.strerror or str(error)
-
-
-def _in_url(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - asked for by the user, only printed here
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host

@@ -32,12 +32,13 @@ class BrowserRules:
     """Which pages are let in.
 
     `names` are the only names that the server answers to, None for any; with `only_own_names` it
-    answers to those that only mean this machine. `cors_origins` are the pages of other servers
-    that may talk to it.
+    answers to those that only mean this machine, and to `public_name`. `cors_origins` are the pages
+    of other servers that may talk to it.
     """
 
     names: Collection[str] | None = None
     only_own_names: bool = False
+    public_name: str | None = None
     cors_origins: Collection[str] = ()
 
     def check(
@@ -62,9 +63,10 @@ class BrowserRules:
                 f"this server answers to localhost and 127.0.0.1, not to {hostname!r}; "
                 "to serve other machines, start it with --host"
             )
-        if self.only_own_names and not is_own_name(hostname or ""):
+        if self.only_own_names and not self._is_ours(hostname or ""):
             raise OriginForeign(
-                f"with --open this server answers to its address, not to {hostname!r}"
+                f"with --open this server answers to its address, not to {hostname!r}; if that is "
+                "its name, start it with --public-url"
             )
         if origin in self.cors_origins:
             return
@@ -76,6 +78,9 @@ class BrowserRules:
             )
         if fetch_site in _ELSEWHERE and (handshake or method not in ("GET", "HEAD")):
             raise OriginForeign("a page from another site may not change anything here")
+
+    def _is_ours(self, hostname: str) -> bool:
+        return hostname == self.public_name or is_own_name(hostname)
 
 
 def browser_guard(rules: BrowserRules) -> Middleware:

@@ -111,6 +111,13 @@ class Settings:
     tls_key: Path | None = _option(
         None, ("--tls-key",), "The certificate's private key (PEM).", metavar="FILE"
     )
+    public_url: str | None = _option(
+        None,
+        ("--public-url",),
+        "The address that others reach the server at, for example through a reverse proxy: links "
+        "and QR codes begin with it. Tokens are needed then.",
+        metavar="URL",
+    )
     trusted_proxy: tuple[str, ...] = _option(
         (),
         ("--trusted-proxy",),
@@ -136,7 +143,9 @@ class Settings:
     @property
     def guarded(self) -> bool:
         """Whether tokens are needed."""
-        return bool(self.admin_token or self.trusted_proxy or not is_loopback(self.host))
+        return bool(
+            self.admin_token or self.trusted_proxy or self.public_url or not is_loopback(self.host)
+        )
 
     @property
     def data_folder(self) -> Path:

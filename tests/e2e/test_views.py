@@ -4,13 +4,14 @@ import csv
 import gzip
 import io
 import json
+import re
 import urllib.request
 import xml.etree.ElementTree as ET
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.conftest import SMALL_STUDY
+from tests.conftest import SMALL_STUDY, server_running
 from tests.e2e.test_dashboard import client_of, live, name_of, row, server  # noqa: F401
 
 
@@ -359,3 +360,16 @@ def test_the_log_is_live_filtered_and_downloaded(study, window):
         page.get_by_role("link", name="JSON Lines").click()
     lines = download.value.path().read_text("utf-8").splitlines()
     assert [json.loads(line)["id"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_a_participants_link_leads_other_devices_here_wherever_the_page_was_opened(
+    study_file, window
+):
+    token = "an-admin-token-for-tests"
+    with server_running(study_file, "--host", "0.0.0.0", "--admin-token", token) as running:
+        base, _, login = running.url.partition("/login")
+        page = window.open(f"http://127.0.0.1:{base.rpartition(':')[2]}/login{login}")
+        expect(page.get_by_test_id("connection")).to_have_text("live")
+        page.evaluate("location.hash = '#/participant/1'")
+        link = page.get_by_test_id("connect-link")
+        expect(link).to_have_attribute("href", re.compile(f"^{re.escape(base)}/login"))

@@ -87,6 +87,8 @@ export interface Overview {
   session: string;
   /** Whether the participants' app is served here, at /app/. */
   has_app: boolean;
+  /** Where others reach the server: what every link for them begins with. */
+  urls: string[];
   /** Whether an app needs a token to take part. */
   guarded: boolean;
   server_time: string;
@@ -159,6 +161,7 @@ export interface Visit {
 
 export interface Link {
   path: string;
+  urls: string[];
   token: string;
   expires_at: string;
 }

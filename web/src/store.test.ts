@@ -30,6 +30,7 @@ function overview(...participants: ParticipantRow[]): Overview {
     database: ":memory:",
     session: "main",
     has_app: false,
+    urls: ["http://192.168.1.20:5000"],
     guarded: false,
     server_time: "2026-11-23T12:00:05.000Z",
   };

@@ -34,6 +34,8 @@ export class Store {
   readonly session = signal("");
   readonly hasApp = signal(false);
   readonly guarded = signal(false);
+  /** Where others reach the server, as it says itself. */
+  readonly urls = signal<string[]>([]);
   readonly connection = signal<Connection>("connecting");
   /** What was last refused or done, for the status line. */
   readonly notice = signal("");
@@ -71,6 +73,7 @@ export class Store {
       this.database.value = overview.database;
       this.session.value = overview.session;
       this.hasApp.value = overview.has_app;
+      this.urls.value = overview.urls;
       this.guarded.value = overview.guarded;
       this.clockOffset.value = Date.parse(overview.server_time) - now;
       this.log.forget();

@@ -1,40 +1,64 @@
 import { useEffect, useState } from "preact/hooks";
 import { encode } from "uqr";
 import type { Desk } from "../../desk";
+import { basesOf, leadsNowhereElse } from "../../links";
 
 /** How an app of this participant gets in: a link, and a code to point a headset or phone at. */
 export function Connect({ desk, index }: { desk: Desk; index: number }) {
-  const { guarded, hasApp } = desk.store;
-  const [link, setLink] = useState("");
+  const { guarded, hasApp, urls } = desk.store;
+  const [path, setPath] = useState("");
   const [until, setUntil] = useState("");
+  const [chosen, setChosen] = useState("");
   const [copied, setCopied] = useState(false);
   useEffect(() => {
     if (!guarded.value) {
-      setLink(`${location.origin}${hasApp.value ? "/app/" : "/"}?participant=${index}`);
+      setPath(`${hasApp.value ? "/app/" : "/"}?participant=${index}`);
       return;
     }
     void desk.get("participant-link", { participant_index: index }).then((made) => {
       if (!made) return;
-      setLink(`${location.origin}${made.path}`);
+      setPath(made.path);
       setUntil(made.expires_at);
     });
   }, [desk, index, guarded.value, hasApp.value]);
+  const bases = basesOf(urls.value, location.origin);
+  const base = bases.includes(chosen) ? chosen : (bases[0] ?? location.origin);
   if (!hasApp.value && !guarded.value) {
     return (
       <p>
         An app takes part as participant {index} with <code>{`{"participant": ${index}}`}</code> as its{" "}
-        <code>auth</code> at <code>{location.origin}</code>. Web apps that are served with{" "}
-        <code>--app</code> get a link here.
+        <code>auth</code> at <code>{base}</code>. Web apps that are served with <code>--app</code> get a
+        link here.
       </p>
     );
   }
-  if (!link) return null;
+  if (!path) return null;
+  const link = base + path;
   const copy = async () => {
     await navigator.clipboard.writeText(link);
     setCopied(true);
   };
   return (
     <div class="connect">
+      {bases.length > 1 && (
+        <label>
+          Over the network of{" "}
+          <select
+            value={base}
+            data-testid="connect-base"
+            onChange={(event) => {
+              setChosen(event.currentTarget.value);
+              setCopied(false);
+            }}
+          >
+            {bases.map((each) => (
+              <option key={each} value={each}>
+                {each}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
       <a href={link} target="_blank" rel="noreferrer" data-testid="connect-link">
         {guarded.value ? `Link for participant ${index}` : link}
       </a>
@@ -42,6 +66,12 @@ export function Connect({ desk, index }: { desk: Desk; index: number }) {
         <button type="button" onClick={copy}>
           {copied ? "Copied" : "Copy link"}
         </button>
+      )}
+      {leadsNowhereElse(base) && (
+        <p class="place">
+          This link works on this computer alone. For other devices, start the server with{" "}
+          <code>--host 0.0.0.0</code>, or name its address with <code>--public-url</code>.
+        </p>
       )}
       {until && <p class="place">Lets in until {new Date(until).toLocaleDateString()}.</p>}
       <Code text={link} />

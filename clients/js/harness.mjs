@@ -8,19 +8,48 @@ const parser = process.argv.includes("--msgpack")
   : undefined;
 
 const say = (said) => process.stdout.write(`${JSON.stringify(said)}\n`);
+const kept = {};
 let study;
+let told;
+let attending = [];
+
+// Where what a listener raises is reported to, in Node.
+process.on("uncaughtException", ({ message }) => say({ event: "mistake", message }));
+
+function attend() {
+  attending = ["block", "config", "end"].map((event) =>
+    study.on(event, (state) => {
+      told = state;
+      say({ event, state });
+    }),
+  );
+}
 
 const actions = {
   connect: async ({ url, participant, token }) => {
     study = await connect({ url, participant, token, parser });
-    for (const event of ["block", "config", "end"]) study.on(event, (state) => say({ event, state }));
+    attend();
     say({ event: "connection", to: study.connection });
     study.on("connection", (to) => say({ event: "connection", to }));
     return study.snapshot;
   },
-  next: () => study.next(),
+  next: ({ of }) => (of ? kept[of] : study).next(),
+  finish: ({ of }) => kept[of].finish(),
   previous: () => study.previous(),
   goTo: ({ block_id }) => study.goTo(block_id),
+  keep: ({ as }) => void (kept[as] = told),
+  busy: () => attending.forEach((stop) => stop()),
+  attend,
+  stumble: () => {
+    study.on("block", () => {
+      throw new Error("a mistake of the app");
+    });
+  },
+  follow: async () => {
+    let last = null;
+    for await (const block of study.blocks()) say({ event: "follows", state: (last = block) });
+    return last;
+  },
   walk: async () => {
     const moves = [study.next()];
     await new Promise((resolve) => {
@@ -39,6 +68,6 @@ createInterface({ input: process.stdin }).on("line", async (line) => {
   try {
     say({ id, state: (await actions[action](parameters)) ?? null });
   } catch (error) {
-    say({ id, error: error.code ?? String(error) });
+    say({ id, error: error.code ?? String(error), message: error.message });
   }
 });

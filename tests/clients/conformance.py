@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,13 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))
     for path in sorted((ROOT / "clients" / "conformance").glob("*.json"))
 }
+
+
+def scenarios_of(client: str) -> list[str]:
+    """The names of those that a client replays."""
+    return [name for name, described in SCENARIOS.items() if client not in described.get("not", {})]
+
+
 ADMIN = "the-experimenters-own"
 PATIENCE = 20.0
 
@@ -41,7 +50,43 @@ name = "Thanks"
 extends = "Welcome"
 """
 
-Mode = Literal["whole", "cut", "mute", "no-sockets"]
+Mode = Literal["whole", "cut", "mute", "no-sockets", "held", "only-sockets", "half-open"]
+
+# In these, plain requests wait for an answer that does not come.
+HOLDING = ("held", "only-sockets")
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """Somebody on the way who answers in the server's place: a portal, or a gateway."""
+
+    status: int
+    content_type: str
+    body: str
+
+    def answer(self) -> bytes:
+        """What they say to any request."""
+        body = self.body.encode()
+        head = (
+            f"HTTP/1.1 {self.status} Not the server\r\nContent-Type: {self.content_type}\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+@dataclass(eq=False)
+class Link:
+    """One connection of a client's, through to the server."""
+
+    writer: asyncio.StreamWriter
+    server: asyncio.StreamWriter | None = None
+    dead: bool = False
+
+    def abort(self) -> None:
+        """End it, as when a cable is pulled and both sides are told."""
+        self.writer.transport.abort()
+        if self.server:
+            self.server.transport.abort()
 
 
 class Network:
@@ -49,8 +94,12 @@ class Network:
 
     def __init__(self) -> None:
         self.upstream = 0
-        self._mode: Mode = "whole"
-        self._writers: set[asyncio.StreamWriter] = set()
+        self.requests = 0
+        self._mode: Mode | Stranger = "whole"
+        self._links: set[Link] = set()
+        self._holds = 0
+        self._misled = 0
+        self._changed = asyncio.Condition()
         self._listening: asyncio.Server | None = None
 
     async def __aenter__(self) -> Network:
@@ -58,7 +107,7 @@ class Network:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.become("cut")
+        await self.become("cut")
         if self._listening:
             self._listening.close()
 
@@ -69,41 +118,83 @@ class Network:
             raise RuntimeError("it is not there yet")
         return f"http://127.0.0.1:{self._listening.sockets[0].getsockname()[1]}"
 
-    def become(self, mode: Mode) -> None:
+    async def become(self, mode: Mode | Stranger) -> None:
         """Fail in this way from now on."""
         self._mode = mode
-        if mode in ("cut", "no-sockets"):
-            for writer in self._writers:
-                writer.transport.abort()
+        for link in self._links:
+            if mode == "half-open":
+                link.dead = True
+            elif mode not in ("whole", "mute", "only-sockets"):
+                link.abort()
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def holds(self, requests: int) -> None:
+        """Wait until this many plain requests wait for an answer that does not come."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._holds >= requests)
+
+    async def misleads(self, requests: int) -> None:
+        """Wait until a stranger has answered this many plain requests more."""
+        async with self._changed:
+            enough = self._misled + requests
+            await self._changed.wait_for(lambda: self._misled >= enough)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+        link = Link(writer)
+        self._links.add(link)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await self._serve(reader, writer)
-        writer.transport.abort()
-        self._writers.discard(writer)
+            await self._serve(reader, link)
+        link.abort()
+        self._links.discard(link)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, link: Link) -> None:
         if self._mode == "cut":
             return
         first = await reader.readuntil(b"\r\n")
-        if self._mode == "no-sockets" and b"/socket.io" in first:
+        plain = b"/socket.io" not in first
+        if isinstance(self._mode, Stranger):
+            await self._mislead(reader, link, self._mode.answer(), plain)
             return
-        there, back = await asyncio.open_connection("127.0.0.1", self.upstream)
-        self._writers.add(back)
-        back.write(first)
-        ways = (_pump(reader, back, lambda: False), _pump(there, writer, self._is_mute))
+        if not plain:
+            if self._mode in ("no-sockets", "held"):
+                return
+        elif self._mode in HOLDING:
+            await self._hold()
+            return
+        else:
+            self.requests += 1
+        there, link.server = await asyncio.open_connection("127.0.0.1", self.upstream)
+        link.server.write(first)
+        ways = (
+            _pump(reader, link.server, lambda: link.dead),
+            _pump(there, link.writer, lambda: link.dead or self._mode == "mute"),
+        )
         done, waiting = await asyncio.wait(
             [asyncio.ensure_future(way) for way in ways], return_when=asyncio.FIRST_COMPLETED
         )
         for task in waiting:
             task.cancel()
         await asyncio.gather(*done, *waiting, return_exceptions=True)
-        back.transport.abort()
-        self._writers.discard(back)
 
-    def _is_mute(self) -> bool:
-        return self._mode == "mute"
+    async def _mislead(
+        self, reader: asyncio.StreamReader, link: Link, answer: bytes, plain: bool
+    ) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        link.writer.write(answer)
+        await link.writer.drain()
+        link.writer.close()
+        await link.writer.wait_closed()
+        async with self._changed:
+            self._misled += plain
+            self._changed.notify_all()
+
+    async def _hold(self) -> None:
+        async with self._changed:
+            self._holds += 1
+            self._changed.notify_all()
+            await self._changed.wait_for(lambda: self._mode not in HOLDING)
+            self._holds -= 1
 
 
 async def _pump(
@@ -120,7 +211,8 @@ class Harness:
     """A client's program, which does as it is told and tells what it hears."""
 
     process: asyncio.subprocess.Process
-    heard: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    heard: list[dict[str, Any]] = field(default_factory=list)
+    more: asyncio.Event = field(default_factory=asyncio.Event)
     answers: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
     _revision: int = 0
 
@@ -144,15 +236,22 @@ class Harness:
                 if said["event"] in ("block", "config", "end"):
                     assert state["revision"] >= self._revision, "revisions never go down"
                     self._revision = state["revision"]
-                elif said["to"] == "none":
+                elif said.get("to") == "none":
                     self._revision = 0
-                await self.heard.put({**state, **said})
+                self.heard.append({**state, **said})
+                self.more.set()
             else:
                 self.answers[said["id"]].set_result(said)
 
     async def hears(self, wanted: dict[str, Any]) -> None:
         """Wait for an event, past others."""
-        while not matches(event := await asyncio.wait_for(self.heard.get(), PATIENCE), wanted):
+        while True:
+            while not self.heard:
+                self.more.clear()
+                await self.more.wait()
+            event = self.heard.pop(0)
+            if matches(event, wanted):
+                return
             print("passed over", {key: event.get(key) for key in ("event", "to", "block_name")})
 
 
@@ -172,7 +271,12 @@ def matches(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
 async def harness(*command: str) -> AsyncIterator[Harness]:
     """Start a client's harness."""
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**24,
+        # Node from PyPI is a program that starts Node: both have to end.
+        start_new_session=True,
     )
     assert process.stdin is not None
     client = Harness(process)
@@ -185,7 +289,7 @@ async def harness(*command: str) -> AsyncIterator[Harness]:
         await listening
     finally:
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         # It counts as gone once its pipes are closed and read to their ends.
         process.stdin.close()
         await asyncio.gather(listening, return_exceptions=True)
@@ -219,10 +323,9 @@ class Replay:
     async def _step(self, step: dict[str, Any], client: Harness) -> None:
         if "client" in step:
             more = dict(step.get("with", {}))
-            if "block_id" in step:
-                more["block_id"] = step["block_id"]
+            more |= {name: step[name] for name in ("block_id", "of", "as") if name in step}
             if step["client"] == "connect":
-                more["url"] = self._network.url
+                more["url"] = self._filled(more.get("url", "{url}"))
                 if more.get("token") == "of participant 1":
                     more["token"] = (await self._ask("GET", "participant-link/1"))["token"]
             answer = client.ask(step["client"], **more)
@@ -233,22 +336,38 @@ class Replay:
         elif "answer" in step:
             await self._answered(self._later[step["answer"]], step)
         elif "hears" in step:
-            await client.hears(step["hears"])
+            await asyncio.wait_for(client.hears(step["hears"]), step.get("within", PATIENCE))
+        elif "unheard" in step:
+            assert not [event for event in client.heard if matches(event, step["unheard"])]
         elif "network" in step:
-            self._network.become(step["network"])
+            mode = step["network"]
+            await self._network.become(Stranger(**mode) if isinstance(mode, dict) else mode)
+        elif "held" in step:
+            await asyncio.wait_for(self._network.holds(step["held"]), PATIENCE)
+        elif "misled" in step:
+            await asyncio.wait_for(self._network.misleads(step["misled"]), PATIENCE)
         else:
             await self._serve(step)
 
     async def _answered(self, answer: asyncio.Future[dict[str, Any]], step: dict[str, Any]) -> None:
         said = await asyncio.wait_for(asyncio.shield(answer), PATIENCE)
         assert said.get("error") == step.get("error"), said
+        for words in step.get("says", []):
+            assert self._filled(words) in said["message"], said
         assert matches(said.get("state") or {}, step.get("expect", {})), said
+
+    def _filled(self, text: str) -> str:
+        """The text with the network's address in it."""
+        url = self._network.url
+        return text.replace("{url}", url).replace("{host}", url.removeprefix("http://"))
 
     async def _serve(self, step: dict[str, Any]) -> None:
         who = step.get("participant")
         match step["server"]:
             case "move":
                 await self._ask("POST", f"move-to-block/{who}/{step['to']}")
+            case "add":
+                await self._ask("PUT", f"add-participant/{who}")
             case "change":
                 await self._ask("PATCH", f"config/{who}", step["patch"])
             case "is":

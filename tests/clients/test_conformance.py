@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.clients.conformance import SCENARIOS, replay
+from tests.clients.conformance import SCENARIOS, replay, scenarios_of
 from tests.conftest import ROOT, need
 
 JS = ROOT / "clients" / "js"
@@ -13,7 +13,10 @@ JS = ROOT / "clients" / "js"
 # What depends on how messages are written.
 WRITTEN = ["own-move", "config-change", "token-refused"]
 
-each = pytest.mark.parametrize("scenario", SCENARIOS)
+
+def each(client):
+    """Every scenario of a client."""
+    return pytest.mark.parametrize("scenario", scenarios_of(client))
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def javascript(node):
     return [node, str(JS / "harness.mjs")]
 
 
-@each
+@each("javascript")
 async def test_javascript(scenario, tmp_path, javascript):
     await replay(SCENARIOS[scenario], tmp_path, *javascript)
 
@@ -34,12 +37,12 @@ async def test_javascript_in_messagepack(scenario, tmp_path, javascript):
     await replay(SCENARIOS[scenario], tmp_path, *javascript, "--msgpack")
 
 
-@each
+@each("python")
 async def test_python(scenario, tmp_path):
     program = ROOT / "clients" / "python" / "harness.py"
     await replay(SCENARIOS[scenario], tmp_path, sys.executable, str(program))
 
 
-@each
+@each("unity")
 async def test_unity(scenario, tmp_path, unity_harness):
     await replay(SCENARIOS[scenario], tmp_path, *unity_harness)

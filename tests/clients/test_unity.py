@@ -2,11 +2,13 @@
 
 import json
 import re
+import socket
 import subprocess
 import urllib.request
 
 import pytest
 
+from tests.clients.conformance import replay
 from tests.clients.mono import CORE, UNITY, compiled, run_by_mono, sources
 from tests.conftest import server_running
 
@@ -38,6 +40,21 @@ def scene(tmp_path_factory):
     )
     files = sources(UNITY / "Samples~", UNITY / "Tests" / "Mono~" / "Scene.cs")
     return run_by_mono(compiled(folder / "scene.exe", files, core, stubs, client))
+
+
+@pytest.fixture(scope="session")
+def core(tmp_path_factory):
+    """What starts a program of the core alone, without components."""
+    folder = tmp_path_factory.mktemp("core")
+    files = sources(CORE, UNITY / "Tests" / "Mono~" / "Core.cs")
+    return run_by_mono(compiled(folder / "core.exe", files))
+
+
+def told_by(*command):
+    """The lines that a program writes until it ends."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
 
 
 @pytest.fixture
@@ -104,6 +121,52 @@ def test_blocks_become_those_of_uxf(scene, server):
         *(f"trial {number} of 3: {fast}, block_id=2" for number in (1, 2, 3)),
         "session ended after 3 blocks",
     ]
+
+
+def test_mistakes_of_listeners_are_reported_and_stop_nothing(core, server):
+    assert told_by(*core, "mistakes", server.url) == [
+        "reported: no screen for START",
+        "shown: START",
+        "reported: no screen for Practice",
+        "shown: Practice",
+        "reported: no screen for Slow",
+    ]
+
+
+def test_a_listener_may_wait_for_its_own_move(core, server):
+    assert told_by(*core, "blocking", server.url) == ["START", "Practice", "Slow", "Fast", "END"]
+
+
+def test_a_listener_may_end_it_all(core, server):
+    assert told_by(*core, "closing", server.url) == ["closed", "closed"]
+
+
+def test_who_gives_up_before_a_server_answers_is_told(core):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert told_by(*core, "closed-early", url) == ["closed", "cancelled"]
+
+
+CHAINED = {
+    "about": "A move that counts on one before it is refused with it, also where it could be made",
+    "steps": [
+        {"client": "connect", "with": {"participant": 1}},
+        {"network": "cut"},
+        {"hears": {"event": "connection", "to": "none"}},
+        {"client": "next", "later": "to Welcome"},
+        {"client": "next", "later": "on to A"},
+        {"server": "move", "participant": 1, "to": 0},
+        {"network": "whole"},
+        {"answer": "to Welcome", "error": "participant-elsewhere"},
+        {"answer": "on to A", "error": "participant-elsewhere"},
+        {"server": "is", "participant": 1, "expect": {"block_id": 0, "revision": 1}},
+        {"client": "next", "expect": {"block_name": "A"}},
+    ],
+}
+
+
+async def test_moves_that_count_on_a_refused_one_are_refused(unity_harness, tmp_path):
+    await replay(CHAINED, tmp_path, *unity_harness)
 
 
 def seen_by_unity():

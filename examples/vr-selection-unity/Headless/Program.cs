@@ -49,15 +49,23 @@ internal static class Program
                 {
                     await WorkAsync(block, study, results, chance, speed);
                 }
-                // The experimenter may have moved us on already.
-                if (study.Snapshot.BlockId == block.BlockId)
-                {
-                    await study.NextAsync();
-                }
+                await LeaveAsync(block);
             }
         }
         Console.WriteLine("participant {0}: finished", participant);
         await study.CloseAsync();
+    }
+
+    private static async Task LeaveAsync(Snapshot block)
+    {
+        try
+        {
+            await block.NextAsync();
+        }
+        catch (StudyException refusal) when (refusal.Code == "participant-elsewhere")
+        {
+            // The experimenter has moved us on already.
+        }
     }
 
     private static async Task WorkAsync(Snapshot block, Study study, ResultsToServer results, Random chance, double speed)

@@ -5,6 +5,7 @@ using System.Net;
 using System.Net.Http;
 using System.Net.Sockets;
 using System.Net.WebSockets;
+using System.Threading.Tasks;
 using Newtonsoft.Json;
 
 namespace ExperimentServer
@@ -32,18 +33,57 @@ namespace ExperimentServer
             }
         }
 
-        /// <summary>Raise what was added. To be called without a lock: listeners do as they like.</summary>
+        /// <summary>
+        /// Raise what was added, on a thread of the pool: a listener may block, for example because it waits
+        /// for the answer to a move, and what is received must not wait for it.
+        /// </summary>
         public void Raise()
         {
             lock (_added)
             {
-                if (_raising)
+                if (_raising || _added.Count == 0)
                 {
-                    // Whoever raises now, here or on another thread, comes to it.
                     return;
                 }
                 _raising = true;
             }
+            Task.Run((Action)RaiseAll);
+        }
+
+        /// <summary>Call each of an event's listeners; what one throws is reported, and the others are called.</summary>
+        public void Call<T>(Action<T> listeners, T value)
+        {
+            if (listeners == null)
+            {
+                return;
+            }
+            foreach (var listener in listeners.GetInvocationList())
+            {
+                try
+                {
+                    ((Action<T>)listener)(value);
+                }
+                catch (Exception error)
+                {
+                    Tell(error);
+                }
+            }
+        }
+
+        /// <summary>Tell of what nobody has to expect; networks fail, and that is none of it.</summary>
+        public void Report(Exception error)
+        {
+            var expected = error is WebSocketException || error is HttpRequestException || error is IOException
+                || error is SocketException || error is WebException || error is OperationCanceledException
+                || error is TimeoutException || error is ObjectDisposedException || error is JsonException;
+            if (!expected)
+            {
+                Tell(error);
+            }
+        }
+
+        private void RaiseAll()
+        {
             while (true)
             {
                 Action next;
@@ -62,21 +102,22 @@ namespace ExperimentServer
                 }
                 catch (Exception error)
                 {
-                    // A listener's mistake is not the connection's.
-                    _problem(error);
+                    Tell(error);
                 }
             }
         }
 
-        /// <summary>Tell of what nobody has to expect; networks fail, and that is none of it.</summary>
-        public void Report(Exception error)
+        private void Tell(Exception problem)
         {
-            var expected = error is WebSocketException || error is HttpRequestException || error is IOException
-                || error is SocketException || error is WebException || error is OperationCanceledException
-                || error is TimeoutException || error is ObjectDisposedException || error is JsonException;
-            if (!expected)
+            try
             {
-                _problem(error);
+                _problem(problem);
+            }
+            catch (Exception error)
+            {
+                // Nobody is left to be told, and the events that follow are still to be raised.
+                Console.Error.WriteLine(problem);
+                Console.Error.WriteLine(error);
             }
         }
     }

@@ -4,14 +4,51 @@ using Newtonsoft.Json.Linq;
 
 namespace ExperimentServer
 {
+    /// <summary>The block in which a move begins, so that it is not made from another.</summary>
+    internal sealed class Origin
+    {
+        public readonly int BlockId;
+
+        /// <summary>Null outside a block, and where the participant has not arrived yet.</summary>
+        public readonly string StartedAt;
+
+        /// <summary>Whether moves that wait have to be made first.</summary>
+        public readonly bool Reckoned;
+
+        private Origin(int blockId, string startedAt, bool reckoned)
+        {
+            BlockId = blockId;
+            StartedAt = startedAt;
+            Reckoned = reckoned;
+        }
+
+        public static Origin Of(Snapshot snapshot)
+        {
+            return new Origin(snapshot.BlockId, snapshot.BlockStartedAt, false);
+        }
+
+        public static Origin Reckon(int blockId)
+        {
+            return new Origin(blockId, null, true);
+        }
+
+        public bool IsSame(Origin other)
+        {
+            return BlockId == other.BlockId
+                && (StartedAt == null || other.StartedAt == null || StartedAt == other.StartedAt);
+        }
+    }
+
     /// <summary>A move that is asked for, and what waits for its answer.</summary>
     internal sealed class Move
     {
         public readonly string Action;
+
+        /// <summary>Where it leads, if it names that.</summary>
         public readonly int? BlockId;
 
-        /// <summary>Where the participant has to be for it: who asked for it saw them there.</summary>
-        public readonly int? FromBlock;
+        /// <summary>Where the participant has to be for it; null is anywhere.</summary>
+        public readonly Origin From;
 
         /// <summary>Names this very move, so that it is made once however often it is sent.</summary>
         public readonly string RequestId = Guid.NewGuid().ToString("N");
@@ -19,19 +56,19 @@ namespace ExperimentServer
         public readonly TaskCompletionSource<Snapshot> Answer =
             new TaskCompletionSource<Snapshot>(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        private Move(string action, int? blockId, int? fromBlock)
+        private Move(string action, int? blockId, Origin from)
         {
             Action = action;
             BlockId = blockId;
-            FromBlock = fromBlock;
+            From = from;
         }
 
-        public static Move Next(int from)
+        public static Move Next(Origin from)
         {
             return new Move("move-to-next", null, from);
         }
 
-        public static Move Previous(int from)
+        public static Move Previous(Origin from)
         {
             return new Move("move-to-previous", null, from);
         }
@@ -41,19 +78,20 @@ namespace ExperimentServer
             return new Move("move-to-block", block, null);
         }
 
-        /// <summary>Where the participant is after it, if they were at a block before.</summary>
-        public int Leads(int from, int blocksCount)
+        /// <summary>Where the participant is after it, if they were somewhere before.</summary>
+        public Origin Leads(Origin at, int blocksCount)
         {
             if (BlockId.HasValue)
             {
-                return BlockId.Value;
+                return Origin.Reckon(BlockId.Value);
             }
-            if (FromBlock != from)
+            if (!From.IsSame(at))
             {
                 // What it does is known already: the server tells everybody before it answers.
-                return from;
+                return at;
             }
-            return Action == "move-to-next" ? Math.Min(from + 1, blocksCount) : Math.Max(from - 1, -1);
+            return Origin.Reckon(
+                Action == "move-to-next" ? Math.Min(at.BlockId + 1, blocksCount) : Math.Max(at.BlockId - 1, -1));
         }
 
         public JObject Parameters()
@@ -64,9 +102,13 @@ namespace ExperimentServer
             {
                 parameters["block_id"] = BlockId.Value;
             }
-            if (FromBlock.HasValue)
+            if (From != null)
             {
-                parameters["from_block"] = FromBlock.Value;
+                parameters["from_block"] = From.BlockId;
+                if (From.StartedAt != null)
+                {
+                    parameters["from_started_at"] = From.StartedAt;
+                }
             }
             return parameters;
         }

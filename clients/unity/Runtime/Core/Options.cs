@@ -15,8 +15,8 @@ namespace ExperimentServer
         public string Token { get; set; }
 
         /// <summary>
-        /// Called with every event that is to be raised, in their order; null raises them at once,
-        /// on whatever thread heard of it. Unity has to have them on its main thread.
+        /// Called with every event that is to be raised, in their order; null raises them on threads of
+        /// the pool, one after the other. Unity has to have them on its main thread.
         /// </summary>
         public Action<Action> Dispatch { get; set; }
 

@@ -16,16 +16,27 @@ namespace ExperimentServer
 
         private readonly HttpClient _http;
         private readonly string _who;
-        private EntityTagHeaderValue _tag;
+        private readonly Snapshots _snapshots;
 
-        public RestApi(Uri server, int? participant, string token)
+        public RestApi(Uri server, int? participant, string token, Snapshots snapshots)
         {
-            _http = new HttpClient { BaseAddress = new Uri(server, "/api/"), Timeout = Patience };
+            // The server redirects nobody: who does is on the way, and is not to have the token.
+            var direct = new HttpClientHandler { AllowAutoRedirect = false };
+            _http = new HttpClient(direct) { BaseAddress = new Uri(server, "/api/"), Timeout = Patience };
             if (token != null)
             {
                 _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
             }
             _who = participant.HasValue ? "/" + participant.Value : "";
+            _snapshots = snapshots;
+        }
+
+        /// <summary>What a server says, and the tag by which it knows it again.</summary>
+        public struct State
+        {
+            /// <summary>Null if it is what has the tag that was asked with.</summary>
+            public Snapshot Snapshot;
+            public string Tag;
         }
 
         public void Dispose()
@@ -33,24 +44,22 @@ namespace ExperimentServer
             _http.Dispose();
         }
 
-        /// <summary>Where the participant is; null if that is what was answered last.</summary>
-        public async Task<Snapshot> StateAsync(CancellationToken stop)
+        /// <summary>Where the participant is; with a tag, whether that is still what has it.</summary>
+        public async Task<State> StateAsync(string tag, CancellationToken stop)
         {
             var request = new HttpRequestMessage(HttpMethod.Get, "state" + _who);
-            if (_tag != null)
+            if (tag != null)
             {
-                request.Headers.IfNoneMatch.Add(_tag);
+                request.Headers.IfNoneMatch.Add(EntityTagHeaderValue.Parse(tag));
             }
             using (var answer = await AskAsync(request, stop).ConfigureAwait(false))
             {
                 if (answer.StatusCode == HttpStatusCode.NotModified)
                 {
-                    return null;
+                    return new State { Tag = tag };
                 }
-                var body = await answer.Content.ReadAsStringAsync().ConfigureAwait(false);
-                var snapshot = Snapshot.From(Json.Read(body));
-                _tag = answer.Headers.ETag;
-                return snapshot;
+                var snapshot = _snapshots.Read(await SaidAsync(answer).ConfigureAwait(false));
+                return new State { Snapshot = snapshot, Tag = answer.Headers.ETag?.ToString() };
             }
         }
 
@@ -59,12 +68,24 @@ namespace ExperimentServer
         {
             var path = move.Action + _who
                 + (move.BlockId.HasValue ? "/" + move.BlockId.Value : "")
-                + (move.FromBlock.HasValue ? "?from_block=" + move.FromBlock.Value : "");
+                + (move.From != null ? "?from_block=" + move.From.BlockId : "")
+                + (move.From?.StartedAt != null ? "&from_started_at=" + Uri.EscapeDataString(move.From.StartedAt) : "");
             var request = new HttpRequestMessage(HttpMethod.Post, path);
             request.Headers.Add("Idempotency-Key", move.RequestId);
-            (await AskAsync(request, stop).ConfigureAwait(false)).Dispose();
-            _tag = null;
-            return await StateAsync(stop).ConfigureAwait(false);
+            using (var answer = await AskAsync(request, stop).ConfigureAwait(false))
+            {
+                var said = await SaidAsync(answer).ConfigureAwait(false);
+                if (said.Type != JTokenType.Integer && Json.Text(said, "name") == null)
+                {
+                    throw new JsonException("somebody on the way answered in the server's place");
+                }
+            }
+            return (await StateAsync(null, stop).ConfigureAwait(false)).Snapshot;
+        }
+
+        private static async Task<JToken> SaidAsync(HttpResponseMessage answer)
+        {
+            return Json.Read(await answer.Content.ReadAsStringAsync().ConfigureAwait(false));
         }
 
         /// <summary>Raises StudyException with the server's code; any other exception is no answer.</summary>

@@ -1,4 +1,5 @@
 using System;
+using System.Threading.Tasks;
 using Newtonsoft.Json;
 using Newtonsoft.Json.Linq;
 
@@ -7,6 +8,13 @@ namespace ExperimentServer
     /// <summary>Where a participant is, with everything that their app needs to know.</summary>
     public sealed class Snapshot
     {
+        private readonly MoveQueue _moves;
+
+        private Snapshot(MoveQueue moves)
+        {
+            _moves = moves;
+        }
+
         public int ParticipantIndex { get; private set; }
 
         /// <summary>Whether they are in a block.</summary>
@@ -29,7 +37,7 @@ namespace ExperimentServer
         /// <summary>ISO 8601 in UTC; null outside a block.</summary>
         public string BlockStartedAt { get; private set; }
 
-        /// <summary>The name of the study.</summary>
+        /// <summary>Identifies the version of the study that the block is of.</summary>
         public string Study { get; private set; }
 
         /// <summary>Whether they are past the last block.</summary>
@@ -38,8 +46,27 @@ namespace ExperimentServer
             get { return BlockId >= BlocksCount; }
         }
 
+        /// <summary>Its place among those that were taken in, from 1; 0 is none.</summary>
+        internal long Order { get; set; }
+
         /// <summary>All that the server said, in its own names.</summary>
         public JObject Raw { get; private set; }
+
+        /// <summary>
+        /// One block on from this one; the answer is where the participant is then. Fails with
+        /// `participant-elsewhere` if they are in another block by now, or in this one anew: the app hears of
+        /// that by an event, and no block is skipped.
+        /// </summary>
+        public Task<Snapshot> NextAsync()
+        {
+            return _moves.Ask(Move.Next, this);
+        }
+
+        /// <summary>One block back from this one, as NextAsync.</summary>
+        public Task<Snapshot> PreviousAsync()
+        {
+            return _moves.Ask(Move.Previous, this);
+        }
 
         /// <summary>
         /// The current block's config as a class of yours, whose fields have the names of its keys;
@@ -64,27 +91,41 @@ namespace ExperimentServer
             }
         }
 
-        /// <summary>Read by hand, and not by reflection: IL2CPP strips what nobody calls.</summary>
-        internal static Snapshot From(JToken value)
+        /// <summary>Whether both are of the same block, and it was not begun anew in between.</summary>
+        internal bool IsSameVisit(Snapshot other)
+        {
+            return BlockId == other.BlockId && BlockName == other.BlockName && BlockStartedAt == other.BlockStartedAt;
+        }
+
+        /// <summary>Read what the server says; raises JsonException for what is no snapshot.</summary>
+        /// <remarks>By hand, and not by reflection: IL2CPP strips what nobody calls.</remarks>
+        internal static Snapshot From(JToken value, MoveQueue moves)
         {
             var raw = value as JObject;
-            if (raw == null || Json.Member(raw, "block_id") == null || Json.Member(raw, "revision") == null)
+            if (raw == null)
             {
                 throw new JsonException("what the server said is no state of a participant");
             }
-            return new Snapshot
+            try
             {
-                Raw = raw,
-                ParticipantIndex = (int)raw["participant_index"],
-                Active = (bool)raw["active"],
-                BlockId = (int)raw["block_id"],
-                BlockName = (string)raw["block_name"],
-                BlocksCount = (int)raw["blocks_count"],
-                Config = Json.Member(raw, "config") as JObject,
-                Revision = (long)raw["revision"],
-                BlockStartedAt = Json.Text(raw, "block_started_at"),
-                Study = Json.Text(raw, "study")
-            };
+                return new Snapshot(moves)
+                {
+                    Raw = raw,
+                    ParticipantIndex = (int)raw["participant_index"],
+                    Active = (bool)raw["active"],
+                    BlockId = (int)raw["block_id"],
+                    BlockName = (string)raw["block_name"],
+                    BlocksCount = (int)raw["blocks_count"],
+                    Config = Json.Member(raw, "config") as JObject,
+                    Revision = (long)raw["revision"],
+                    BlockStartedAt = Json.Text(raw, "block_started_at"),
+                    Study = Json.Text(raw, "study")
+                };
+            }
+            catch (Exception error) when (error is ArgumentException || error is FormatException || error is OverflowException)
+            {
+                throw new JsonException("what the server said is no state of a participant: " + error.Message);
+            }
         }
     }
 }

@@ -44,6 +44,9 @@ namespace ExperimentServer
 
         private int _lastCall;
         private bool _over;
+        private TimeSpan _pinged;
+
+        // A server can die between two steps of opening, too.
         private TimeSpan _silence = OpensWithin;
 
         /// <param name="server">Where it is, http or https.</param>
@@ -66,11 +69,7 @@ namespace ExperimentServer
         {
             try
             {
-                using (var opening = CancellationTokenSource.CreateLinkedTokenSource(_ended.Token))
-                {
-                    opening.CancelAfter(OpensWithin);
-                    await _socket.ConnectAsync(_address, opening.Token).ConfigureAwait(false);
-                }
+                await OpenAsync().ConfigureAwait(false);
                 while (true)
                 {
                     var frame = await ReceiveAsync().ConfigureAwait(false);
@@ -88,7 +87,8 @@ namespace ExperimentServer
 
         /// <summary>
         /// Send an event, and wait for what it is answered with. Raises TimeoutException without an answer,
-        /// also when the connection ends.
+        /// also when the connection ends. A connection that leaves one unanswered is given up: it may be open
+        /// on this side alone, and would be noticed by its silence much later.
         /// </summary>
         public async Task<JToken> CallAsync(string name, JToken argument, TimeSpan patience)
         {
@@ -105,19 +105,18 @@ namespace ExperimentServer
             }
             try
             {
-                var packet = new JArray { name, argument };
-                await SendAsync(string.Concat(Message, Event, id.ToString(CultureInfo.InvariantCulture), Json.Write(packet)))
-                    .ConfigureAwait(false);
                 using (var late = new CancellationTokenSource())
                 {
-                    var first = await Task.WhenAny(answer.Task, Task.Delay(patience, late.Token)).ConfigureAwait(false);
+                    var answered = SendAndWaitAsync(id, new JArray { name, argument }, answer.Task);
+                    var first = await Task.WhenAny(answered, Task.Delay(patience, late.Token)).ConfigureAwait(false);
                     late.Cancel();
-                    if (first != answer.Task)
+                    if (first != answered)
                     {
+                        End();
                         throw new TimeoutException(name + " was not answered");
                     }
+                    return await answered.ConfigureAwait(false);
                 }
-                return await answer.Task.ConfigureAwait(false);
             }
             finally
             {
@@ -155,6 +154,18 @@ namespace ExperimentServer
             _socket.Dispose();
         }
 
+        private async Task OpenAsync()
+        {
+            var opened = _socket.ConnectAsync(_address, _ended.Token);
+            // Mono's does not end when it is cancelled while a server is silent.
+            var late = Task.Delay(OpensWithin, _ended.Token);
+            if (await Task.WhenAny(opened, late).ConfigureAwait(false) != opened)
+            {
+                throw new TimeoutException("the server has not answered");
+            }
+            await opened.ConfigureAwait(false);
+        }
+
         /// <summary>Whether the connection goes on.</summary>
         private async Task<bool> TakeAsync(string frame)
         {
@@ -182,15 +193,23 @@ namespace ExperimentServer
 
         private void Opened(JToken handshake)
         {
+            var interval = Json.Member(handshake, "pingInterval");
+            var timeout = Json.Member(handshake, "pingTimeout");
+            if (interval?.Type != JTokenType.Integer || timeout?.Type != JTokenType.Integer)
+            {
+                throw new JsonException("what answers is no Socket.IO server");
+            }
             // Who has heard nothing for so long has lost the server without noticing.
-            var milliseconds = (int)handshake["pingInterval"] + (int)handshake["pingTimeout"];
-            _silence = TimeSpan.FromMilliseconds(milliseconds);
+            _pinged = TimeSpan.FromMilliseconds((int)interval + (int)timeout);
         }
 
         private bool TakePacket(char type, string rest)
         {
             switch (type)
             {
+                case Connect:
+                    _silence = _pinged;
+                    return true;
                 case ConnectError:
                     var error = Json.Read(rest);
                     throw new StudyException(
@@ -220,6 +239,13 @@ namespace ExperimentServer
                 default:
                     return true;
             }
+        }
+
+        private async Task<JToken> SendAndWaitAsync(int id, JToken packet, Task<JToken> answer)
+        {
+            var number = id.ToString(CultureInfo.InvariantCulture);
+            await SendAsync(string.Concat(Message, Event, number, Json.Write(packet))).ConfigureAwait(false);
+            return await answer.ConfigureAwait(false);
         }
 
         private static string AfterNumber(string packet, out int number)

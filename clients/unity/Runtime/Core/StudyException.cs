@@ -1,10 +1,22 @@
 using System;
+using System.Collections.Generic;
 
 namespace ExperimentServer
 {
     /// <summary>The server said no, or cannot be asked.</summary>
     public sealed class StudyException : Exception
     {
+        private static readonly HashSet<string> NotLetIn = new HashSet<string>
+        {
+            "token-invalid", "token-missing", "not-allowed", "participant-unknown"
+        };
+
+        // What could not be made durable, or came too fast.
+        private static readonly HashSet<string> Later = new HashSet<string>
+        {
+            "store-unavailable", "limit-reached", "internal-error"
+        };
+
         /// <summary>What happened, in a word that never changes once released.</summary>
         public string Code { get; }
 
@@ -12,6 +24,18 @@ namespace ExperimentServer
             : base(message)
         {
             Code = code;
+        }
+
+        /// <summary>Whether the server does not let this app in, whatever it asks for.</summary>
+        internal bool IsNotLetIn
+        {
+            get { return NotLetIn.Contains(Code); }
+        }
+
+        /// <summary>Whether the same request may work later.</summary>
+        internal bool MayWorkLater
+        {
+            get { return Later.Contains(Code); }
         }
     }
 }

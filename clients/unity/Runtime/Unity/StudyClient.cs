@@ -51,7 +51,7 @@ namespace ExperimentServer
         [SerializeField]
         private bool keepAcrossScenes = true;
 
-        [Tooltip("The participant is in another block: also at the start, and after the last one.")]
+        [Tooltip("The participant is in another block, or in the same one anew: also at the start, and after the last one.")]
         [SerializeField]
         private SnapshotEvent blockChanged = new SnapshotEvent();
 
@@ -128,7 +128,7 @@ namespace ExperimentServer
             get { return refused; }
         }
 
-        /// <summary>Where the participant is; null until the server has said it.</summary>
+        /// <summary>Where the participant is, as the app was told last; null until the server has said it.</summary>
         public Snapshot Snapshot
         {
             get { return _study == null ? null : _study.Snapshot; }
@@ -191,10 +191,22 @@ namespace ExperimentServer
             }
         }
 
-        /// <summary>One block on. For buttons and other events; a refusal is logged.</summary>
+        /// <summary>
+        /// One block on from the one that Block Changed told of last. For buttons and other events; a refusal
+        /// is logged.
+        /// </summary>
         public void Next()
         {
             Log(NextAsync());
+        }
+
+        /// <summary>
+        /// One block on from this very one: for what takes a while, as its results do on their way. If the
+        /// participant has been moved meanwhile, they stay there, and that is logged.
+        /// </summary>
+        public void Next(Snapshot block)
+        {
+            Log(block.NextAsync());
         }
 
         /// <summary>One block back.</summary>
@@ -209,7 +221,10 @@ namespace ExperimentServer
             Log(GoToAsync(blockId));
         }
 
-        /// <summary>One block on; the answer is where the participant is then.</summary>
+        /// <summary>
+        /// One block on from the one that Block Changed told of last; the answer is where the participant is
+        /// then. A snapshot's own NextAsync means its block.
+        /// </summary>
         /// <remarks>Without a connection moves wait, sixteen at most. Raises StudyException.</remarks>
         public Task<Snapshot> NextAsync()
         {
@@ -282,9 +297,14 @@ namespace ExperimentServer
             }
             var error = done.Exception.GetBaseException();
             var refusal = error as StudyException;
-            Debug.LogError("Not let in at " + serverUrl + ": " + error.Message, this);
             Disconnect();
-            refused.Invoke(refusal == null ? "address-invalid" : refusal.Code);
+            if (refusal == null)
+            {
+                Debug.LogException(error, this);
+                return;
+            }
+            Debug.LogError("Not let in: " + refusal.Message, this);
+            refused.Invoke(refusal.Code);
         }
 
         private static Task<Snapshot> NotTakingPart()

@@ -19,7 +19,7 @@ public sealed class BlocksFromServer : MonoBehaviour
 
     private Session _session;
     private Block _block;
-    private int _blockId = -1;
+    private Snapshot _shown;
 
     public void Begin(Session session)
     {
@@ -43,13 +43,14 @@ public sealed class BlocksFromServer : MonoBehaviour
         if (_block != null && trial == _block.lastTrial)
         {
             _block = null;
-            study.Next();
+            study.Next(_shown);
         }
     }
 
     private void Follow(Snapshot snapshot)
     {
-        if (!snapshot.Active || (_block != null && snapshot.BlockId == _blockId))
+        // The same one, if Begin has come to it first.
+        if (!snapshot.Active || (_block != null && snapshot.BlockStartedAt == _shown.BlockStartedAt))
         {
             return;
         }
@@ -59,7 +60,7 @@ public sealed class BlocksFromServer : MonoBehaviour
             _session.CurrentTrial.End();
         }
         var trials = snapshot.Config["trials"];
-        _blockId = snapshot.BlockId;
+        _shown = snapshot;
         _block = _session.CreateBlock(trials == null ? 1 : (int)trials);
         Set(snapshot);
         _block.firstTrial.Begin();
@@ -68,7 +69,7 @@ public sealed class BlocksFromServer : MonoBehaviour
     /// <summary>Also when the experimenter changes the config: the trials that follow have it.</summary>
     private void Set(Snapshot snapshot)
     {
-        if (_block == null || snapshot.BlockId != _blockId)
+        if (_block == null || snapshot.BlockId != _shown.BlockId)
         {
             return;
         }

@@ -11,6 +11,11 @@ namespace ExperimentServer.Tests
 {
     internal static class Harness
     {
+        private const string Mistake = "a mistake of the app";
+
+        private static readonly Dictionary<string, Snapshot> Kept = new Dictionary<string, Snapshot>();
+        private static readonly App Attention = new App();
+        private static readonly TaskCompletionSource<bool> Closed = new TaskCompletionSource<bool>();
         private static Study _study;
 
         public static void Main()
@@ -34,22 +39,56 @@ namespace ExperimentServer.Tests
                 case "connect":
                     return await ConnectAsync(asked);
                 case "next":
-                    return await _study.NextAsync();
+                case "finish":
+                    return asked["of"] == null ? await _study.NextAsync() : await Kept[(string)asked["of"]].NextAsync();
                 case "previous":
-                    return await _study.PreviousAsync();
+                    return asked["of"] == null ? await _study.PreviousAsync() : await Kept[(string)asked["of"]].PreviousAsync();
                 case "goTo":
                     return await _study.GoToAsync((int)asked["block_id"]);
                 case "walk":
                     return await WalkAsync();
+                case "follow":
+                    return await FollowAsync();
+                case "keep":
+                    Kept[(string)asked["as"]] = _study.Snapshot;
+                    return _study.Snapshot;
+                case "stumble":
+                    _study.BlockChanged += _ => throw new InvalidOperationException(Mistake);
+                    return null;
+                case "busy":
+                    Attention.Lose();
+                    return null;
+                case "attend":
+                    Attention.Regain();
+                    return null;
                 case "close":
                     if (_study != null)
                     {
                         await _study.CloseAsync();
                     }
+                    Closed.TrySetResult(true);
                     return null;
                 default:
                     throw new ArgumentException("nobody can " + asked["do"]);
             }
+        }
+
+        /// <summary>Each block that the participant is in, as an app shows them; the last one in the end.</summary>
+        private static async Task<Snapshot> FollowAsync()
+        {
+            Snapshot last = null;
+            var ended = new TaskCompletionSource<bool>();
+            _study.BlockChanged += state =>
+            {
+                if (state.Active)
+                {
+                    last = state;
+                    Tell("follows", state);
+                }
+            };
+            _study.Ended += _ => ended.TrySetResult(true);
+            await Task.WhenAny(ended.Task, Closed.Task);
+            return last;
         }
 
         private static async Task<Snapshot> WalkAsync()
@@ -79,7 +118,8 @@ namespace ExperimentServer.Tests
                 Url = (string)asked["url"],
                 Participant = (int?)asked["participant"],
                 Token = (string)asked["token"],
-                Problem = error => Say(new JObject { { "problem", error.ToString() } })
+                Dispatch = Attention.Give,
+                Problem = Report
             };
             _study = await Study.ConnectAsync(options, study =>
             {
@@ -98,12 +138,20 @@ namespace ExperimentServer.Tests
             {
                 var error = done.Exception.GetBaseException();
                 said["error"] = error is StudyException refused ? refused.Code : error.ToString();
+                said["message"] = error.Message;
             }
             else
             {
                 said["state"] = done.Result == null ? null : done.Result.Raw;
             }
             Say(said);
+        }
+
+        private static void Report(Exception error)
+        {
+            Say(error.Message == Mistake
+                ? new JObject { { "event", "mistake" }, { "message", Mistake } }
+                : new JObject { { "problem", error.ToString() } });
         }
 
         private static void Tell(string name, Snapshot state)
@@ -117,6 +165,51 @@ namespace ExperimentServer.Tests
             {
                 Console.Out.WriteLine(Json.Write(said));
                 Console.Out.Flush();
+            }
+        }
+    }
+    /// <summary>An app that has no time for what happens now and then, as Unity between two frames.</summary>
+    internal sealed class App
+    {
+        private readonly Queue<Action> _happened = new Queue<Action>();
+        private bool _busy;
+
+        public void Give(Action happened)
+        {
+            lock (_happened)
+            {
+                if (_busy)
+                {
+                    _happened.Enqueue(happened);
+                    return;
+                }
+            }
+            happened();
+        }
+
+        public void Lose()
+        {
+            lock (_happened)
+            {
+                _busy = true;
+            }
+        }
+
+        public void Regain()
+        {
+            while (true)
+            {
+                Action happened;
+                lock (_happened)
+                {
+                    if (_happened.Count == 0)
+                    {
+                        _busy = false;
+                        return;
+                    }
+                    happened = _happened.Dequeue();
+                }
+                happened();
             }
         }
     }

@@ -98,7 +98,8 @@ public sealed class SelectionScene : MonoBehaviour
                 {
                     Debug.LogException(done.Exception.GetBaseException(), this);
                 }
-                study.Next();
+                // By now the experimenter may have moved the participant: only this block is left.
+                study.Next(task.Block);
             },
             CancellationToken.None,
             TaskContinuationOptions.NotOnCanceled,

@@ -23,18 +23,19 @@ public sealed class SelectionConfig
 /// </summary>
 public sealed class SelectionTask
 {
-    private readonly Snapshot _block;
     private readonly StringBuilder _rows = new StringBuilder();
     private int _selected;
     private double _shownAt;
 
     public SelectionTask(Snapshot block, double now)
     {
-        _block = block;
+        Block = block;
         Config = block.GetConfig<SelectionConfig>();
         _shownAt = now;
         _rows.Append("participant,block,block_started_at,trial,technique,diameter_cm,direction,hit,error_m,time_s\n");
     }
+
+    public Snapshot Block { get; private set; }
 
     public SelectionConfig Config { get; private set; }
 
@@ -88,7 +89,7 @@ public sealed class SelectionTask
     public string Path()
     {
         return string.Format(
-            CultureInfo.InvariantCulture, "P{0:000}/{1:00}-{2}.csv", _block.ParticipantIndex, _block.BlockId, _block.BlockName);
+            CultureInfo.InvariantCulture, "P{0:000}/{1:00}-{2}.csv", Block.ParticipantIndex, Block.BlockId, Block.BlockName);
     }
 
     private void Write(bool hit, double error, double took)
@@ -96,7 +97,7 @@ public sealed class SelectionTask
         var direction = Config.directions[_selected % Config.directions.Length];
         var values = new List<object>
         {
-            _block.ParticipantIndex, _block.BlockName, _block.BlockStartedAt, _selected + 1, Config.technique, Config.diameter,
+            Block.ParticipantIndex, Block.BlockName, Block.BlockStartedAt, _selected + 1, Config.technique, Config.diameter,
             direction, hit ? 1 : 0, error.ToString("F4", CultureInfo.InvariantCulture), took.ToString("F4", CultureInfo.InvariantCulture)
         };
         for (var column = 0; column < values.Count; column++)

@@ -28,7 +28,8 @@ class Visits:
     """Makes a row, with `COLUMNS` as its keys, of each stay of a participant in a block.
 
     `visit` counts a participant's stays from 1. Who is still in a block has no `ended_at`,
-    `seconds`, `left_to` and `moved_by` there. Seconds are the server's, to the millisecond.
+    `seconds`, `left_to` and `moved_by` there. Seconds are the server's, to the millisecond, and 0
+    where its clock was set back between two runs.
     """
 
     def __init__(self) -> None:
@@ -79,7 +80,8 @@ def all_visits(moves: Iterable[Entry]) -> Iterator[dict[str, Any]]:
 
 
 def _seconds(start: str, end: str) -> float:
-    return round((_moment(end) - _moment(start)).total_seconds(), 3)
+    # A clock may have been set back while the server did not run.
+    return max(0.0, round((_moment(end) - _moment(start)).total_seconds(), 3))
 
 
 def _moment(text: str) -> datetime:

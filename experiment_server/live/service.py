@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from experiment_server.errors import (
@@ -18,6 +18,7 @@ from experiment_server.flow.events import Event, EventType
 from experiment_server.flow.overrides import Patch, checked
 from experiment_server.flow.participant import ParticipantState
 from experiment_server.limits import PARTICIPANTS
+from experiment_server.live.clock import Clock
 from experiment_server.live.editions import Editions
 from experiment_server.live.history import History
 from experiment_server.live.hub import Hub
@@ -31,11 +32,6 @@ from experiment_server.store.store import Store
 from experiment_server.study.model import Block, Study
 
 Transition = Callable[[ParticipantState, datetime], ParticipantState]
-
-
-def utc_now() -> datetime:
-    """The time in UTC."""
-    return datetime.now(timezone.utc)
 
 
 class Service:
@@ -54,11 +50,11 @@ class Service:
         tasks: Tasks,
         *,
         default_participant_index: int = 1,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.default_participant_index = default_participant_index
         self.stopping = asyncio.Event()
-        self.clock = clock
+        self.clock = clock = clock or Clock()
         self.editions = Editions(study)
         self.roster = Roster(store)
         self.news = News(hub, tasks, self.row, self._snapshot_of)

@@ -38,6 +38,7 @@ class News:
         self._snapshot = snapshot
         self._changed: set[int] = set()
         self._entries: list[Entry] = []
+        self._told: dict[int, int] = {}
         self._gathering: asyncio.Task[Any] | None = None
 
     async def publish(self, *messages: Message) -> None:
@@ -57,13 +58,17 @@ class News:
         self.gather(changed=(state.participant_index for state in states))
 
     async def tell(self, event: str, snapshots: Iterable[Snapshot]) -> None:
-        """Push snapshots to their participants' rooms."""
-        await self._hub.publish(
-            *(
-                Message(participant_room(item["participant_index"]), event, item)
-                for item in snapshots
-            )
-        )
+        """Push snapshots to their participants' rooms, but those that are older than one before.
+
+        What is told in one call of this comes before what is told in the next.
+        """
+        messages = []
+        for snapshot in snapshots:
+            index, revision = snapshot["participant_index"], snapshot["revision"]
+            if revision >= self._told.get(index, 0):
+                self._told[index] = revision
+                messages.append(Message(participant_room(index), event, snapshot))
+        await self._hub.publish(*messages)
 
     def gather(self, *, changed: Iterable[int] = (), entries: Iterable[Entry] = ()) -> None:
         """Tell the dashboards: at once, or with what else happens within the gathering time."""

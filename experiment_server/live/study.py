@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 
 from experiment_server.errors import (
     ExperimentServerError,
-    ParameterInvalid,
     PreconditionMissing,
     StoreUnavailable,
     StudyFileUnreadable,
@@ -27,7 +27,7 @@ from experiment_server.live.requests import BY_SERVER, Request
 from experiment_server.live.roster import Plan
 from experiment_server.live.service import Service
 from experiment_server.store.records import StudyVersion
-from experiment_server.store.study_file import read_text, write_text
+from experiment_server.store.study_file import StudyDraft, read_text
 from experiment_server.study.diagnostics import Diagnostic
 from experiment_server.study.expand import block_order
 from experiment_server.study.model import Study
@@ -175,9 +175,12 @@ class StudyDesk:
                 self._diagnostics = (_as_diagnostic(error),)
                 await self._tell_dashboards()
                 raise
-            self._diagnostics = parsed.diagnostics
-            self._seen = parsed.text
-            await self._tell(fitted)
+            await self._loaded(parsed, fitted)
+
+    async def _loaded(self, parsed: Parsed, fitted: Fit | None) -> None:
+        self._diagnostics = parsed.diagnostics
+        self._seen = parsed.text
+        await self._tell(fitted)
 
     async def refuse(self, error: ExperimentServerError, request: Request = BY_SERVER) -> None:
         """Report that the study file cannot be read; the last good study keeps running."""
@@ -197,24 +200,22 @@ class StudyDesk:
         async def work() -> dict[str, Any]:
             async with self._saving:
                 saved = await self._save(text, made_from, request)
-            await self._service.retries.keep(request, saved)
+            # It is saved, also if its reply is not: a repeat finds the text there already.
+            with contextlib.suppress(StoreUnavailable):
+                await self._service.retries.keep(request, saved)
             return saved
 
         saved: dict[str, Any] = await self._service.retries.once(request, work)
         return saved
 
     async def _save(self, text: str, made_from: str | None, request: Request) -> dict[str, Any]:
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            raise ParameterInvalid("the study's text is not valid Unicode") from None
         if made_from is None:
             raise PreconditionMissing(
                 "say with If-Match which text was edited: the digest that GET /api/study/toml "
                 "gives as its ETag"
             )
         parsed = await self.parse(text)
-        parsed.require()
+        study = parsed.require()
         on_disk = await self._digest_on_disk()
         # What is there already has been saved, perhaps by this very request.
         if made_from not in (on_disk, ANY_VERSION) and on_disk != digest_of(text):
@@ -222,9 +223,26 @@ class StudyDesk:
                 f"{self.name} was changed meanwhile, so it was not overwritten; read it again "
                 "and put your changes into that"
             )
-        await asyncio.to_thread(write_text, self.path, text)
-        await self.load(parsed, SAVED, request)
+        draft = await asyncio.to_thread(StudyDraft, self.path, text)
+        try:
+            async with self._loading:
+                # First the record, which a full or locked database refuses, then the file: what was
+                # refused is never on disk, where it would be served. A server that ends in between
+                # starts with the file as it was, as a version after the one that was not told of.
+                fitted = await self._record(study, text, SAVED, request)
+                await self._publish(draft)
+                await self._loaded(parsed, fitted)
+        finally:
+            await asyncio.to_thread(draft.discard)
         return self.info()
+
+    async def _publish(self, draft: StudyDraft) -> None:
+        try:
+            await asyncio.to_thread(draft.publish)
+        except StoreUnavailable:
+            # What is on disk counts: whoever watches the file serves it again.
+            self._seen = None
+            raise
 
     async def _digest_on_disk(self) -> str:
         try:
@@ -323,18 +341,14 @@ class StudyDesk:
             return
         service = self._service
         kept = frozenset(fitted.kept)
-        states = [
-            service.roster.state(index) for index in service.connected_apps() if index not in kept
-        ]
+        concerned = [index for index in service.connected_apps() if index not in kept]
         news = {"digest": service.editions.served.digest, "name": self.name}
         await service.news.publish(
-            *(
-                Message(participant_room(state.participant_index), "study-changed", news)
-                for state in states
-            )
+            *(Message(participant_room(index), "study-changed", news) for index in concerned)
         )
         await self._tell_dashboards(**fitted.report())
-        await service.news.announce("config-changed", states)
+        # As they are now: while the others were told, participants may have been moved.
+        await service.news.announce("config-changed", map(service.roster.state, concerned))
         service.news.gather(changed=service.roster.indices())
 
     async def _tell_dashboards(self, **affected: Any) -> None:

@@ -40,32 +40,53 @@ def load_study(path: Path) -> Study:
     return parse(read_text(path)).require()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Put a text in a study file's place, all of it or, if anything fails, nothing.
+class StudyDraft:
+    """A text on the disk beside a study file, whose place it takes once it is published.
 
-    Raises StoreUnavailable.
+    Raises StoreUnavailable where it cannot be written.
     """
-    # What a link points to is replaced, not the link.
-    place = path.resolve()
-    draft = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            dir=place.parent, prefix=f".{place.name}.", delete=False
-        ) as file:
-            draft = Path(file.name)
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):
-            draft.chmod(place.stat().st_mode)
-        draft.replace(place)
-        flush_folder(place.parent)
-    except OSError as error:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
-        raise StoreUnavailable(
-            f"{path} could not be written, and is as it was: {error.strerror or error}"
-        ) from None
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        # What a link points to is replaced, not the link.
+        self._place = path.resolve()
+        self._draft: Path | None = None
+        try:
+            with tempfile.NamedTemporaryFile(
+                dir=self._place.parent, prefix=f".{self._place.name}.", delete=False
+            ) as file:
+                self._draft = Path(file.name)
+                file.write(text.encode("utf-8"))
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileNotFoundError):
+                self._draft.chmod(self._place.stat().st_mode)
+        except OSError as error:
+            self.discard()
+            raise self._refusal(error) from None
+
+    def publish(self) -> None:
+        """Put the text in the file's place; raises StoreUnavailable, with the file as it was."""
+        if self._draft is None:
+            return
+        try:
+            self._draft.replace(self._place)
+        except OSError as error:
+            raise self._refusal(error) from None
+        self._draft = None
+        flush_folder(self._place.parent)
+
+    def discard(self) -> None:
+        """Remove the text, unless it was published."""
+        if self._draft is not None:
+            with contextlib.suppress(OSError):
+                self._draft.unlink(missing_ok=True)
+            self._draft = None
+
+    def _refusal(self, error: OSError) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"{self._path} could not be written, and is as it was: {error.strerror or error}"
+        )
 
 
 def flush_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The event log: what is in it, how it is read, and that moves can be taken back."""
 
+import asyncio
 import csv
 import io
 import itertools
@@ -157,6 +158,19 @@ async def test_undo_takes_moves_back_one_after_the_other(http):
     assert (status, problem["code"]) == (409, "nothing-to-undo")
     undone = [entry["data"]["undoes"] for entry in await events(http) if "undoes" in entry["data"]]
     assert undone == [6, 5, 10, 4]
+
+
+async def test_two_undos_at_once_take_back_two_moves(http):
+    for _ in range(60):
+        await post(http, "/api/move-to-next")
+        await post(http, "/api/move-to-next")
+        answers = await asyncio.gather(*(post(http, "/api/undo") for _ in range(2)))
+        assert sorted(body["name"] for _, body in answers) == ["Hello", "START"]
+    status, problem = await post(http, "/api/undo")
+    assert (status, problem["code"]) == (409, "nothing-to-undo")
+    undone = [entry["data"]["undoes"] for entry in await events(http, "?limit=1000")
+              if "undoes" in entry["data"]]  # fmt: skip
+    assert len(undone) == len(set(undone)) == 120
 
 
 async def test_undo_takes_back_what_a_move_of_everybody_did_to_one(connect, http):

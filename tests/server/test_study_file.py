@@ -1,6 +1,7 @@
 """The study over REST: read, saved, refused; its versions, and who gets which."""
 
 import asyncio
+import sqlite3
 import stat
 
 import aiohttp
@@ -9,7 +10,7 @@ import pytest
 from experiment_server.flow.versions import OnChange
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
-from experiment_server.study.parse import digest_of
+from experiment_server.study.parse import digest_of, parse
 from tests.conftest import SMALL_STUDY
 
 FASTER = SMALL_STUDY.replace("speed = 1", "speed = 10")
@@ -271,3 +272,45 @@ async def test_the_design_is_reported_with_the_orders(http):
     assert report["orders"][1] == ["Hello", "C", "D", "A", "B"]
     assert report["positions"] == [[2, 0, 2, 0], [0, 2, 0, 2], [2, 0, 2, 0], [0, 2, 0, 2]]
     assert (await get(http, "/api/design"))["participants"] == 2, "a whole cycle"
+
+
+async def test_a_save_that_is_refused_is_neither_on_disk_nor_served(connect, http, study_file):
+    dashboard = await connect("/dashboard")
+    lock = sqlite3.connect(study_file.with_suffix(".sqlite3"), isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    saving = asyncio.create_task(save(http, FASTER))
+    while not saving.done():
+        assert study_file.read_text(encoding="utf-8") == SMALL_STUDY
+        await asyncio.wait([saving], timeout=0.05)
+    status, problem = saving.result()
+    assert (status, problem["code"]) == (503, "store-unavailable")
+    assert study_file.read_text(encoding="utf-8") == SMALL_STUDY
+    assert sorted(item.name for item in study_file.parent.glob(".*")) == [], "no draft is left"
+    lock.close()
+    # Whoever watches the file has had their look once this change of it is served.
+    study_file.write_text(SHORTER, encoding="utf-8")
+    shorter = digest_of(SHORTER)
+    await dashboard.until("study-changed", lambda news: news["digest"] == shorter)
+    study = await get(http)
+    assert [item["digest"] for item in study["versions"]] == [digest_of(SMALL_STUDY), shorter]
+    assert "store-unavailable" not in [item["code"] for item in study["diagnostics"]]
+
+
+async def test_what_an_app_is_told_of_a_new_study_is_in_the_order_of_revisions(
+    connect, http, server
+):
+    await add(http, *range(2, 31))
+    apps = [await connect("/", auth={"participant": index}) for index in range(1, 31)]
+    for number in range(20):
+        text = FASTER if number % 2 == 0 else SMALL_STUDY
+        await asyncio.gather(
+            server.live.desk.load(parse(text), "changed on disk"),
+            *(move(http, 30, block) for block in (0, 1, 2, 3)),
+        )
+    await move(http, 30, 4)
+    last, revisions = server.service.row(30)["revision"], []
+    while not revisions or revisions[-1] != last:
+        event, snapshot = await apps[-1].next()
+        if event in ("block-changed", "config-changed"):
+            revisions.append(snapshot["revision"])
+    assert revisions == sorted(revisions)

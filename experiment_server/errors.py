@@ -30,6 +30,7 @@
     ├── LimitReached              more than a server of this size takes (limits.py)
     ├── RevisionConflict          somebody else committed first (retried by the service)
     ├── StoreUnavailable          the state could not be made durable
+    │   └── SessionLost           another server has taken over the session
     ├── DatabaseInUse             another server works on this database
     ├── DatabaseUnusable          not a database of ours, damaged, or from a newer release
     ├── SessionUnknown            the database has no session of this name
@@ -299,6 +300,12 @@ class StoreUnavailable(ExperimentServerError):
 
     code = "store-unavailable"
     status = 503
+
+
+class SessionLost(StoreUnavailable):
+    """Another server has taken over the session, so this one stops."""
+
+    code = "session-lost"
 
 
 class DatabaseInUse(ExperimentServerError):

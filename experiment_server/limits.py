@@ -91,6 +91,35 @@ COMMITS_WAITING: Final = 4096
 # Commits that share one transaction: bounds how long the first of them waits for the last.
 COMMITS_GROUPED: Final = 256
 
+# How long a database server may take to accept a connection: a working one takes milliseconds.
+# Seconds.
+CONNECT_TIMEOUT: Final = 5.0
+
+# How long a transaction may take: as long as SQLite waits for somebody else's lock, and longer than
+# a disk stalls under a backup. What is longer is a network that lost its way. Seconds.
+TRANSACTION_TIMEOUT: Final = 8.0
+
+# Bringing a database to a new schema reads and writes all of it. Seconds.
+MIGRATION_TIMEOUT: Final = 120.0
+
+# A change that is not committed after this is answered with "not known yet": longer than a
+# transaction, and shorter than an app waits. Seconds.
+COMMIT_TIMEOUT: Final = 10.0
+
+# How often it is looked whether this server still has its session for itself, and, while nobody
+# knows what became of a transaction, whether that can be found out now. Seconds.
+SESSION_WATCHED: Final = 2.0
+
+# How long /readyz waits for a trial write; monitors give up after five to ten. Seconds.
+READY_TIMEOUT: Final = 4.0
+
+# The outcome of a trial write holds for so long, whoever asks: the door is open to everybody.
+# Seconds.
+READY_KEPT: Final = 1.0
+
+# A database that refuses is in the log this often; each change tells its caller. Seconds.
+REFUSALS_LOGGED: Final = 10.0
+
 # How long the store may take to say that it is there, and to finish when the server stops. With it
 # a stop ends within ten seconds, after which Docker kills. Seconds.
 STORE_ANSWERS: Final = 3.0

@@ -23,7 +23,7 @@ from experiment_server.errors import (
 )
 from experiment_server.flow.events import Event
 from experiment_server.flow.participant import ParticipantState
-from experiment_server.limits import COMMIT_ATTEMPTS
+from experiment_server.limits import COMMIT_ATTEMPTS, COMMIT_TIMEOUT
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.store import Change, Commit, Reply, Store, Written
 
@@ -49,6 +49,9 @@ class Plan:
 
 Planning = Callable[[], Plan]
 
+Late = Callable[[Sequence[ParticipantState], Written], None]
+"""Told of states that are durable after all, when nobody waits for them any longer."""
+
 
 class Roster:
     """The participants of a session as committed, and with what is on its way to the disk."""
@@ -57,6 +60,7 @@ class Roster:
         self._store = store
         self._committed: dict[int, ParticipantState] = {}
         self._latest: dict[int, ParticipantState] = {}
+        self._late: Late = lambda _states, _written: None
         self._open = asyncio.Event()
         self._open.set()
 
@@ -64,6 +68,10 @@ class Roster:
         """Read everybody's state from the store."""
         states = await asyncio.wrap_future(self._store.load())
         self._committed = {state.participant_index: state for state in states}
+
+    def tell_late(self, late: Late) -> None:
+        """Have `late` told of changes that are kept after who asked for them has given up."""
+        self._late = late
 
     def __contains__(self, participant_index: int) -> bool:
         return participant_index in self._committed
@@ -139,7 +147,17 @@ class Roster:
         commit = Commit(changes, plan.events, plan.version, plan.reply)
         waiting: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
         self._store.send(commit, partial(self._settle, plan.after, waiting))
-        return await waiting
+        try:
+            await asyncio.wait((waiting,), timeout=COMMIT_TIMEOUT)
+            if waiting.done():
+                return waiting.result()
+        finally:
+            # Nobody waits for it from here on; a future that is done stays as it is.
+            waiting.cancel()
+        raise StoreUnavailable(
+            "the database has not answered yet, and whether the change is made will be known when "
+            "it does; ask for the state, or repeat the request with its idempotency key"
+        )
 
     def _settle(
         self,
@@ -148,14 +166,16 @@ class Roster:
         outcome: Written | Exception,
     ) -> None:
         # Also for a request that was cancelled meanwhile: what is kept is kept.
-        kept = isinstance(outcome, Written)
+        kept = outcome if isinstance(outcome, Written) else None
         for state in states:
             # Whatever lined up behind a change that failed will fail too; nothing new joins it.
-            if not kept or self._latest.get(state.participant_index) is state:
+            if kept is None or self._latest.get(state.participant_index) is state:
                 self._latest.pop(state.participant_index, None)
             if kept:
                 self._learn(state)
         if waiting.cancelled():
+            if kept:
+                self._late(states, kept)
             return
         if isinstance(outcome, Exception):
             waiting.set_exception(outcome)

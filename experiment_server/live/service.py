@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ from experiment_server.live.requests import BY_SERVER, Request
 from experiment_server.live.retries import Retries
 from experiment_server.live.roster import Plan, Planning, Roster
 from experiment_server.live.tasks import Tasks
-from experiment_server.store.store import Store
+from experiment_server.store.store import Store, Written
 from experiment_server.study.model import Block, Study
 
 Transition = Callable[[ParticipantState, datetime], ParticipantState]
@@ -57,6 +57,7 @@ class Service:
         self.clock = clock = clock or Clock()
         self.editions = Editions(study)
         self.roster = Roster(store)
+        self.roster.tell_late(self._tell_late)
         self.news = News(hub, tasks, self.row, self._snapshot_of)
         self.history = History(store, self.editions, self.news)
         self.retries = Retries(store, tasks, clock)
@@ -378,6 +379,10 @@ class Service:
             entries=plan.written.entries,
         )
         return plan
+
+    def _tell_late(self, states: Sequence[ParticipantState], written: Written) -> None:
+        self.news.gather(entries=written.entries)
+        self._tasks.start(self.news.announce("block-changed", states), "tell-late")
 
 
 def _take_back(

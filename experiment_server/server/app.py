@@ -42,6 +42,7 @@ from experiment_server.server.logs import name_requests
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.metrics import add_routes as add_metrics
 from experiment_server.server.proxy import behind
+from experiment_server.server.readiness import Readiness
 from experiment_server.server.realtime import Parts, Realtime
 from experiment_server.server.security import Gate, gatekeeper
 from experiment_server.server.settings import Settings
@@ -80,7 +81,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     """Serve a study for as long as the context lasts.
 
     Raises StudyFileUnreadable, StudyInvalid, DatabaseInUse, DatabaseUnusable, and StartRefused
-    when the address cannot be listened on or the app folder is none.
+    when the address cannot be listened on or the app folder is none; at its end, SessionLost if
+    another server has taken over the session.
     """
     parsed = parse(read_text(settings.config_file))
     study = parsed.require()
@@ -103,6 +105,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         tasks,
         default_participant_index=settings.default_participant_index,
     )
+    loop = asyncio.get_running_loop()
+    store.when_lost(lambda: loop.call_soon_threadsafe(service.stopping.set))
     desk = StudyDesk(service, settings.config_file, parsed, settings.on_change)
     try:
         tokens = await _tokens(settings, store)
@@ -139,7 +143,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         dashboard.add_routes(app, live, gate)
         if settings.app is not None:
             dashboard.add_app(app, settings.app)
-        add_metrics(app, live, gate, metrics)
+        add_metrics(app, live, gate, metrics, Readiness(store))
         openapi.add_route(app)
         uxf.add_route(app, gate, Results(settings.data_folder, settings.session))
         rest.add_routes(app, live, gate, metrics)
@@ -156,6 +160,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         await tasks.close()
         await desk.stop()
         await asyncio.to_thread(store.close)
+    if store.lost:
+        raise store.lost
 
 
 class _Port:

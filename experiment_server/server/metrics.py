@@ -13,11 +13,12 @@ from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from experiment_server.errors import ExperimentServerError, NotAllowed, StoreUnavailable
+from experiment_server.errors import ExperimentServerError, NotAllowed
 from experiment_server.limits import LAG_MEASURED
 from experiment_server.live.calls import Role
 from experiment_server.live.live import Live
 from experiment_server.live.requests import Actor
+from experiment_server.server.readiness import Readiness
 from experiment_server.server.security import Gate
 from experiment_server.store.store import Store
 
@@ -132,7 +133,9 @@ class Metrics:
         gauge.set_function(value)
 
 
-def add_routes(app: web.Application, live: Live, gate: Gate, metrics: Metrics) -> None:
+def add_routes(
+    app: web.Application, live: Live, gate: Gate, metrics: Metrics, readiness: Readiness
+) -> None:
     """Serve /healthz, /readyz and /metrics."""
 
     async def health(_request: web.Request) -> web.Response:
@@ -141,10 +144,9 @@ def add_routes(app: web.Application, live: Live, gate: Gate, metrics: Metrics) -
     async def ready(_request: web.Request) -> web.Response:
         if live.service.stopping.is_set():
             return web.json_response({"status": "stopping"}, status=503)
-        try:
-            await live.service.history.answers()
-        except StoreUnavailable:
-            return web.json_response({"status": "the database does not answer"}, status=503)
+        problem = await readiness.problem()
+        if problem is not None:
+            return web.json_response({"status": problem}, status=503)
         return web.json_response({"status": "ready"})
 
     async def figures(request: web.Request) -> web.Response:

@@ -10,21 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from experiment_server.errors import DatabaseInUse, DatabaseUnusable, ExtraMissing
-from experiment_server.limits import SESSION_NAME
+from experiment_server.errors import DatabaseUnusable, ExtraMissing
+from experiment_server.limits import MIGRATION_TIMEOUT, SESSION_NAME
 from experiment_server.store.choices import MEMORY, Durability
 from experiment_server.store.schema import serving, sessions
 
@@ -81,13 +80,6 @@ class Place:
         return self.url.set(drivername="postgresql").render_as_string(hide_password=True)
 
 
-class Lock(Protocol):
-    """What keeps a second server away."""
-
-    def release(self) -> None:
-        """Let the next server in."""
-
-
 def connect(place: Place, durability: Durability = Durability.FULL) -> Engine:
     """An engine that writes."""
     if place.url.get_backend_name() == "sqlite":
@@ -106,7 +98,7 @@ def connect(place: Place, durability: Durability = Durability.FULL) -> Engine:
         # Taking the write lock at once: a transaction that upgrades later can be refused.
         event.listen(engine, "begin", lambda connection: _begin(connection, "BEGIN IMMEDIATE"))
         return engine
-    engine = _postgresql(place, pool_pre_ping=True)
+    engine = connect_to_server(place, pool_pre_ping=True)
     if durability is Durability.FAST:
         event.listen(engine, "begin", lambda connection: _begin(connection, _NO_WAITING))
     return engine
@@ -123,7 +115,7 @@ def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
     database are made or removed. Raises DatabaseUnusable where no database is.
     """
     if place.path is None:
-        return _postgresql(place, poolclass=NullPool)
+        return connect_to_server(place, poolclass=NullPool)
     if not place.path.is_file():
         raise DatabaseUnusable(
             f"there is no database {place.path} yet; experiment-server run makes it"
@@ -192,6 +184,8 @@ def inspect(place: Place) -> None:
         with engine.connect() as connection:
             examined(connection, place)
     except SQLAlchemyError as error:
+        if place.path is None:
+            raise DatabaseUnusable(f"{place} cannot be used: {reason_of(error)}") from None
         raise DatabaseUnusable(
             f"{place} cannot be used as the study's database: {reason_of(error)}; restore it from "
             "a backup, or choose another place with --database"
@@ -229,8 +223,11 @@ def newest() -> str:
 
 def migrate(connection: Connection, place: Place) -> None:
     """Bring the schema up to date, all of it or nothing; raises DatabaseUnusable."""
+    if MigrationContext.configure(connection).get_current_revision() == newest():
+        return
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_lock_family(), _MIGRATION_LOCK)))
+        _take_time(connection)
+        connection.execute(select(func.pg_advisory_xact_lock(lock_family(), _MIGRATION_LOCK)))
     config = _alembic()
     config.attributes["connection"] = connection
     try:
@@ -240,6 +237,12 @@ def migrate(connection: Connection, place: Place) -> None:
             f"{place} cannot be used as the study's database: {reason_of(error)}; "
             "restore it from a backup, or choose another place with --database"
         ) from None
+
+
+def _take_time(connection: Connection) -> None:
+    from experiment_server.store import postgresql
+
+    postgresql.allow(connection, MIGRATION_TIMEOUT)
 
 
 def open_session(connection: Connection, name: str, now: datetime) -> int:
@@ -276,48 +279,8 @@ def announce(connection: Connection, session: int, address: str, now: datetime) 
     )
 
 
-def lock_file(path: Path) -> Lock:
-    """Hold a database file for this process; the system frees it however the process ends.
-
-    Raises DatabaseInUse, naming the other server, or DatabaseUnusable where no file can be made.
-    """
-    # Not bound to a thread: it is let go of by another one.
-    file_lock = FileLock(f"{path}.lock", thread_local=False)
-    try:
-        file_lock.acquire(timeout=0)
-    except Timeout:
-        raise DatabaseInUse(_in_use(Place.of(path), None)) from None
-    except OSError as error:
-        raise DatabaseUnusable(
-            f"cannot keep the study's state in {path}: {error.strerror or error}; "
-            "choose another place with --database, or :memory: to keep nothing"
-        ) from None
-    return file_lock
-
-
-class SessionLock:
-    """Holds one session of a PostgreSQL database for as long as a connection of its own lasts.
-
-    Raises DatabaseInUse, naming the other server.
-    """
-
-    def __init__(self, place: Place, session: int) -> None:
-        self._engine = _postgresql(place, poolclass=NullPool)
-        self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        held = self._connection.execute(
-            select(func.pg_try_advisory_lock(_lock_family(), session))
-        ).scalar()
-        if not held:
-            self.release()
-            raise DatabaseInUse(_in_use(place, session))
-
-    def release(self) -> None:
-        """Let the next server in."""
-        self._connection.close()
-        self._engine.dispose()
-
-
-def _lock_family() -> Any:
+def lock_family() -> Any:
+    """The first number of all advisory locks of this schema."""
     # A database has one set of advisory locks: ours are told from those of other programs, and of
     # studies in other schemas, by their first number.
     return func.hashtext("experiment-server " + func.current_schema())
@@ -328,35 +291,15 @@ def reason_of(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
-def _in_use(place: Place, session: int | None) -> str:
-    return (
-        f"{place} is in use by another server{_other_server(place, session)}; "
-        "stop that one, or give this one its own state with --database"
-    )
-
-
-def _other_server(place: Place, session: int | None) -> str:
-    query = select(serving).order_by(serving.c.started_at.desc())
-    if session is not None:
-        query = query.where(serving.c.session_id == session)
-    engine = connect_to_read(place)
+def connect_to_server(place: Place, **options: Any) -> Engine:
+    """An engine on a PostgreSQL server; raises ExtraMissing without its driver."""
     try:
-        with engine.connect() as connection:
-            row = connection.execute(query).first()
-    except SQLAlchemyError:
-        return ""
-    finally:
-        engine.dispose()
-    return f" (process {row.process_id}, {row.address})" if row else ""
-
-
-def _postgresql(place: Place, **options: Any) -> Engine:
-    try:
-        return create_engine(place.url, **options)
+        from experiment_server.store import postgresql
     except ModuleNotFoundError:
         raise ExtraMissing(
             "PostgreSQL needs one more package: pip install 'experiment-server[postgresql]'"
         ) from None
+    return postgresql.engine(place.url, **options)
 
 
 def _begin(connection: Connection, statement: str) -> None:

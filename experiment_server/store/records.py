@@ -79,6 +79,12 @@ def head(connection: Connection, session: int) -> Head:
     return Head(row.id, row.hash) if row else Head()
 
 
+def fence(connection: Connection, session: int) -> str | None:
+    """The fence of a session, once no transaction is under way that could move it on."""
+    query = select(heads.c.fence).where(heads.c.session_id == session).with_for_update()
+    return connection.execute(query).scalar()
+
+
 def entries(
     connection: Connection,
     session: int,

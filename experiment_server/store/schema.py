@@ -114,12 +114,15 @@ events = Table(
 )
 
 # The end of each session's log, kept beside it: a log that was cut short no longer meets it.
+# `fence` names the server that has the session, and its last transaction: each transaction moves it
+# on from the value that the one before left, so no other server's can come between unnoticed.
 heads = Table(
     "heads",
     metadata,
     _session(),
     Column("id", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("fence", String(64)),
     sqlite_with_rowid=False,
 )
 

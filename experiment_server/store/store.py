@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
@@ -13,18 +13,22 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from experiment_server.errors import DatabaseUnusable, RevisionConflict, StoreUnavailable
+from experiment_server.errors import (
+    DatabaseInUse,
+    DatabaseUnusable,
+    RevisionConflict,
+    SessionLost,
+    StoreUnavailable,
+)
 from experiment_server.flow.events import Entry, Event, Head, chained
 from experiment_server.flow.participant import ParticipantState
 from experiment_server.limits import EVENTS_PAGE, REPLIES_KEPT
-from experiment_server.store import database, records
+from experiment_server.store import database, locks, records
 from experiment_server.store.choices import DEFAULT_SESSION, Durability
 from experiment_server.store.database import Place
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.schema import events, heads, participants, replies, study_versions
-from experiment_server.store.writer import Contradiction, Done, Writer
-
-log = logging.getLogger(__name__)
+from experiment_server.store.writer import Contradiction, Done, Performed, Work, Writer
 
 Result = TypeVar("Result")
 
@@ -103,22 +107,26 @@ class Store:
         address: str = "",
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
-        self._locks = [database.lock_file(place.path)] if place.path else []
-        self._session = 0
+        self._place = place
+        self._session, self._session_name = 0, session
         self._head = Head()
+        self._server, self._transactions = secrets.token_hex(8), 0
+        self._locks: list[locks.Lock] = [locks.FileHeld(place.path)] if place.path else []
+        self._files: locks.Files | None = None
         try:
             if not place.in_memory:
                 database.inspect(place)
-            self._writer: Writer[Commit | Query] = Writer(
-                database.connect(place, durability), self._perform
-            )
-            try:
-                self._open(place, session, address, clock())
-            except BaseException:
-                self._writer.close()
-                raise
+            engine = database.connect(place, durability)
         except BaseException:
             self._let_go()
+            raise
+        self._writer: Writer[Commit | Query] = Writer(
+            engine, Work(self._perform, self._kept, self._watch, self._let_go)
+        )
+        try:
+            self._open(place, session, address, clock())
+        except BaseException:
+            self._writer.close()
             raise
 
     def _open(self, place: Place, session: str, address: str, now: datetime) -> None:
@@ -126,21 +134,30 @@ class Store:
             database.migrate(connection, place)
             self._session = database.open_session(connection, session, now)
 
-        def begin(connection: Connection) -> Head:
+        def begin(connection: Connection) -> None:
+            # First of all: a server that had the session before keeps nothing more from here on.
+            self._take_over(connection)
+            self._head = records.head(connection, self._session)
             database.announce(connection, self._session, address, now)
-            head = records.head(connection, self._session)
-            if not head.id:
-                connection.execute(delete(heads).where(heads.c.session_id == self._session))
-                connection.execute(insert(heads).values(session_id=self._session, **asdict(head)))
-            return head
 
         try:
             self._ask(prepare).result()
             if place.path is None and not place.in_memory:
-                self._locks.append(database.SessionLock(place, self._session))
-            self._head = self._ask(begin).result()
-        except StoreUnavailable as error:
-            raise DatabaseUnusable(f"{place} cannot be opened: {error}") from None
+                self._locks.append(locks.SessionLock(place, self._session))
+            self._ask(begin).result()
+        except (StoreUnavailable, SQLAlchemyError) as error:
+            reason = database.reason_of(error)
+            raise DatabaseUnusable(f"{place} cannot be opened: {reason}") from None
+        if place.path:
+            self._files = locks.Files(place.path)
+
+    def _take_over(self, connection: Connection) -> None:
+        ours = {"fence": self._fence(0)}
+        mine = heads.c.session_id == self._session
+        if connection.execute(update(heads).where(mine).values(ours)).rowcount == 0:
+            connection.execute(
+                insert(heads).values(session_id=self._session, **asdict(Head()), **ours)
+            )
 
     def signing_key(self) -> Future[str]:
         """The key that this session's tokens are signed with."""
@@ -173,6 +190,15 @@ class Store:
     def waiting(self) -> int:
         """How many commits and queries wait for the database."""
         return self._writer.waiting
+
+    @property
+    def lost(self) -> SessionLost | None:
+        """Why nothing more is kept: the session is another server's. None as long as it is ours."""
+        return self._writer.lost
+
+    def when_lost(self, tell: Callable[[], Any]) -> None:
+        """Have `tell` called, from another thread, when the session turns out to be lost."""
+        self._writer.when_lost(tell)
 
     def time_with(self, timed: Callable[[float], None]) -> None:
         """Have `timed` told how many seconds each group of commits took."""
@@ -230,11 +256,8 @@ class Store:
         return self._read(records.last_moves, participant_index, before)
 
     def close(self) -> None:
-        """Finish what was submitted and let the database go; a database that hangs is left."""
-        if self._writer.close():
-            self._let_go()
-        else:
-            log.error("the database does not answer; what was not acknowledged may not be kept")
+        """Finish what was submitted and let the database go, within a few seconds."""
+        self._writer.close()
 
     def _read(self, query: Callable[..., Result], *arguments: Any) -> Future[Result]:
         return self._ask(lambda connection: query(connection, self._session, *arguments))
@@ -246,24 +269,71 @@ class Store:
 
     def _perform(
         self, connection: Connection, items: Sequence[Commit | Query], careful: bool
-    ) -> tuple[list[Any], Callable[[], None]]:
-        group = _Group(connection, self._session, self._head)
+    ) -> Performed:
+        group = _Group(
+            connection,
+            self._session,
+            self._head,
+            fence=self._fence(self._transactions),
+            next_fence=self._fence(self._transactions + 1),
+        )
         outcomes: list[Any] = []
-        for item in items:
-            if not isinstance(item, Commit):
-                # A query sees all that was submitted before it, also in the log.
-                group.write()
-                outcomes.append(_ask(connection, item))
-            elif item.plain and not careful:
-                outcomes.append(group.gather(item))
-            else:
-                outcomes.append(group.attempt(item))
-        group.write()
+        gone = self._files and self._files.problem()
+        try:
+            for item in items:
+                if not isinstance(item, Commit):
+                    # A query sees all that was submitted before it, also in the log.
+                    group.write()
+                    outcomes.append(_ask(connection, item))
+                elif gone:
+                    outcomes.append(StoreUnavailable(gone))
+                elif item.plain and not careful:
+                    outcomes.append(group.gather(item))
+                else:
+                    outcomes.append(group.attempt(item))
+            group.write()
+        except _FenceMoved:
+            raise self._session_lost() from None
+        if not group.wrote:
+            return Performed(outcomes)
+        return Performed(outcomes, partial(self._committed, group, outcomes), group.fence)
 
-        def committed() -> None:
-            self._head = group.head
+    def _committed(self, group: _Group, outcomes: list[Any]) -> None:
+        self._head = group.head
+        self._transactions += 1
+        if self._files and (gone := self._files.problem()):
+            # Nobody can say in which file it is now.
+            outcomes[:] = [
+                StoreUnavailable(gone) if isinstance(outcome, Written) else outcome
+                for outcome in outcomes
+            ]
 
-        return outcomes, committed
+    def _kept(self, connection: Connection, performed: Performed) -> bool:
+        """Whether a transaction was committed; raises SessionLost where another server went on."""
+        found = records.fence(connection, self._session)
+        if found == performed.fence:
+            return True
+        if found == self._fence(self._transactions):
+            return False
+        raise self._session_lost()
+
+    def _watch(self) -> None:
+        try:
+            for lock in self._locks:
+                lock.renew()
+        except DatabaseInUse:
+            raise self._session_lost() from None
+
+    def _fence(self, transactions: int) -> str:
+        return f"{self._server}-{transactions}"
+
+    def _session_lost(self) -> SessionLost:
+        other = locks.other_server(self._place, self._session)
+        return SessionLost(
+            f'another server{other} has taken over session "{self._session_name}" of '
+            f"{self._place}; nothing was changed, and this server stops. All that it answered "
+            "before is kept"
+        )
 
     def _let_go(self) -> None:
         for lock in self._locks:
@@ -296,16 +366,29 @@ _UPDATE = (
 _APPEND = insert(events)
 _NOTE = (
     update(heads)
-    .where(heads.c.session_id == bindparam("in_session"))
-    .values(id=bindparam("to_id"), hash=bindparam("to_hash"))
+    .where(heads.c.session_id == bindparam("in_session"), heads.c.fence == bindparam("from_fence"))
+    .values(id=bindparam("to_id"), hash=bindparam("to_hash"), fence=bindparam("to_fence"))
 )
 
 
-class _Group:
-    """Commits on their way into one transaction; `head` is the log's end with what is written."""
+class _FenceMoved(Exception):
+    """Another server has written since this one did."""
 
-    def __init__(self, connection: Connection, session: int, head: Head) -> None:
+
+class _Group:
+    """Commits on their way into one transaction.
+
+    `head` is the log's end, and `fence` its fence, with what is written; `wrote` tells whether
+    anything is.
+    """
+
+    def __init__(
+        self, connection: Connection, session: int, head: Head, *, fence: str, next_fence: str
+    ) -> None:
         self.head = head
+        self.fence = fence
+        self.wrote = False
+        self._next_fence = next_fence
         self._connection = connection
         self._session = session
         self._changes: list[Change] = []
@@ -326,16 +409,28 @@ class _Group:
         return error or self._to_log(commit)
 
     def write(self) -> None:
-        """Write what was taken: the states, then the log's next entries, numbered and chained."""
+        """Write what was taken: the states, then the log's next entries, numbered and chained.
+
+        Raises _FenceMoved, before anything is added to the log.
+        """
         self._write_changes()
         if not self._unlogged:
             return
         events = (event for item in self._unlogged for event in item.events)
         entries, self.head = chained(events, self.head)
-        rows = [{"session_id": self._session, **fields(item)} for item in entries]
-        self._connection.execute(_APPEND, rows)
-        end = {"in_session": self._session, "to_id": self.head.id, "to_hash": self.head.hash}
-        self._connection.execute(_NOTE, end)
+        end = {
+            "in_session": self._session,
+            "from_fence": self.fence,
+            "to_fence": self._next_fence,
+            "to_id": self.head.id,
+            "to_hash": self.head.hash,
+        }
+        if self._connection.execute(_NOTE, end).rowcount == 0:
+            raise _FenceMoved
+        self.fence, self.wrote = self._next_fence, True
+        if entries:
+            rows = [{"session_id": self._session, **fields(item)} for item in entries]
+            self._connection.execute(_APPEND, rows)
         remaining = iter(entries)
         for item in self._unlogged:
             item.entries = [next(remaining) for _ in item.events]
@@ -347,8 +442,7 @@ class _Group:
 
     def _to_log(self, commit: Commit) -> Written:
         written = Written(commit.events)
-        if commit.events:
-            self._unlogged.append(written)
+        self._unlogged.append(written)
         return written
 
 

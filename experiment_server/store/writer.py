@@ -3,7 +3,8 @@
 Work that waits is done in groups: one transaction, one flush to the disk for all of them, and
 only then are they told. Where a piece of work fails, it alone is told so: the others of its group
 are done again, each in a transaction of its own. Where the database fails, all of them are told
-that nothing was kept. Whatever is raised, the thread goes on.
+that nothing was kept; where the answer to a COMMIT was lost, nobody is told anything before the
+database has said what became of it. Whatever is raised, the thread goes on.
 """
 
 from __future__ import annotations
@@ -19,20 +20,49 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
-from experiment_server.errors import StoreUnavailable
-from experiment_server.limits import COMMITS_GROUPED, COMMITS_WAITING, STORE_ANSWERS
+from experiment_server.errors import SessionLost, StoreUnavailable
+from experiment_server.limits import (
+    COMMITS_GROUPED,
+    COMMITS_WAITING,
+    REFUSALS_LOGGED,
+    SESSION_WATCHED,
+    STORE_ANSWERS,
+)
 from experiment_server.store.database import reason_of
 
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-Perform = Callable[[Connection, Sequence[Item], bool], tuple[list[Any], Callable[[], None]]]
-"""Does a group of work in one transaction.
 
-Returns what each piece of it came to, an exception for a piece that failed alone, and what is to be
-called once the transaction is committed. The flag asks to be careful: each piece by itself.
-"""
+@dataclass(slots=True)
+class Performed:
+    """A group of work that was done in a transaction, which is not committed yet.
+
+    `outcomes` is what each piece came to, an exception for one that failed alone; `committed` is
+    called once the transaction is. `fence` is what the database says then, and not before; None
+    where nothing was to be kept.
+    """
+
+    outcomes: list[Any]
+    committed: Callable[[], None] = lambda: None
+    fence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[Item]):
+    """What a writer does, all of it on its own thread.
+
+    `perform` does a group in the transaction of the connection; its flag asks to be careful, and to
+    do each piece by itself. `kept` says whether a group was committed whose COMMIT was not
+    answered; `watch` looks every now and then whether the session is still ours. These three raise
+    SessionLost if it is not. `ended` is called last.
+    """
+
+    perform: Callable[[Connection, Sequence[Item], bool], Performed]
+    kept: Callable[[Connection, Performed], bool]
+    watch: Callable[[], None]
+    ended: Callable[[], None]
 
 
 class Contradiction(Exception):
@@ -49,23 +79,44 @@ class _Job(Generic[Item]):
     done: Done
 
 
+_Group = Sequence[_Job[Item]]
+
+
+class _Undecided(Exception):
+    """The answer to a COMMIT was lost."""
+
+    def __init__(self, performed: Performed, error: SQLAlchemyError) -> None:
+        super().__init__(reason_of(error))
+        self.performed = performed
+
+
 class Writer(Generic[Item]):
     """Does work in grouped transactions on a thread of its own."""
 
-    def __init__(self, engine: Engine, perform: Perform[Item]) -> None:
+    def __init__(self, engine: Engine, work: Work[Item]) -> None:
         self._engine = engine
-        self._perform = perform
+        self._work = work
         self._jobs: queue.SimpleQueue[_Job[Item] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
+        self._lost: SessionLost | None = None
+        self._undecided: tuple[_Group[Item], _Undecided] | None = None
+        self._watched = time.monotonic()
+        self._refusals = _Refusals()
         self._timed: Callable[[float], None] = lambda _seconds: None
         self._deliver: Callable[[Callable[[], None]], Any] = lambda deliver: deliver()
+        self._tell_lost: Callable[[], Any] = lambda: None
         self._thread.start()
 
     @property
     def waiting(self) -> int:
         """How much work waits."""
         return self._jobs.qsize()
+
+    @property
+    def lost(self) -> SessionLost | None:
+        """Why nothing more is done, None as long as the session is ours."""
+        return self._lost
 
     def time_with(self, timed: Callable[[float], None]) -> None:
         """Have `timed` told how many seconds each transaction took."""
@@ -74,6 +125,10 @@ class Writer(Generic[Item]):
     def deliver_with(self, deliver: Callable[[Callable[[], None]], Any]) -> None:
         """Have who waits for a group told by a call to `deliver`, all of them in one go."""
         self._deliver = deliver
+
+    def when_lost(self, tell: Callable[[], Any]) -> None:
+        """Have `tell` called, on the writer's thread, when the session turns out to be lost."""
+        self._tell_lost = tell
 
     def submit(self, item: Item, done: Done) -> None:
         """Do a piece of work, and tell `done` when it is committed, or failed.
@@ -88,30 +143,39 @@ class Writer(Generic[Item]):
         else:
             self._jobs.put(_Job(item, done))
 
-    def close(self) -> bool:
-        """Finish what was submitted, then let the database go; False if that takes too long.
+    def close(self) -> None:
+        """Finish what was submitted, then let the database go.
 
-        The database then does not answer, and what waits for it is not kept.
+        A database that does not answer is left to itself.
         """
         if not self._closed:
             self._closed = True
             self._jobs.put(None)
         self._thread.join(STORE_ANSWERS)
-        return not self._thread.is_alive()
+        if self._thread.is_alive():
+            log.error("the database does not answer, so the server stops without it")
 
     def _run(self) -> None:
         try:
             while (group := self._next_group()) is not None:
                 try:
-                    self._transact(group)
+                    if group:
+                        self._transact(group)
+                    self._look_after()
                 except Exception:
                     log.exception("a group of changes was not told what it came to")
+            self._give_up()
         finally:
             # SQLite wants a connection closed by its own thread; the last one out checkpoints.
             self._engine.dispose()
+            self._work.ended()
 
     def _next_group(self) -> list[_Job[Item]] | None:
-        first = self._jobs.get()
+        """What waits, empty if nothing came for a while; None at the end."""
+        try:
+            first = self._jobs.get(timeout=SESSION_WATCHED)
+        except queue.Empty:
+            return []
         if first is None:
             return None
         group = [first]
@@ -126,32 +190,150 @@ class Writer(Generic[Item]):
             group.append(job)
         return group
 
-    def _transact(self, group: Sequence[_Job[Item]]) -> None:
-        started = time.perf_counter()
-        outcomes = self._outcomes([job.item for job in group])
-        self._timed(time.perf_counter() - started)
-        self._deliver(lambda: _tell(group, outcomes))
+    def _transact(self, group: _Group[Item]) -> None:
+        self._decide()
+        if self._lost:
+            self._refuse(group, self._lost)
+        elif self._undecided:
+            self._refuse(
+                group,
+                StoreUnavailable(
+                    "nothing was changed, because the database does not answer; the server goes on "
+                    "by itself when it does"
+                ),
+            )
+        else:
+            self._try(group)
 
-    def _outcomes(self, items: Sequence[Item]) -> list[Any]:
-        """What each piece of a group came to. Never raises."""
+    def _try(self, group: _Group[Item]) -> None:
+        items = [job.item for job in group]
         try:
             try:
-                return self._do(items, careful=False)
+                outcomes = self._do(items, careful=False)
             except Contradiction:
-                return self._do(items, careful=True)
+                outcomes = self._do(items, careful=True)
+        except _Undecided as undecided:
+            self._undecided = group, undecided
+            self._decide()
+        except SessionLost as error:
+            self._lose(error)
+            self._refuse(group, error)
         except (OperationalError, InterfaceError) as error:
             # The database's own trouble (locked, full, gone): each alone would meet it too.
-            return [_refusal(error)] * len(items)
+            self._refuse(group, _refusal(reason_of(error)))
         except Exception as error:  # noqa: BLE001 - its caller is told, and the others go on
-            if len(items) == 1:
-                return [_refusal(error) if isinstance(error, SQLAlchemyError) else error]
-        return [outcome for item in items for outcome in self._outcomes([item])]
+            if len(group) > 1:
+                for job in group:
+                    self._transact([job])
+            else:
+                known = isinstance(error, SQLAlchemyError)
+                self._tell(group, [_refusal(reason_of(error)) if known else error])
+        else:
+            self._tell(group, outcomes)
 
     def _do(self, items: Sequence[Item], *, careful: bool) -> list[Any]:
-        with self._engine.begin() as connection:
-            outcomes, committed = self._perform(connection, items, careful)
-        committed()
-        return outcomes
+        started = time.perf_counter()
+        try:
+            return self._committed(items, careful)
+        finally:
+            self._timed(time.perf_counter() - started)
+
+    def _committed(self, items: Sequence[Item], careful: bool) -> list[Any]:
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            performed = self._work.perform(connection, items, careful)
+            try:
+                transaction.commit()
+            except SQLAlchemyError as error:
+                if performed.fence is None:
+                    raise
+                raise _Undecided(performed, error) from error
+        performed.committed()
+        return performed.outcomes
+
+    def _decide(self) -> None:
+        """Ask the database what became of a transaction whose COMMIT it did not answer."""
+        if not self._undecided:
+            return
+        group, undecided = self._undecided
+        try:
+            with self._engine.begin() as connection:
+                kept = self._work.kept(connection, undecided.performed)
+        except SessionLost as error:
+            self._lose(error)
+            self._refuse(group, error)
+        except SQLAlchemyError:
+            return
+        else:
+            if kept:
+                undecided.performed.committed()
+                self._tell(group, undecided.performed.outcomes)
+            else:
+                self._refuse(group, _refusal(str(undecided)))
+        self._undecided = None
+
+    def _look_after(self) -> None:
+        now = time.monotonic()
+        if self._lost or now - self._watched < SESSION_WATCHED:
+            return
+        self._decide()
+        if not self._undecided:
+            try:
+                self._work.watch()
+            except SessionLost as error:
+                self._lose(error)
+        self._watched = time.monotonic()
+
+    def _lose(self, error: SessionLost) -> None:
+        log.error("%s", error)
+        self._lost = error
+        self._tell_lost()
+
+    def _give_up(self) -> None:
+        """Ask a last time, and say so if nobody knows."""
+        self._decide()
+        if self._undecided:
+            group, undecided = self._undecided
+            self._refuse(
+                group,
+                StoreUnavailable(
+                    f"the database did not say whether the change was kept ({undecided}), and the "
+                    "server is stopping; look at the state once it runs again"
+                ),
+            )
+
+    def _refuse(self, group: _Group[Item], refusal: StoreUnavailable) -> None:
+        self._tell(group, [refusal] * len(group))
+
+    def _tell(self, group: _Group[Item], outcomes: Sequence[Any]) -> None:
+        if not self._lost:
+            self._refusals.note([item for item in outcomes if isinstance(item, StoreUnavailable)])
+        self._deliver(lambda: _tell(group, outcomes))
+
+
+class _Refusals:
+    """Writes into the log what the database refuses: at once, and then every now and then."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._logged = float("-inf")
+
+    def note(self, refused: Sequence[StoreUnavailable]) -> None:
+        """A group has ended, with these of it refused."""
+        self._count += len(refused)
+        now = time.monotonic()
+        if refused and now - self._logged >= REFUSALS_LOGGED:
+            log.error("changes refused (%d): %s", self._count, refused[-1])
+            self._count, self._logged = 0, now
+        elif not refused and self._logged > float("-inf"):
+            log.warning("changes are kept again (%d more were refused)", self._count)
+            self._count, self._logged = 0, float("-inf")
+
+
+def _refusal(reason: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"nothing was changed, because the database says: {reason}; when that is put right (a full "
+        "disk?), the server goes on by itself"
+    )
 
 
 def _tell(group: Sequence[_Job[Any]], outcomes: Sequence[Any]) -> None:
@@ -160,10 +342,3 @@ def _tell(group: Sequence[_Job[Any]], outcomes: Sequence[Any]) -> None:
             job.done(outcome)
         except Exception:
             log.exception("who waited for a change could not be told what it came to")
-
-
-def _refusal(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(
-        f"nothing was changed, because the database says: {reason_of(error)}; when that is put "
-        "right (a full disk?), the server goes on by itself"
-    )

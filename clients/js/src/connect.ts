@@ -1,13 +1,18 @@
+import { participantIndex, serverAddress } from "./address.js";
+import { StudyError } from "./errors.js";
 import { Rest } from "./rest.js";
 import { Study } from "./study.js";
 
 export interface Options {
   /** Where the server is; left out in a browser, where the page came from. */
   url?: string;
-  /** Whom the app takes part as; left out, what the token says, or the default participant. */
-  participant?: number;
+  /**
+   * Whom the app takes part as, also as the text that a page's address has; left out or null, what
+   * the token says, or the default participant.
+   */
+  participant?: number | string | null;
   /** What lets the app in, where the server asks for it. */
-  token?: string;
+  token?: string | null;
   /** Of `socket.io-msgpack-parser`, to speak MessagePack instead of JSON. */
   parser?: unknown;
 }
@@ -16,14 +21,23 @@ export interface Options {
  * Takes part in a study.
  *
  * Resolves when the participant's state is known, over a socket or, where there is no way for one,
- * over REST. Rejects with a StudyError when the server refuses: `token-invalid`, `token-missing`,
- * `not-allowed`, `participant-unknown`. A server that does not answer is waited for.
+ * over REST. Rejects with a StudyError when the server refuses (`token-invalid`, `token-missing`,
+ * `not-allowed`, `participant-unknown`), and before it is asked for an address or a participant that is
+ * none (`address-invalid`, `participant-invalid`). A server that does not answer is waited for.
  */
 export async function connect(options: Options = {}): Promise<Study> {
-  const url = options.url ?? globalThis.location?.origin;
-  if (!url) throw new TypeError("say where the server is: connect({ url: ... })");
-  const rest = new Rest(url, options.participant, options.token);
-  const study = new Study(url, options, rest);
+  const given = options.url ?? globalThis.location?.origin;
+  if (given === undefined) {
+    throw new StudyError("address-invalid", 'say where the server is: connect({ url: "http://192.168.1.5:5000" })');
+  }
+  const url = serverAddress(given);
+  const participant = participantIndex(options.participant);
+  const token = options.token ?? undefined;
+  const auth = {
+    ...(participant === undefined ? {} : { participant }),
+    ...(token === undefined ? {} : { token }),
+  };
+  const study = new Study(url, auth, new Rest(url, participant, token), options.parser);
   try {
     await study.ready;
   } catch (error) {

@@ -30,6 +30,8 @@ export interface Move {
   block_id?: number;
   /** Where the participant has to be for it: who asked for it saw them there. */
   from_block?: number;
+  /** When that block began: one that was begun anew since is another. */
+  from_started_at?: string;
   /** Names this very move, so that it is made once however often it is sent. */
   request_id: string;
 }

@@ -14,22 +14,33 @@ export class Rest {
     private readonly token: string | undefined,
   ) {}
 
+  /** Have the next state answered in full. */
+  forget(): void {
+    this.#tag = null;
+  }
+
   /** Where the participant is; null if that is what was answered last. */
   async state(): Promise<Snapshot | null> {
     const headers: Record<string, string> = this.#tag ? { "If-None-Match": this.#tag } : {};
     const answer = await this.#ask("GET", `state${this.#who()}`, headers);
     if (answer.status === 304) return null;
-    const snapshot = (await answer.json()) as Snapshot;
+    const snapshot: unknown = await answer.json();
+    if (!isSnapshot(snapshot)) throw notTheServer(answer);
     this.#tag = answer.headers.get("ETag");
     return snapshot;
   }
 
   /** Make a move, once; returns where the participant is then. */
-  async move({ action, block_id, from_block, request_id }: Move): Promise<Snapshot> {
+  async move({ action, block_id, from_block, from_started_at, request_id }: Move): Promise<Snapshot> {
     const where = block_id === undefined ? "" : `/${block_id}`;
-    const from = from_block === undefined ? "" : `?from_block=${from_block}`;
-    await this.#ask("POST", `${action}${this.#who()}${where}${from}`, { "Idempotency-Key": request_id });
-    this.#tag = null;
+    const from = new URLSearchParams({
+      ...(from_block === undefined ? {} : { from_block: String(from_block) }),
+      ...(from_started_at === undefined ? {} : { from_started_at }),
+    });
+    const path = `${action}${this.#who()}${where}?${from}`;
+    const answer = await this.#ask("POST", path, { "Idempotency-Key": request_id });
+    if (!isMoved(await answer.json())) throw notTheServer(answer);
+    this.forget();
     return (await this.state()) as Snapshot;
   }
 
@@ -44,9 +55,24 @@ export class Rest {
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
     if (answer.ok || answer.status === 304) return answer;
-    const problem = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string };
-    // Without one of the server's codes it was somebody on the way who answered.
-    if (!problem.code || answer.status >= 500) throw new TypeError(`${method} ${path}: ${answer.status}`);
-    throw new StudyError(problem.code, problem.detail ?? "");
+    // A gateway's own error, or a portal's, is no refusal of the server's.
+    const ours = answer.headers.get("Content-Type")?.startsWith("application/problem+json");
+    if (!ours || answer.status >= 500) throw notTheServer(answer);
+    const problem = (await answer.json()) as { code: string; detail: string };
+    throw new StudyError(problem.code, problem.detail);
   }
+}
+
+function notTheServer({ url, status }: Response): TypeError {
+  return new TypeError(`${url} was answered with ${status}, and not with what the server says`);
+}
+
+function isSnapshot(value: unknown): value is Snapshot {
+  const { block_id, revision } = (value ?? {}) as Partial<Snapshot>;
+  return Number.isInteger(block_id) && Number.isInteger(revision);
+}
+
+/** Whether it is what a move is answered with: a block's id, or its name. */
+function isMoved(value: unknown): boolean {
+  return Number.isInteger(value) || typeof (value as { name?: unknown } | null)?.name === "string";
 }

@@ -1,7 +1,7 @@
 // A participant's place in a study, kept right over whatever way there is.
 
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
-import type { Options } from "./connect.js";
+import { type Block, blockOf, isSameBlock, leaving } from "./block.js";
 import { StudyError } from "./errors.js";
 import type { Config, Move, Snapshot } from "./protocol.js";
 import type { Rest } from "./rest.js";
@@ -10,14 +10,14 @@ import type { Rest } from "./rest.js";
 export type Connection = "socket" | "rest" | "none";
 
 export interface Events {
-  /** The participant is in another block, or in one for the first time. */
-  block: (snapshot: Snapshot) => void;
+  /** The participant is in another block, or in the same one anew. */
+  block: (block: Block) => void;
   /** The same block has another config. */
-  config: (snapshot: Snapshot) => void;
+  config: (block: Block) => void;
   /** The participant is past the last block. */
-  end: (snapshot: Snapshot) => void;
+  end: (block: Block) => void;
   /** Anything of the above. */
-  state: (snapshot: Snapshot) => void;
+  state: (block: Block) => void;
   connection: (connection: Connection) => void;
 }
 
@@ -27,7 +27,7 @@ type Acknowledgement =
 
 interface Waiting {
   move: Move;
-  resolve: (snapshot: Snapshot) => void;
+  resolve: (block: Block) => void;
   reject: (error: StudyError) => void;
 }
 
@@ -51,18 +51,24 @@ export class Study {
   readonly #rest: Rest;
   readonly #listeners = new Map<keyof Events, Set<(value: never) => void>>();
   readonly #waiting: Waiting[] = [];
-  #snapshot: Snapshot | null = null;
+  readonly #waking = new Set<() => void>();
+  #known: Block | null = null;
+  /** What the app was told, or has read, last. */
+  #delivered: Block | null = null;
   /** Whether revisions can be compared: a server that was gone may have another database. */
   #comparable = false;
   #connection: Connection = "none";
   #sending = false;
   #closed = false;
   #polling: ReturnType<typeof setTimeout> | undefined;
+  /** Counts the turns of polling: one that ends after its turn says nothing. */
+  #turn = 0;
+  #opening: ReturnType<typeof setTimeout> | undefined;
   #begun!: () => void;
   #refused!: (error: StudyError) => void;
 
   /** Use `connect` instead, which waits until the state is known. */
-  constructor(url: string, options: Options, rest: Rest) {
+  constructor(url: string, auth: Record<string, unknown>, rest: Rest, parser: unknown) {
     this.#rest = rest;
     this.ready = new Promise((resolve, reject) => {
       this.#begun = resolve;
@@ -71,38 +77,38 @@ export class Study {
     // Whoever only listens to events need not handle it.
     this.ready.catch(() => undefined);
     this.#socket = io(url, {
-      path: options.parser ? "/socket.io-msgpack/" : "/socket.io/",
+      path: parser ? "/socket.io-msgpack/" : "/socket.io/",
       transports: ["websocket", "polling"],
       tryAllTransports: true,
-      auth: auth(options),
+      auth,
       reconnectionDelay: RECONNECT_MS.least,
       reconnectionDelayMax: RECONNECT_MS.most,
       forceNew: true,
-      ...(options.parser ? { parser: options.parser } : {}),
+      ...(parser ? { parser } : {}),
     } as Partial<ManagerOptions & SocketOptions>);
     for (const event of ["state", "block-changed", "config-changed"]) {
       this.#socket.on(event, (snapshot: Snapshot) => this.#take(snapshot));
     }
     this.#socket.on("state", () => this.#reached("socket"));
-    this.#socket.on("disconnect", (reason) => {
+    this.#socket.on("disconnect", () => {
       if (this.#closed) return;
       this.#lost();
-      // The library comes back by itself, but not from a server that has said goodbye.
-      if (reason === "io server disconnect") setTimeout(() => this.#socket.connect(), RECONNECT_MS.least);
+      this.#reopen(RECONNECT_MS.least);
     });
     this.#socket.on("connect_error", (error: Error & { data?: { code?: string } }) => {
+      if (this.#closed) return;
       const code = error.data?.code;
       if (code && REFUSALS.includes(code)) this.#refuse(new StudyError(code, error.message));
-      // A refusal ends the library's own attempts; what else the server refuses may pass.
-      else if (code && !this.#closed) setTimeout(() => this.#socket.connect(), RECONNECT_MS.most);
+      this.#reopen(RECONNECT_MS.most);
     });
-    this.#polling = setTimeout(() => void this.#poll(), SOCKET_WITHIN_MS);
+    this.#pollAfter(SOCKET_WITHIN_MS);
   }
 
   /** Where the participant is. */
-  get snapshot(): Snapshot {
-    if (!this.#snapshot) throw new StudyError("not-ready", "the state is not known yet");
-    return this.#snapshot;
+  get snapshot(): Block {
+    if (!this.#known) throw new StudyError("not-ready", "the state is not known yet");
+    this.#delivered = this.#known;
+    return this.#known;
   }
 
   /** The current block's config; null before the first block and after the last. */
@@ -128,57 +134,88 @@ export class Study {
     this.#listeners.set(event, listeners);
     const told = listener as (value: never) => void;
     listeners.add(told);
-    const known = this.#snapshot;
+    const known = this.#known;
     if (known && (event === "block" || event === "state")) {
-      queueMicrotask(() => listeners.has(told) && this.#snapshot === known && told(known as never));
+      queueMicrotask(() => {
+        if (!listeners.has(told) || this.#known !== known) return;
+        this.#delivered = known;
+        told(known as never);
+      });
     }
     return () => listeners.delete(told);
   }
 
   /**
-   * One block on from where the app sees the participant. Rejects with `participant-elsewhere` if
-   * somebody has moved them meanwhile; the app hears of that, and nothing is skipped.
+   * Each go of each block, from the current one: `for await (const block of study.blocks())`. Ends
+   * after the last block, and when the study is closed. Who takes long over one is given the latest
+   * then, not all that came between.
    */
-  next(): Promise<Snapshot> {
-    return this.#ask({ action: "move-to-next", from_block: this.#expected, request_id: requestId() });
+  async *blocks(): AsyncGenerator<Block, void, undefined> {
+    let last: Block | undefined;
+    while (!this.#closed) {
+      const block = this.snapshot;
+      if (block.block_id >= block.blocks_count) return;
+      if (block.active && !(last && isSameBlock(last, block))) {
+        last = block;
+        yield block;
+      } else await new Promise<void>((resolve) => this.#waking.add(resolve));
+    }
   }
 
-  /** One block back. */
-  previous(): Promise<Snapshot> {
-    return this.#ask({ action: "move-to-previous", from_block: this.#expected, request_id: requestId() });
+  /**
+   * One block on from the one that the app was told of last, or has read. Rejects with
+   * `participant-elsewhere` if somebody has moved the participant meanwhile; the app hears of that, and
+   * nothing is skipped.
+   */
+  next(): Promise<Block> {
+    return this.#ask({ action: "move-to-next", ...this.#from(), request_id: requestId() });
+  }
+
+  /** One block back, as `next`. */
+  previous(): Promise<Block> {
+    return this.#ask({ action: "move-to-previous", ...this.#from(), request_id: requestId() });
   }
 
   /** To a block by its place in the participant's order, from 0. */
-  goTo(block_id: number): Promise<Snapshot> {
+  goTo(block_id: number): Promise<Block> {
     return this.#ask({ action: "move-to-block", block_id, request_id: requestId() });
   }
 
-  /** Stop taking part. Moves that still wait are rejected with the code `closed`. */
+  /** Stop taking part. Moves that still wait are rejected with the code `closed`; `blocks` ends. */
   close(): void {
     this.#closed = true;
+    this.#turn++;
     clearTimeout(this.#polling);
+    clearTimeout(this.#opening);
     this.#socket.disconnect();
+    this.#wake();
     for (const { reject } of this.#waiting.splice(0)) {
       reject(new StudyError("closed", "the app has stopped taking part"));
     }
   }
 
-  /** Where the participant is once the moves that wait are made. */
-  get #expected(): number {
-    const { block_id, blocks_count } = this.snapshot;
-    return this.#waiting.reduce((at, { move }) => {
+  /** Where the participant is, as the app sees it, once the moves that wait are made. */
+  #from(): Pick<Move, "from_block" | "from_started_at"> {
+    const seen = this.#delivered ?? this.snapshot;
+    const reached = this.#waiting.reduce<number | undefined>((before, { move }) => {
       if (move.block_id !== undefined) return move.block_id;
+      const at = before ?? seen.block_id;
       // What it does may be known already: the server tells everybody before it answers.
-      if (move.from_block !== at) return at;
-      return move.action === "move-to-next" ? Math.min(at + 1, blocks_count) : Math.max(at - 1, -1);
-    }, block_id);
+      if (move.from_block !== at) return before;
+      return move.action === "move-to-next" ? Math.min(at + 1, seen.blocks_count) : Math.max(at - 1, -1);
+    }, undefined);
+    return reached === undefined ? leaving(seen) : { from_block: reached };
   }
 
   get #reachable(): boolean {
     return this.#connection !== "none";
   }
 
-  #ask(move: Move): Promise<Snapshot> {
+  #leave(block: Snapshot): Promise<Block> {
+    return this.#ask({ action: "move-to-next", ...leaving(block), request_id: requestId() });
+  }
+
+  #ask(move: Move): Promise<Block> {
     if (this.#closed) return Promise.reject(new StudyError("closed", "this study was closed"));
     if (this.#waiting.length >= MOVES_WAITING) {
       const message = `${MOVES_WAITING} moves wait for a connection already`;
@@ -202,10 +239,7 @@ export class Study {
         if (outcome === undefined) continue;
         if (this.#waiting[0] === first) this.#waiting.shift();
         if (outcome instanceof StudyError) first.reject(outcome);
-        else {
-          this.#take(outcome);
-          first.resolve(outcome);
-        }
+        else first.resolve(this.#answered(outcome));
       }
     } finally {
       this.#sending = false;
@@ -213,8 +247,9 @@ export class Study {
   }
 
   async #try(move: Move): Promise<Snapshot | StudyError | undefined> {
+    const way = this.#connection;
     try {
-      if (this.#connection === "rest") return await this.#rest.move(move);
+      if (way === "rest") return await this.#rest.move(move);
       const { action, ...parameters } = move;
       const answer: Acknowledgement = await this.#socket
         .timeout(ANSWER_WITHIN_MS)
@@ -227,30 +262,52 @@ export class Study {
       if (error instanceof StudyError) {
         return LATER.includes(error.code) ? await pause(POLL_MS) : error;
       }
-      if (this.#connection === "rest") this.#lost();
+      if (way === "rest" && this.#connection === "rest") this.#lost();
+      // A connection that is open and brings no answer carries nothing any more.
+      if (way === "socket" && this.#socket.connected) this.#socket.disconnect().connect();
       return undefined;
     }
   }
 
-  /** Ask over and over while there is no socket. */
-  async #poll(): Promise<void> {
-    if (this.#closed || this.#connection === "socket") return;
+  /** The answer to a move, as the app is given it. */
+  #answered(snapshot: Snapshot): Block {
+    // An older one is not where the app was told that its participant is.
+    if (!this.#take(snapshot)) return this.#blockOf(snapshot);
+    return this.snapshot;
+  }
+
+  #pollAfter(milliseconds: number): void {
+    const turn = ++this.#turn;
+    clearTimeout(this.#polling);
+    this.#polling = setTimeout(() => void this.#poll(turn), milliseconds);
+  }
+
+  /** Ask how things are, over and over until there is a socket. */
+  async #poll(turn: number): Promise<void> {
     try {
       const snapshot = await this.#rest.state();
-      // A socket was faster.
-      if (this.#closed || this.connection === "socket") return;
+      if (turn !== this.#turn) return;
       if (snapshot) this.#take(snapshot);
       this.#reached("rest");
     } catch (error) {
+      if (turn !== this.#turn) return;
       if (error instanceof StudyError && REFUSALS.includes(error.code)) return this.#refuse(error);
       this.#become("none");
-      this.#comparable = false;
     }
-    this.#polling = setTimeout(() => void this.#poll(), POLL_MS);
+    this.#pollAfter(POLL_MS);
+  }
+
+  /** See to it that the socket is opened again, where the library has given it up. */
+  #reopen(after: number): void {
+    clearTimeout(this.#opening);
+    if (!this.#socket.active) this.#opening = setTimeout(() => this.#socket.connect(), after);
   }
 
   #reached(by: "socket" | "rest"): void {
-    if (by === "socket") clearTimeout(this.#polling);
+    if (by === "socket") {
+      this.#turn++;
+      clearTimeout(this.#polling);
+    }
     this.#become(by);
     this.#begun();
     void this.#send();
@@ -258,9 +315,7 @@ export class Study {
 
   #lost(): void {
     this.#become("none");
-    this.#comparable = false;
-    clearTimeout(this.#polling);
-    this.#polling = setTimeout(() => void this.#poll(), SOCKET_WITHIN_MS);
+    this.#pollAfter(SOCKET_WITHIN_MS);
   }
 
   #refuse(error: StudyError): void {
@@ -270,27 +325,58 @@ export class Study {
   }
 
   #become(connection: Connection): void {
+    if (connection === "none") {
+      this.#comparable = false;
+      this.#rest.forget();
+    }
     if (this.#connection === connection) return;
     this.#connection = connection;
     this.#tell("connection", connection);
   }
 
-  /** Take a snapshot in; one that is older than what is known is dropped. */
-  #take(snapshot: Snapshot): void {
-    const known = this.#snapshot;
-    if (known && this.#comparable && snapshot.revision < known.revision) return;
+  #blockOf(snapshot: Snapshot): Block {
+    return blockOf(snapshot, (from) => this.#leave(from));
+  }
+
+  /** Take a snapshot in, unless it is older than what is known; returns whether it was. */
+  #take(snapshot: Snapshot): boolean {
+    const known = this.#known;
+    if (known && this.#comparable && snapshot.revision < known.revision) return false;
     this.#comparable = true;
-    this.#snapshot = snapshot;
-    const moved = !known || known.block_id !== snapshot.block_id || known.block_name !== snapshot.block_name;
-    const changed = JSON.stringify(known?.config) !== JSON.stringify(snapshot.config);
-    if (!moved && !changed) return;
-    this.#tell("state", snapshot);
-    this.#tell(moved ? "block" : "config", snapshot);
-    if (moved && snapshot.block_id >= snapshot.blocks_count) this.#tell("end", snapshot);
+    const block = this.#blockOf(snapshot);
+    this.#known = block;
+    const moved = !known || !isSameBlock(known, block);
+    const changed = JSON.stringify(known?.config) !== JSON.stringify(block.config);
+    if (!moved && !changed) return true;
+    this.#deliver("state", block);
+    this.#deliver(moved ? "block" : "config", block);
+    if (moved && block.block_id >= block.blocks_count) this.#deliver("end", block);
+    this.#wake();
+    return true;
+  }
+
+  #deliver(event: "state" | "block" | "config" | "end", block: Block): void {
+    if (this.#listeners.get(event)?.size) this.#delivered = block;
+    this.#tell(event, block);
   }
 
   #tell<E extends keyof Events>(event: E, value: Parameters<Events[E]>[0]): void {
-    for (const listener of this.#listeners.get(event) ?? []) listener(value as never);
+    for (const listener of this.#listeners.get(event) ?? []) {
+      try {
+        listener(value as never);
+      } catch (error) {
+        // It is the app's own, and is reported where its other errors are.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  /** Let those go on that wait for anything to happen. */
+  #wake(): void {
+    for (const wake of this.#waking) wake();
+    this.#waking.clear();
   }
 }
 
@@ -298,13 +384,6 @@ const LATER = ["store-unavailable", "limit-reached", "internal-error"];
 
 function pause(milliseconds: number): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined), milliseconds));
-}
-
-function auth({ participant, token }: Options): Record<string, unknown> {
-  return {
-    ...(participant === undefined ? {} : { participant }),
-    ...(token === undefined ? {} : { token }),
-  };
 }
 
 /** A name for a request; pages without https have no crypto.randomUUID. */

@@ -61,11 +61,13 @@ READING: Final = 5.0
 # And how much memory. Bytes.
 READING_MEMORY: Final = 2 * 1024**3
 
-# Participants who are fitted to an edited study before others get their turn.
-FITTED_AT_ONCE: Final = 500
+# How long work for all participants goes on before others get their turn. Seconds.
+TURN: Final = 0.02
 
-# Participants whose orders the server lists in one answer.
+# Participants whose orders the server lists in one answer, and block names in them: beyond that
+# it lists fewer participants.
 ORDERS_LISTED: Final = 500
+ORDERED_NAMES: Final = 100_000
 
 # Participants of one design report: more than any study, and still there in a second.
 DESIGN_PARTICIPANTS: Final = 10_000
@@ -216,8 +218,11 @@ DASHBOARD_GATHERING: Final = 0.05
 # takes between emptying a file and filling it, and shorter than anybody waits. Seconds.
 FILE_SETTLES: Final = 0.25
 
-# A TOML study of a thousand blocks is about 200 kB; nothing that a client sends is larger.
-BODY_SIZE: Final = 4 * 1024 * 1024
+# Bytes of a study file: one of a thousand blocks has about 200 kB.
+STUDY_SIZE: Final = 4 * 1024 * 1024
+
+# Bytes of what a client sends; nothing is larger than a study.
+BODY_SIZE: Final = STUDY_SIZE
 
 # A change of one participant's config. Real configs have a few kB, the largest some 200; reading
 # a megabyte of JSON stops the others for twenty milliseconds.

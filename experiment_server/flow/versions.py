@@ -78,6 +78,32 @@ def fit(
     return found
 
 
+class Fits:
+    """How participants fit, each found out once for each of their states."""
+
+    def __init__(self, fit_one: Callable[[ParticipantState], Fit]) -> None:
+        self._fit_one = fit_one
+        self._known: dict[int, tuple[ParticipantState, Fit]] = {}
+
+    def add(self, state: ParticipantState) -> Fit:
+        """How a participant in this state fits."""
+        known = self._known.get(state.participant_index)
+        if known is None or known[0] is not state:
+            known = self._known[state.participant_index] = (state, self._fit_one(state))
+        return known[1]
+
+    def all(self, states: Iterable[ParticipantState]) -> Fit:
+        """How all of them fit."""
+        fitted = Fit()
+        for state in states:
+            fitted += self.add(state)
+        return fitted
+
+    def report(self) -> dict[str, Any]:
+        """Who is affected, as `Fit.report` has it."""
+        return self.all(state for state, _ in [*self._known.values()]).report()
+
+
 def _keeps(state: ParticipantState, on_change: OnChange) -> bool:
     if on_change is OnChange.UNSTARTED:
         return state.ended or state.block_id != START

@@ -46,15 +46,22 @@ class News:
         await self._hub.publish(*messages)
 
     async def announce(self, event: str, states: Iterable[ParticipantState]) -> None:
-        """Push each state's snapshot to its participant's room, and tell the dashboards."""
+        """Push each state's snapshot to its participant's room, and tell the dashboards.
+
+        Who has none hears why, as `problem`: `{"code", "message"}`.
+        """
         states = list(states)
-        snapshots = []
+        snapshots, problems = [], []
         for state in states:
             try:
                 snapshots.append(self._snapshot(state))
-            except ExpansionFailed:
-                log.exception("no snapshot for participant %d", state.participant_index)
+            except ExpansionFailed as error:
+                log.error("participant %d has no blocks: %s", state.participant_index, error)
+                told = {"code": error.code, "message": error.detail}
+                room = participant_room(state.participant_index)
+                problems.append(Message(room, "problem", told))
         await self.tell(event, snapshots)
+        await self._hub.publish(*problems)
         self.gather(changed=(state.participant_index for state in states))
 
     async def tell(self, event: str, snapshots: Iterable[Snapshot]) -> None:

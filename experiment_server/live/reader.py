@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import pickle
 import struct
 import sys
@@ -17,11 +18,14 @@ from functools import lru_cache
 from typing import Any, BinaryIO
 
 from experiment_server.errors import StudyTooLarge
-from experiment_server.limits import ORDERS_LISTED, READING, READING_MEMORY
+from experiment_server.limits import ORDERED_NAMES, ORDERS_LISTED, READING, READING_MEMORY
 from experiment_server.study.balance import balance, usual_participants
 from experiment_server.study.diagnostics import Diagnostic
 from experiment_server.study.expand import block_order
-from experiment_server.study.parse import Parsed, parse
+from experiment_server.study.model import Study
+from experiment_server.study.parse import Parsed, parse, reader_failed
+
+log = logging.getLogger(__name__)
 
 _LENGTH = struct.Struct("!Q")
 
@@ -32,14 +36,30 @@ _parse = lru_cache(maxsize=2)(parse)
 def _report(text: str, participants: int | None) -> dict[str, Any]:
     study = _parse(text).require()
     count = participants or usual_participants(study)
-    listed = range(1, min(count, ORDERS_LISTED) + 1)
     return {
         **balance(study, count).as_dict(),
-        "orders": [list(block_order(study, participant)) for participant in listed],
+        "orders": _orders(study, min(count, ORDERS_LISTED)),
     }
 
 
-_TASKS: dict[str, Callable[..., Any]] = {"parse": _parse, "report": _report}
+def _preview(text: str, participants: int) -> tuple[Parsed, list[list[str]]]:
+    parsed = _parse(text)
+    return parsed, _orders(parsed.study, participants) if parsed.study else []
+
+
+def _orders(study: Study, participants: int) -> list[list[str]]:
+    orders: list[list[str]] = []
+    left = ORDERED_NAMES
+    for participant_index in range(1, participants + 1):
+        order = block_order(study, participant_index)
+        left -= len(order)
+        if left < 0:
+            break
+        orders.append(list(order))
+    return orders
+
+
+_TASKS: dict[str, Callable[..., Any]] = {"report": _report, "preview": _preview}
 
 
 class Reader:
@@ -54,12 +74,20 @@ class Reader:
 
     async def parse(self, text: str) -> Parsed:
         """As `study.parse.parse`; what takes too long is reported as an error of the study."""
+        parsed, _ = await self.preview(text, 0)
+        return parsed
+
+    async def preview(self, text: str, participants: int) -> tuple[Parsed, list[list[str]]]:
+        """What is in a text, and the block names of participants 1 to `participants`."""
         try:
-            parsed: Parsed = await self._ask("parse", text)
+            preview: tuple[Parsed, list[list[str]]] = await self._ask("preview", text, participants)
         except StudyTooLarge as error:
             found = Diagnostic("study-too-large", "error", error.detail)
-            return Parsed(None, (found,), text)
-        return parsed
+            return Parsed(None, (found,), text), []
+        except Exception as error:
+            log.exception("having a study read failed")
+            return Parsed(None, (reader_failed(error),), text), []
+        return preview
 
     async def report(self, text: str, participants: int | None) -> dict[str, Any]:
         """The design report of a study without errors, with the orders of the first participants.

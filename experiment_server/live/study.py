@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,17 @@ from experiment_server.errors import (
 )
 from experiment_server.flow import participant as flow
 from experiment_server.flow.events import Event, EventType
-from experiment_server.flow.versions import Fit, OnChange, fit
-from experiment_server.limits import DIAGNOSTICS_LOGGED, FITTED_AT_ONCE
+from experiment_server.flow.versions import Fit, Fits, OnChange, fit
+from experiment_server.limits import DIAGNOSTICS_LOGGED
 from experiment_server.live.hub import DASHBOARD, Message, participant_room
 from experiment_server.live.reader import Reader
 from experiment_server.live.requests import BY_SERVER, Request
 from experiment_server.live.roster import Plan
 from experiment_server.live.service import Service
+from experiment_server.live.turns import in_turns
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.study_file import StudyDraft, read_text
 from experiment_server.study.diagnostics import Diagnostic
-from experiment_server.study.expand import block_order
 from experiment_server.study.model import Study
 from experiment_server.study.parse import Parsed, digest_of, parse
 
@@ -113,21 +112,19 @@ class StudyDesk:
     async def verify(self, text: str, participants: int) -> dict[str, Any]:
         """What serving a text would mean: `{"ok", "digest", "diagnostics", "orders", "affected"}`.
 
-        `orders` are the block names of participants 1 to `participants`; `affected` says who would
+        `orders` are the block names of participants 1 to `participants`, or of fewer where they
+        have very many blocks; `affected` says who would
         be `reordered`, `ended` or `kept`, as `flow.versions.Fit` has it. Both are empty and None
         for a study with errors.
         """
-        parsed = await self.parse(text)
+        parsed, orders = await self._reader.preview(text, participants)
         study = parsed.study
-        orders = (
-            [block_order(study, index) for index in range(1, participants + 1)] if study else []
-        )
         return {
             "ok": study is not None,
             "digest": digest_of(text),
             "diagnostics": [item.as_dict() for item in parsed.diagnostics],
-            "orders": [list(order) for order in orders],
-            "affected": await self._preview(study) if study else None,
+            "orders": orders,
+            "affected": (await self._fit_everybody(study)).report() if study else None,
         }
 
     async def design(self, participants: int | None) -> dict[str, Any]:
@@ -137,14 +134,6 @@ class StudyDesk:
         """
         last = self._service.editions.last()
         return await self._reader.report(last.text if last else "", participants)
-
-    async def _preview(self, study: Study) -> dict[str, Any]:
-        fitted, now = Fit(), self._service.clock()
-        indices = list(self._service.roster.indices())
-        for start in range(0, len(indices), FITTED_AT_ONCE):
-            fitted += self._fit(study, now, indices[start : start + FITTED_AT_ONCE])
-            await asyncio.sleep(0)
-        return fitted.report()
 
     def version_text(self, version: int) -> str:
         """The text of a version that was served; raises VersionUnknown."""
@@ -263,7 +252,7 @@ class StudyDesk:
         def planning() -> Plan:
             nonlocal fitted
             now = service.clock()
-            fitted = self._fit(study, now, service.roster.indices())
+            fitted = known.all(service.roster.newest(index) for index in service.roster.indices())
             version = StudyVersion(last.version + 1 if last else 1, study.digest, text, now, reason)
             loaded = Event(
                 EventType.STUDY_LOADED,
@@ -289,6 +278,7 @@ class StudyDesk:
         async with service.roster.alone():
             if last is not None:
                 self._restore_last(last)
+            known = await self._fit_everybody(study)
             plan = await service.roster.make(planning)
             editions.serve(study)
             if plan.version:
@@ -304,16 +294,19 @@ class StudyDesk:
             if before is not None:
                 editions.serve(before)
 
-    def _fit(self, study: Study, now: datetime, indices: Iterable[int]) -> Fit:
+    async def _fit_everybody(self, study: Study) -> Fits:
+        """How each participant fits into a study; made in turns, as there may be very many."""
         editions, roster = self._service.editions, self._service.roster
-        return fit(
-            (roster.newest(index) for index in indices),
-            editions.order,
-            lambda index: editions.order_in(study, index),
-            editions.served.digest,
-            self._on_change,
-            now,
-        )
+        now, served = self._service.clock(), editions.served.digest
+
+        def fit_one(state: flow.ParticipantState) -> Fit:
+            order_in = partial(editions.order_in, study)
+            return fit([state], editions.order, order_in, served, self._on_change, now)
+
+        fits = Fits(fit_one)
+        async for index in in_turns(roster.indices()):
+            fits.add(roster.newest(index))
+        return fits
 
     def _ended(
         self, before: flow.ParticipantState, after: flow.ParticipantState, version: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
 from experiment_server.limits import FILE_SETTLES
 from experiment_server.live.study import ON_DISK, StudyDesk
 from experiment_server.store.study_file import read_text
+from experiment_server.study.parse import Parsed, reader_failed
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +52,22 @@ async def watch(desk: StudyDesk) -> None:
                 await desk.refuse(error)
             missing = error.detail
             continue
+        except Exception:
+            log.exception("%s could not be looked at; it is again in a moment", desk.name)
+            continue
         missing = None
         if text is not None:
-            await _load(desk, text)
+            await _load_safely(desk, text)
+
+
+async def _load_safely(desk: StudyDesk, text: str) -> None:
+    """Load a text; whatever that raises, the next change is looked at."""
+    try:
+        await _load(desk, text)
+    except Exception as error:
+        log.exception("%s could not be read; the last good study keeps running", desk.name)
+        with contextlib.suppress(StoreUnavailable):
+            await desk.load(Parsed(None, (reader_failed(error),), text), ON_DISK)
 
 
 async def _settled(desk: StudyDesk) -> str | None:

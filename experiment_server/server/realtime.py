@@ -153,6 +153,8 @@ class _Endpoint:
             wanted, token = _participant_of(auth), _token_of(auth)
             admitted = self._gate.admit(environ["aiohttp.request"], given=token)
             index = _spoken_for(admitted.caller, wanted, self._service.default_participant_index)
+            # An app whose blocks cannot be made hears so now, instead of waiting for its state.
+            self._service.blocks(index)
             self._service.connected(index)
         except ExperimentServerError as error:
             raise _refusal(error) from None

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
+from experiment_server.limits import STUDY_SIZE
 from experiment_server.study.model import Study
 from experiment_server.study.parse import parse
 
@@ -15,12 +16,19 @@ from experiment_server.study.parse import parse
 def read_text(path: Path) -> str:
     """The text of a study file.
 
-    Raises StudyFileUnreadable if it is missing, not named .toml, or not UTF-8.
+    Raises StudyFileUnreadable if it is missing, not named .toml, not UTF-8, or too large.
     """
     if path.suffix.lower() != ".toml":
         raise StudyFileUnreadable(f"{path} is no study file: its name has to end with .toml")
     try:
-        return path.read_bytes().decode("utf-8")
+        with path.open("rb") as file:
+            text = file.read(STUDY_SIZE + 1)
+        if len(text) > STUDY_SIZE:
+            raise StudyFileUnreadable(
+                f"{path} has more than {STUDY_SIZE // 1024**2} MB, and a study file has less; "
+                "large data belongs into files of the app"
+            )
+        return text.decode("utf-8")
     except FileNotFoundError:
         raise StudyFileUnreadable(
             f"{path} does not exist; experiment-server new-config-file {path} makes one"

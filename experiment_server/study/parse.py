@@ -65,14 +65,19 @@ def parse(text: str) -> Parsed:
         )
     except Exception as error:
         log.exception("reading a study failed")
-        found = Diagnostic(
-            "reader-failed",
-            "error",
-            f"the study cannot be read: {type(error).__name__} in experiment-server's reader",
-            "this is a mistake in experiment-server: please report it together with the file; "
-            "to go on, take back what was changed last in the file",
-        )
+        found = reader_failed(error)
     return Parsed(None, (found,), text)
+
+
+def reader_failed(error: Exception) -> Diagnostic:
+    """What is said of a study when whoever reads it made a mistake."""
+    return Diagnostic(
+        "reader-failed",
+        "error",
+        f"the study cannot be read: {type(error).__name__} in experiment-server's reader",
+        "this is a mistake in experiment-server: please report it together with the file; "
+        "to go on, take back what was changed last in the file",
+    )
 
 
 def _parse(text: str) -> Parsed:

@@ -214,6 +214,9 @@ EVENTS_PAGE: Final = 1000
 # travel together, so that moving 300 people at once is one message. Seconds.
 DASHBOARD_GATHERING: Final = 0.05
 
+# Block names in the participants' rows of one message: some 2 MB, which take 20 ms to write.
+NAMES_PUSHED: Final = 100_000
+
 # A saved study file is read once nothing about it has changed for this long: longer than an editor
 # takes between emptying a file and filling it, and shorter than anybody waits. Seconds.
 FILE_SETTLES: Final = 0.25

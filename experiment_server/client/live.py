@@ -25,7 +25,9 @@ _ANSWER_WITHIN = 5.0
 _POLLED_EVERY = 1.0
 _SOCKET_WITHIN = 3.0
 _TRIED_AGAIN = (0.25, 3.0)
-_REFUSALS = frozenset({"token-invalid", "token-missing", "not-allowed", "participant-unknown"})
+_REFUSALS = frozenset(
+    {"token-invalid", "token-missing", "not-allowed", "participant-unknown", "expansion-failed"}
+)
 _LATER = frozenset({"store-unavailable", "limit-reached", "internal-error"})
 
 
@@ -56,8 +58,8 @@ class AsyncClient:
 
     Entering waits until the participant's state is known, however long the server takes to answer;
     it raises StudyError when the server refuses (`token-invalid`, `token-missing`, `not-allowed`,
-    `participant-unknown`). Moves are made once, however often their answers are lost; without a
-    connection they wait for one, in order.
+    `participant-unknown`, `expansion-failed`). Moves are made once, however often their answers are
+    lost; without a connection they wait for one, in order.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -54,12 +54,22 @@ class Live:
         with contextlib.suppress(StoreUnavailable):
             await self.service.history.answers()
 
-    def overview(self) -> dict[str, Any]:
-        """All that a dashboard needs to begin with."""
+    async def overview(self) -> AsyncIterator[dict[str, Any]]:
+        """All that a dashboard needs to begin with, and then, where it is much, the rest of it.
+
+        The first has everything but, in large sessions, the later participants; those that follow
+        have only `participants`, of whom they are the rows.
+        """
+        pages = self.service.news.pages(self.service.roster.indices())
+        yield self._beginning(await anext(pages, []))
+        async for rows in pages:
+            yield {"participants": rows}
+
+    def _beginning(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         return {
             "study": self.desk.served(),
             "diagnostics": self.desk.diagnostics(),
-            "participants": self.service.participants(),
+            "participants": rows,
             "default_participant": self.service.default_participant_index,
             "database": self.database,
             "session": self.session,

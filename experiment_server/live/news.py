@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 from experiment_server.errors import ExpansionFailed
 from experiment_server.flow.events import Entry
 from experiment_server.flow.participant import ParticipantState
-from experiment_server.limits import DASHBOARD_GATHERING
+from experiment_server.limits import DASHBOARD_GATHERING, NAMES_PUSHED
 from experiment_server.live.hub import DASHBOARD, Hub, Message, participant_room
 from experiment_server.live.tasks import Tasks
+from experiment_server.live.turns import in_turns
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class News:
         """
         states = list(states)
         snapshots, problems = [], []
-        for state in states:
+        async for state in in_turns(states):
             try:
                 snapshots.append(self._snapshot(state))
             except ExpansionFailed as error:
@@ -77,6 +78,20 @@ class News:
                 messages.append(Message(participant_room(index), event, snapshot))
         await self._hub.publish(*messages)
 
+    async def pages(self, indices: Iterable[int]) -> AsyncIterator[list[Snapshot]]:
+        """Participants' rows, as many at a time as one message should have, made in turns."""
+        page: list[Snapshot] = []
+        names = 0
+        async for index in in_turns(indices):
+            row = self._row(index)
+            if page and names + row["blocks_count"] > NAMES_PUSHED:
+                yield page
+                page, names = [], 0
+            page.append(row)
+            names += row["blocks_count"]
+        if page:
+            yield page
+
     def gather(self, *, changed: Iterable[int] = (), entries: Iterable[Entry] = ()) -> None:
         """Tell the dashboards: at once, or with what else happens within the gathering time."""
         if not self._hub.hears(DASHBOARD):
@@ -91,12 +106,9 @@ class News:
         while self._changed or self._entries:
             changed, self._changed = sorted(self._changed), set()
             entries, self._entries = self._entries, []
-            messages = []
-            if changed:
-                rows = [self._row(index) for index in changed]
-                messages.append(Message(DASHBOARD, "participants-changed", rows))
+            async for rows in self.pages(changed):
+                await self._hub.publish(Message(DASHBOARD, "participants-changed", rows))
             if entries:
                 told = [entry.as_dict() for entry in entries]
-                messages.append(Message(DASHBOARD, "event", told))
-            await self._hub.publish(*messages)
+                await self._hub.publish(Message(DASHBOARD, "event", told))
             await asyncio.sleep(DASHBOARD_GATHERING)

@@ -99,7 +99,8 @@ async def _state(live: Live, arguments: Arguments, _request: Request) -> Any:
 
 
 async def _participants(live: Live, _arguments: Arguments, _request: Request) -> Any:
-    return live.service.participants()
+    pages = live.service.news.pages(live.service.roster.indices())
+    return [row async for page in pages for row in page]
 
 
 async def _move_to_next(live: Live, arguments: Arguments, request: Request) -> Any:

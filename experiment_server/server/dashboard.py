@@ -43,7 +43,8 @@ def add_routes(app: web.Application, live: Live, gate: Gate) -> None:
         nonce = secrets.token_urlsafe(16)
         html = template.render(
             title=f"{live.desk.name} - experiment-server",
-            snapshot=htmlsafe_json_dumps(live.overview()),
+            # What there is more comes over the socket.
+            snapshot=htmlsafe_json_dumps(await anext(live.overview())),
             nonce=nonce,
         )
         headers = {

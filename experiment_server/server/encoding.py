@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from experiment_server.errors import ExperimentServerError, ParameterInvalid
 from experiment_server.flow.export import to_json
 from experiment_server.limits import PATCH_SIZE, RETRY_AFTER
+from experiment_server.live.turns import in_turns
 from experiment_server.server.bodies import media_type, read_at_most
 from experiment_server.server.login import ask_because
 from experiment_server.server.logs import current_request
@@ -23,14 +24,33 @@ log = logging.getLogger(__name__)
 MSGPACK = "application/msgpack"
 
 
-def reply(request: web.Request, body: Any, media_type: str = "application/json") -> web.Response:
-    """A success response: text as it is, all else as the client likes it."""
+async def reply(
+    request: web.Request, body: Any, media_type: str = "application/json"
+) -> web.Response:
+    """A success response: text as it is, all else as the client likes it.
+
+    A list is written in turns, because it can be long.
+    """
     if media_type == "text/plain":
         return web.Response(text=body)
-    if MSGPACK in request.headers.get("Accept", ""):
-        return web.Response(body=msgpack.packb(body), content_type=MSGPACK)
+    as_msgpack = MSGPACK in request.headers.get("Accept", "")
+    write = msgpack.packb if as_msgpack else _json
+    if isinstance(body, list):
+        items = [write(item) async for item in in_turns(body)]
+        if as_msgpack:
+            written = msgpack.Packer().pack_array_header(len(items)) + b"".join(items)
+        else:
+            written = b"[" + b",".join(items) + b"]"
+    else:
+        written = write(body)
     # Bodies as the field's clients compare them, "true" and the like, end without a line break.
-    return web.Response(text=to_json(body), content_type="application/json")
+    if as_msgpack:
+        return web.Response(body=written, content_type=MSGPACK)
+    return web.Response(body=written, content_type="application/json", charset="utf-8")
+
+
+def _json(value: Any) -> bytes:
+    return to_json(value).encode("utf-8")
 
 
 def quoted(tag: str) -> str:

@@ -175,6 +175,12 @@ class Door:
 
         asyncio.get_running_loop().call_later(FAREWELL, drop)
 
+    async def taken(self, connection: str) -> None:
+        """Wait until a client has taken what was sent to it, or has gone."""
+        socket = self._engine.sockets.get(connection)
+        if socket is not None:
+            await socket.queue.join()
+
     def require_allowed(self, connection: str) -> None:
         """Raise LimitReached for a connection that is about to end."""
         known = self._connections.get(connection)

@@ -55,7 +55,7 @@ def add_route(app: web.Application) -> None:
     """Serve the description."""
 
     async def describe(request: web.Request) -> web.Response:
-        return reply(request, description())
+        return await reply(request, description())
 
     app.router.add_get(PATH, describe)
 

@@ -176,8 +176,14 @@ class _Endpoint:
         self._tasks.start(self._greet_dashboard(sid), "greet-dashboard")
 
     async def _greet_dashboard(self, sid: str) -> None:
-        overview = self._live.overview()
-        await self._server.emit("snapshot", overview, to=sid, namespace=DASHBOARD_NAMESPACE)
+        event = "snapshot"
+        async for part in self._live.overview():
+            payload = part if event == "snapshot" else part["participants"]
+            await self._server.emit(event, payload, to=sid, namespace=DASHBOARD_NAMESPACE)
+            event = "participants-changed"
+            if sid not in self._sessions:
+                return
+            await self._door.taken(self._sessions[sid].connection)
 
     async def _disconnect(self, sid: str, _reason: Any = None) -> None:
         session = self._sessions.pop(sid, None)

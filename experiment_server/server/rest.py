@@ -73,7 +73,7 @@ def _handler(live: Live, gate: Gate, metrics: Metrics, operation: Operation):  #
         if tag is not None and _has(request, tag):
             response = web.Response(status=304)
         else:
-            response = reply(request, body, operation.media_type)
+            response = await reply(request, body, operation.media_type)
         if tag is not None:
             response.etag = tag
         return response

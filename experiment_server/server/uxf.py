@@ -43,7 +43,7 @@ def add_route(app: web.Application, gate: Gate, results: Results) -> None:
         kept = await _receive(request, _Upload(results, participant_index), threads)
         if not kept.known:
             log.info("results were kept: %s", kept.path)
-        return reply(request, {"path": kept.path, "known": kept.known})
+        return await reply(request, {"path": kept.path, "known": kept.known})
 
     async def stop(_app: web.Application) -> None:
         threads.shutdown(wait=False, cancel_futures=True)

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 import socketio
 
+from experiment_server import AsyncClient, StudyError
 from experiment_server.live.study import StudyDesk
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
@@ -67,6 +68,14 @@ async def test_an_app_whose_blocks_cannot_be_made_is_refused_at_once(drawing, fa
     ):
         assert response.status == 422
         assert (await response.json())["code"] == "expansion-failed"
+
+
+async def test_a_program_that_takes_part_is_told_instead_of_waiting(drawing, failing):
+    failing()
+    with pytest.raises(StudyError, match="shuffle failed") as refused:
+        async with AsyncClient(drawing.url, 1):
+            pass
+    assert refused.value.code == "expansion-failed"
 
 
 async def test_an_app_that_is_there_is_told_that_its_new_blocks_cannot_be_made(drawing, failing):

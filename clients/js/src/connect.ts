@@ -22,8 +22,9 @@ export interface Options {
  *
  * Resolves when the participant's state is known, over a socket or, where there is no way for one,
  * over REST. Rejects with a StudyError when the server refuses (`token-invalid`, `token-missing`,
- * `not-allowed`, `participant-unknown`), and before it is asked for an address or a participant that is
- * none (`address-invalid`, `participant-invalid`). A server that does not answer is waited for.
+ * `not-allowed`, `participant-unknown`, `expansion-failed`), and before it is asked for an address or a
+ * participant that is none (`address-invalid`, `participant-invalid`). A server that does not answer is
+ * waited for.
  */
 export async function connect(options: Options = {}): Promise<Study> {
   const given = options.url ?? globalThis.location?.origin;

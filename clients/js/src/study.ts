@@ -41,7 +41,13 @@ const RECONNECT_MS = { least: 250, most: 3000 };
 /** A socket that cannot be opened for this long makes way for plain requests. */
 const SOCKET_WITHIN_MS = 3000;
 
-const REFUSALS = ["token-invalid", "token-missing", "not-allowed", "participant-unknown"];
+const REFUSALS = [
+  "token-invalid",
+  "token-missing",
+  "not-allowed",
+  "participant-unknown",
+  "expansion-failed",
+];
 
 export class Study {
   /** Settles when the state is known, or when the server has refused the app. */

@@ -74,7 +74,7 @@ namespace ExperimentServer
         /// <summary>
         /// Take part. Ends when the participant's state is known; a server that does not answer is
         /// waited for. Raises StudyException when the server refuses (`token-invalid`,
-        /// `token-missing`, `not-allowed`, `participant-unknown`), for an address that is none
+        /// `token-missing`, `not-allowed`, `participant-unknown`, `expansion-failed`), for an address that is none
         /// (`address-invalid`), a participant that can be none (`participant-invalid`), and when `listen`
         /// or a listener disposes of the study meanwhile (`closed`); OperationCanceledException when
         /// `stop` is.

@@ -8,7 +8,8 @@ namespace ExperimentServer
     {
         private static readonly HashSet<string> NotLetIn = new HashSet<string>
         {
-            "token-invalid", "token-missing", "not-allowed", "participant-unknown"
+            "token-invalid", "token-missing", "not-allowed", "participant-unknown",
+            "expansion-failed"
         };
 
         // What could not be made durable, or came too fast.

@@ -1,0 +1,141 @@
+"""Many participants with many blocks: what takes long gives others their turn."""
+
+import asyncio
+import contextlib
+import json
+import time
+from datetime import datetime, timezone
+
+import aiohttp
+import msgpack
+import pytest
+
+from experiment_server.flow.participant import ParticipantState
+from experiment_server.limits import NAMES_PUSHED, ORDERED_NAMES, STUDY_SIZE
+from experiment_server.server.app import serving
+from experiment_server.server.settings import Settings
+from experiment_server.store.database import Place
+from experiment_server.store.store import Change, Commit, Store
+from tests.server.conftest import Listener
+
+PEOPLE, BLOCKS = 3_000, 200
+LONGEST = 0.2
+NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+NAMES = [f"condition-{number}" for number in range(BLOCKS)]
+STUDY = (
+    f'[configuration]\ngroups_strategy = "latin_square"\norder = {json.dumps(NAMES)}\n'
+    + "".join(f'[[blocks]]\nname = "{name}"\nconfig = {{ x = 1 }}\n' for name in NAMES)
+)
+
+
+class Holds:
+    """How long the event loop was held by one callback: its thread's own time, so that what else
+    the machine does is not counted."""
+
+    def __init__(self):
+        self.longest = 0.0
+        self._last = time.thread_time()
+        self._tick()
+
+    def _tick(self):
+        now = time.thread_time()
+        self.longest = max(self.longest, now - self._last)
+        self._last = now
+        self._next = asyncio.get_running_loop().call_later(0.001, self._tick)
+
+    def stop(self):
+        self._next.cancel()
+
+
+@contextlib.asynccontextmanager
+async def holds():
+    measured = Holds()
+    yield measured
+    await asyncio.sleep(0.01)
+    measured.stop()
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """A session that all those people take part in."""
+    study = tmp_path_factory.mktemp("crowd") / "study.toml"
+    study.write_text(STUDY, encoding="utf-8")
+    settings = Settings(study, port=0)
+    store = Store(Place.of(settings.place), session=settings.session)
+    states = [ParticipantState(index, updated_at=NOON) for index in range(1, PEOPLE + 1)]
+    store.commit(Commit([Change(state, None) for state in states])).result(timeout=60)
+    store.close()
+    return settings
+
+
+@pytest.fixture
+async def server(crowd):
+    async with serving(crowd) as running:
+        yield running
+
+
+async def test_everybodys_rows_are_written_in_turns(server, http):
+    async with holds() as measured, http.get("/api/participants") as response:
+        body = await response.read()
+    rows = json.loads(body)
+    assert [row["participant_index"] for row in rows] == [*range(1, PEOPLE + 1)]
+    assert sorted(rows[-1]["block_names"]) == sorted(NAMES)
+    assert measured.longest < LONGEST
+    headers = {"Accept": "application/msgpack"}
+    async with http.get("/api/participants", headers=headers) as response:
+        assert msgpack.unpackb(await response.read()) == rows
+
+
+async def test_a_dashboard_gets_everybody_in_messages_of_a_bounded_size(server):
+    dashboard = Listener("/dashboard")
+    async with holds() as measured:
+        await dashboard.client.connect(
+            server.url, namespaces=["/dashboard"], transports=["websocket"]
+        )
+        pages = [(await dashboard.expect("snapshot"))["participants"]]
+        while sum(map(len, pages)) < PEOPLE:
+            pages.append(await dashboard.expect("participants-changed"))
+    await dashboard.client.disconnect()
+    assert [row["participant_index"] for page in pages for row in page] == [*range(1, PEOPLE + 1)]
+    assert max(map(len, pages)) * BLOCKS <= NAMES_PUSHED
+    assert measured.longest < LONGEST
+
+
+async def test_the_dashboards_page_has_a_bounded_size(server, http):
+    async with holds() as measured, http.get("/") as response:
+        assert response.status == 200
+        assert len(await response.read()) < 50 * NAMES_PUSHED
+    assert measured.longest < LONGEST
+
+
+async def test_a_study_is_verified_and_saved_in_turns(server, http):
+    changed = STUDY.replace("x = 1", "x = 2").replace("latin_square", "randomize").encode()
+    async with http.post("/api/verify?participants=1", data=changed) as response:
+        assert response.status == 200  # what reads studies has been started
+    async with (
+        holds() as measured,
+        http.post("/api/verify?participants=500", data=changed) as response,
+    ):
+        outcome = await response.json()
+    assert len(outcome["affected"]["reordered"]) == PEOPLE
+    assert len(outcome["orders"]) * BLOCKS <= ORDERED_NAMES
+    assert measured.longest < LONGEST
+    async with (
+        holds() as measured,
+        http.put("/api/study/toml", data=changed, headers={"If-Match": "*"}) as response,
+    ):
+        assert response.status == 200
+    assert server.service.blocks(1)[0].config["x"] == 2
+    assert measured.longest < LONGEST
+
+
+async def test_a_study_file_that_is_too_large_is_no_study(server, http, crowd):
+    path = crowd.config_file
+    before = path.read_bytes()
+    path.write_bytes(b"#" * (STUDY_SIZE + 1))
+    async with aiohttp.ClientSession(server.url) as session, session.get("/api/study/toml") as got:
+        assert got.status == 422
+        problem = await got.json()
+    assert problem["code"] == "study-file-unreadable"
+    assert "more than 4 MB" in problem["detail"]
+    path.write_bytes(before)

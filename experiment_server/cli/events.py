@@ -1,7 +1,8 @@
-"""`events`: what happened, and the proof that nothing of it was changed."""
+"""`events`: what happened, and how far it can be proved that nothing of it was changed."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,20 @@ if TYPE_CHECKING:
     from experiment_server.flow.events import Entry
 
 
+def _hash(_context: click.Context, _option: click.Parameter, noted: str | None) -> str | None:
+    if noted is None or re.fullmatch("[0-9a-fA-F]{64}", noted.strip()):
+        return noted and noted.strip().lower()
+    raise click.BadParameter(
+        f"a hash has 64 hexadecimal digits, as --check prints it; got {noted!r}"
+    )
+
+
 @click.command(
     name="events",
     epilog="Examples: `experiment-server events study.toml -i 7`, `experiment-server events "
     "study.toml --check`. Write the hash down that --check prints, in a lab book or a "
-    "preregistration; `--check --noted HASH` proves later that nothing up to there was changed.",
+    "preregistration; `--check --noted HASH` proves later that nothing up to there was changed. "
+    "Without such a note, who can write the database can also write a log that fits it.",
 )
 @stored_argument
 @session_option
@@ -33,13 +43,23 @@ if TYPE_CHECKING:
     metavar="N",
     help="Only participant N.",
 )
-@click.option("--check", is_flag=True, help="Check that no entry was changed, removed or put in.")
-@click.option("--noted", metavar="HASH", help="With --check: a hash that has to be in the log.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Check that no entry was changed, removed or put in, and that the study's versions and "
+    "everybody's place and overrides are those that the log tells of.",
+)
+@click.option(
+    "--noted",
+    metavar="HASH",
+    callback=_hash,
+    help="With --check: a hash that has to be in the log.",
+)
 def command(
     file: str, session: str, participant_index: int | None, check: bool, noted: str | None
 ) -> None:
     """Show the event log of FILE, also while a server writes it."""
-    if noted and not check:
+    if noted is not None and not check:
         raise click.UsageError("--noted goes with --check")
     from experiment_server.store import records
 
@@ -61,12 +81,15 @@ def _check(connection: Connection, session: int, noted: str | None) -> None:
     verdict = check(connection, session, progress(entries, "Checking", count), noted)
     if verdict.problem:
         raise LogBroken(
-            f"the log is not whole: {verdict.problem}. What stands before that is as it was "
-            f"written ({verdict.head.id} entries); compare with a backup"
+            f"not whole: {verdict.problem}. The log's first {verdict.head.id} entries are as they "
+            "were written; compare with a backup"
         )
-    if noted and not verdict.seen:
+    if noted is not None and not verdict.seen:
         raise LogBroken(f"the log is whole in itself, but {noted} is not in it: it is another one")
-    note(f"Whole: {verdict.head.id} entries, none changed, none missing. The last one's hash:")
+    note(
+        f"Whole: {verdict.head.id} entries, and all that is stored fits them. "
+        "The last one's hash, to be noted elsewhere:"
+    )
     click.echo(verdict.head.hash)
 
 

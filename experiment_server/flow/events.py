@@ -1,7 +1,8 @@
 """What happens in a study, as its log keeps it.
 
 Entries are numbered from 1 without a gap, and each carries the SHA-256 of itself and the hash of
-the one before it: nobody can change, remove or put in an entry without every later hash telling.
+the one before it: who changes, removes or puts in an entry has to write every later one anew, and
+the last one's hash is another then.
 """
 
 from __future__ import annotations

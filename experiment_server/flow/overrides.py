@@ -7,11 +7,13 @@ the changed one, so that a change made undone by hand is no change.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from experiment_server.errors import OverrideRefused, ParameterInvalid
+from experiment_server.flow.export import to_json
 from experiment_server.study.model import RESERVED_KEYS, Block, Config
 from experiment_server.study.values import problem
 
@@ -51,6 +53,11 @@ def checked(patch: Any) -> Patch:
     if wrong := problem(patch, "the change"):
         raise ParameterInvalid(f"{wrong}; nothing was changed")
     return patch
+
+
+def digest_of_overrides(overrides: Overrides) -> str:
+    """The SHA-256 of a participant's overrides, in hexadecimal: the log's word for all of them."""
+    return hashlib.sha256(to_json([asdict(item) for item in overrides]).encode()).hexdigest()
 
 
 def merged(config: Any, patch: Any) -> Any:

@@ -15,7 +15,7 @@ from experiment_server.errors import (
 )
 from experiment_server.flow import participant as flow
 from experiment_server.flow.events import Event, EventType
-from experiment_server.flow.overrides import Patch, checked
+from experiment_server.flow.overrides import Patch, checked, digest_of_overrides
 from experiment_server.flow.participant import ParticipantState
 from experiment_server.limits import PARTICIPANTS
 from experiment_server.live.clock import Clock
@@ -209,7 +209,12 @@ class Service:
             return flow.override(state, self.editions.file_blocks(state), patch, now)
 
         def happened(before: ParticipantState, after: ParticipantState) -> list[Event]:
-            told = {"block": self.history.place(after), "patch": patch, **request.told()}
+            told = {
+                "block": self.history.place(after),
+                "patch": patch,
+                "overrides": digest_of_overrides(after.overrides),
+                **request.told(),
+            }
             return self.history.altered(EventType.CONFIG_OVERRIDDEN, before, after, told)
 
         return await self._alter(participant_index, transition, happened, request)

@@ -263,6 +263,8 @@ class StudyDesk:
                     "reason": reason,
                     "on_change": self._on_change.value,
                     **fitted.report(),
+                    # What those who are kept, and had the served version so far, stay with.
+                    "kept_study": editions.served.digest,
                     **request.told(),
                 },
             )

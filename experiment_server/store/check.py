@@ -1,22 +1,27 @@
-"""Proof that a log is whole."""
+"""Proof that a session is as it was written: its log, and everything that follows from the log."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 
 from experiment_server.flow.events import Entry, EventType, Head, flaw
+from experiment_server.flow.overrides import digest_of_overrides
+from experiment_server.flow.participant import START
 from experiment_server.store import records
+from experiment_server.study.parse import digest_of
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What a check has found: `problem` is None for a log that is whole.
+    """What a check has found: `problem` is None where all is as it was written.
 
-    `head` is the end of the log; `seen` tells whether the hash that was asked for is in it.
+    `head` is the end of the log, or the last entry that is as it was written; `seen` tells whether
+    the hash that was asked for is in it.
     """
 
     head: Head
@@ -27,42 +32,115 @@ class Verdict:
 def check(
     connection: Connection, session: int, entries: Iterable[Entry], noted: str | None = None
 ) -> Verdict:
-    """Follow the chain of a session's log from its first entry to its end.
+    """Follow the chain of a session's log to its end, and compare with it what is stored.
 
     `entries` are all of the log's, ascending; `noted` is a hash that was written down before. Every
-    entry has to follow the one before it, the last one has to be the one that is noted beside the
-    log, and participants have to stand where their last move took them.
+    entry has to follow the one before it, and the last one has to be the one that is noted beside
+    the log. The versions of the study, and everybody's place, revision, version and overrides, have
+    to be those that the entries lead to.
     """
     head, seen = Head(), False
-    places: dict[int, int] = {}
+    told = _Told()
     for entry in entries:
         problem = flaw(entry, head)
         if problem:
             return Verdict(head, problem, seen)
         head = Head(entry.id, entry.hash)
         seen = seen or entry.hash == noted
-        if entry.participant_index is None:
-            continue
-        if entry.type == EventType.PARTICIPANT_ADDED.value:
-            places[entry.participant_index] = -1
-        elif entry.type == EventType.MOVED.value:
-            places[entry.participant_index] = json.loads(entry.data)["to"]["block_id"]
+        told.take(entry)
     kept = records.head(connection, session)
     if kept != head:
         return Verdict(head, f"the log ends at entry {head.id}, and should at {kept.id}", seen)
-    return Verdict(head, _misplaced(connection, session, places), seen)
+    problem = _changed_version(connection, session, told) or _changed_state(
+        connection, session, told
+    )
+    return Verdict(head, problem, seen)
 
 
-def _misplaced(connection: Connection, session: int, places: dict[int, int]) -> str | None:
-    standing = {
-        state.participant_index: state.block_id for state in records.states(connection, session)
-    }
-    for index, place in places.items():
-        if index not in standing:
+_NO_OVERRIDES = digest_of_overrides(())
+
+
+@dataclass(slots=True)
+class _State:
+    """What the log says of a participant; `overrides` is their digest."""
+
+    block_id: int = START
+    ended: bool = False
+    revision: int = 0
+    study: str | None = None
+    overrides: str = _NO_OVERRIDES
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the entries of a log lead to."""
+
+    states: dict[int, _State] = field(default_factory=dict)
+    versions: dict[int, str] = field(default_factory=dict)
+
+    def take(self, entry: Entry) -> None:
+        """Take the next entry."""
+        if entry.type == EventType.STUDY_LOADED.value:
+            self._load(json.loads(entry.data))
+        elif entry.participant_index is None:
+            return
+        elif entry.type == EventType.PARTICIPANT_ADDED.value:
+            self.states[entry.participant_index] = _State()
+        elif entry.type in _CHANGES:
+            state = self.states.setdefault(entry.participant_index, _State())
+            data = json.loads(entry.data)
+            state.revision = data["revision"]
+            if entry.type == EventType.MOVED.value:
+                state.block_id = data["to"]["block_id"]
+                state.ended = not data["in_block"] and state.block_id != START
+            else:
+                state.overrides = data.get("overrides", _NO_OVERRIDES)
+
+    def _load(self, data: Mapping[str, Any]) -> None:
+        self.versions[data["version"]] = data["digest"]
+        kept = frozenset(data["kept"])
+        for index, state in self.states.items():
+            study = (state.study or data["kept_study"]) if index in kept else None
+            if study != state.study:
+                state.study = study
+                state.revision += 1
+
+
+_CHANGES = frozenset(
+    kind.value
+    for kind in (EventType.MOVED, EventType.CONFIG_OVERRIDDEN, EventType.PARTICIPANT_RESET)
+)
+
+
+def _changed_version(connection: Connection, session: int, told: _Told) -> str | None:
+    stored = {item.version: item for item in records.versions(connection, session)}
+    for number, digest in told.versions.items():
+        if number not in stored:
+            return f"version {number} of the study is in the log, and is gone"
+        if not digest == stored[number].digest == digest_of(stored[number].text):
+            return f"version {number} of the study was changed after it was loaded"
+    more = sorted(stored.keys() - told.versions.keys())
+    return f"version {more[0]} of the study is stored, and was never loaded" if more else None
+
+
+def _changed_state(connection: Connection, session: int, told: _Told) -> str | None:
+    stored = {state.participant_index: state for state in records.states(connection, session)}
+    for index, said in told.states.items():
+        if index not in stored:
             return f"participant {index} is in the log, and is gone"
-        if standing[index] != place:
+        state = stored[index]
+        if state.block_id != said.block_id:
             return (
-                f"participant {index} stands at block {standing[index]}, and their last move in "
-                f"the log was to block {place}"
+                f"participant {index} stands at block {state.block_id}, and their last move in "
+                f"the log was to block {said.block_id}"
             )
-    return None
+        for name in ("ended", "revision", "study"):
+            if getattr(state, name) != getattr(said, name):
+                return (
+                    f'participant {index} has the {name} "{getattr(state, name)}", and by the log '
+                    f'it is "{getattr(said, name)}"'
+                )
+        if digest_of_overrides(state.overrides) != said.overrides:
+            return f"the overrides of participant {index} are not those that the log tells of"
+    more = sorted(stored.keys() - told.states.keys())
+    return f"participant {more[0]} is stored, and the log does not know of them" if more else None

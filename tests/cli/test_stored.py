@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
@@ -37,6 +38,14 @@ def client(server):
     return Client(host, port)
 
 
+def patch(server, config):
+    request = urllib.request.Request(
+        f"{server.url}/api/config", json.dumps(config).encode(), method="PATCH"
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory):
     """A study file that two participants took part in, in two sessions."""
@@ -47,6 +56,7 @@ def studied(tmp_path_factory):
             ours = client(server)
             ours.add_participant(2)
             ours.move_to_next()
+            patch(server, {"speed": 7})
             ours.move_to_next(2)
             ours.move_to_block(4, 2)
             if session == "main":
@@ -114,6 +124,33 @@ def problem_of(path, session):
          "participant 1 stands at block 1"),
         ("DELETE FROM participants WHERE participant_index = 2 AND session_id = 2",
          "participant 2 is in the log, and is gone"),
+        ("UPDATE participants SET ended = 0 WHERE participant_index = 2 AND session_id = 2",
+         'participant 2 has the ended "False"'),
+        ("UPDATE participants SET revision = 9 WHERE participant_index = 1 AND session_id = 2",
+         'participant 1 has the revision "9"'),
+        ("UPDATE participants SET study = 'x' WHERE participant_index = 1 AND session_id = 2",
+         'participant 1 has the study "x"'),
+        ("UPDATE participants SET overrides = replace(overrides, '7', '8') "
+         "WHERE participant_index = 1 AND session_id = 2",
+         "the overrides of participant 1 are not those"),
+        ("UPDATE participants SET overrides = NULL WHERE participant_index = 1 AND session_id = 2",
+         "the overrides of participant 1 are not those"),
+        ("UPDATE participants SET overrides = '[{\"block_name\": \"A\", \"occurrence\": 0, "
+         "\"patch\": {}}]' WHERE participant_index = 2 AND session_id = 2",
+         "the overrides of participant 2 are not those"),
+        ("INSERT INTO participants SELECT session_id, 77, block_id, ended, revision, "
+         "block_started_at, updated_at, overrides, study FROM participants "
+         "WHERE participant_index = 1 AND session_id = 2",
+         "participant 77 is stored, and the log does not know of them"),
+        ("UPDATE study_versions SET text = replace(text, 'speed = 1', 'speed = 2') "
+         "WHERE session_id = 2", "version 1 of the study was changed"),
+        ("UPDATE study_versions SET digest = 'x' WHERE session_id = 2",
+         "version 1 of the study was changed"),
+        ("DELETE FROM study_versions WHERE session_id = 2",
+         "version 1 of the study is in the log, and is gone"),
+        ("INSERT INTO study_versions SELECT session_id, 2, digest, text, loaded_at, reason "
+         "FROM study_versions WHERE session_id = 2",
+         "version 2 of the study is stored, and was never loaded"),
     ],
 )  # fmt: skip
 def test_whatever_is_changed_is_found(database, statement, finding):
@@ -214,4 +251,28 @@ def test_a_session_with_a_strange_name_is_refused(study_file):
 
 
 def test_noted_goes_with_check(studied):
-    assert "--noted goes with --check" in cli("events", studied, "--noted", "abc", code=2)
+    assert "--noted goes with --check" in cli("events", studied, "--noted", "a" * 64, code=2)
+
+
+@pytest.mark.parametrize("noted", ["", "abc", "a" * 63, "g" * 64])
+def test_what_is_no_hash_proves_nothing(studied, noted):
+    message = cli("events", studied, "--check", "--noted", noted, code=2)
+    assert "64 hexadecimal digits" in message
+
+
+@pytest.mark.parametrize("on_change", ["all", "unstarted", "new"])
+def test_all_that_a_session_can_go_through_is_whole(tmp_path, on_change):
+    study = tmp_path / "study.toml"
+    shorter = SMALL_STUDY.replace('order = [["A", "B"], ["C", "D"]]', 'order = [["A"]]')
+    for text in (SMALL_STUDY, shorter, SMALL_STUDY, shorter):
+        study.write_text(text, encoding="utf-8")
+        with server_running(study, "--on-change", on_change) as server:
+            ours = client(server)
+            ours.new_participant()
+            ours.new_participant()
+            newest = ours.new_participant()[1]
+            ours.move_to_block(1, newest)
+            ours.move_to_next(newest - 1)
+            ours.move_to_next(newest - 1)
+            ours.move_to_next(newest - 1)
+    cli("events", study, "--check")

@@ -142,11 +142,35 @@ KEY_LENGTH: Final = 128
 # Participants of a session. Everybody's row is in every dashboard's first snapshot, some 500 bytes.
 PARTICIPANTS: Final = 50_000
 
-# Sockets in all: each takes some 50 kB here.
-SOCKETS: Final = 10_000
+# Connections in all, unless settings say otherwise: each takes some 50 kB here.
+CONNECTIONS: Final = 10_000
 
-# Sockets from one address. A whole lab, or a campus behind one router, shares one.
-SOCKETS_PER_ADDRESS: Final = 1_000
+# Connections from one address, unless settings say otherwise. A whole lab, or a campus behind one
+# router, shares one.
+CONNECTIONS_PER_ADDRESS: Final = 1_000
+
+# Descriptors that are kept for what is no connection: the database, the study, files that are
+# served or received.
+DESCRIPTORS_RESERVED: Final = 100
+
+# The headers of a request are one packet; a bad network gets it through in this time. Seconds.
+HEADERS_WITHIN: Final = 15.0
+
+# A connection without a request is ended after this long: longer than any of the usual proxies
+# keeps one to use it again (the longest two minutes). Seconds.
+IDLE_CONNECTION: Final = 130.0
+
+# A body has to bring so many bytes a second, looked at so often. The slowest link on which somebody
+# would send a file is ten times as fast. Seconds.
+BODY_RATE: Final = 1024
+BODY_WATCHED: Final = 20.0
+
+# An answer of which a client takes nothing for this long is given up. Seconds.
+UNREAD_ANSWER: Final = 60.0
+
+# Log lines of one kind that are written within so many seconds; the rest is counted.
+LOG_LINES_ALIKE: Final = 50
+LOG_LINES_WITHIN: Final = 10.0
 
 # A connection that has not said who it is after this long is ended. Seconds.
 HELLO_WITHIN: Final = 45.0

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from experiment_server.errors import StartRefused
-from experiment_server.limits import ADMIN_TOKEN_LENGTH, BODY_SIZE, SHUTDOWN_GRACE
+from experiment_server.limits import ADMIN_TOKEN_LENGTH, BODY_SIZE, CONNECTIONS
 from experiment_server.live.hub import Hub
 from experiment_server.live.live import Live
 from experiment_server.live.service import Service
@@ -36,7 +36,14 @@ from experiment_server.server.addresses import (
 )
 from experiment_server.server.bodies import utf_8_only
 from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
+from experiment_server.server.connections import (
+    Connections,
+    below_descriptors,
+    listening,
+    raise_descriptor_limit,
+)
 from experiment_server.server.encoding import errors_as_problems
+from experiment_server.server.engine import Census
 from experiment_server.server.login import add_login
 from experiment_server.server.logs import name_requests
 from experiment_server.server.metrics import Metrics
@@ -147,8 +154,11 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         openapi.add_route(app)
         uxf.add_route(app, gate, Results(settings.data_folder, settings.session))
         rest.add_routes(app, live, gate, metrics)
-        realtime = Realtime(app, Parts(live, gate, metrics, tasks), hub)
-        async with _listening(app, settings) as port.number:
+        connections = _connections(settings)
+        metrics.count_connections(connections.count)
+        census = Census(connections.total, settings.max_connections_per_address)
+        realtime = Realtime(app, Parts(live, gate, metrics, tasks, census), hub)
+        async with _listening(app, connections, settings) as port.number:
             tasks.start(watch(desk), "watch-study-file")
             try:
                 url, urls = port.url_for_this_machine(), port.urls_for_others()
@@ -220,25 +230,35 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 @contextlib.asynccontextmanager
-async def _listening(app: web.Application, settings: Settings) -> AsyncIterator[int]:
-    runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_GRACE
-    )
+async def _listening(
+    app: web.Application, connections: Connections, settings: Settings
+) -> AsyncIterator[int]:
     tls = _tls(settings)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=tls)
+    async with contextlib.AsyncExitStack() as stack:
         try:
-            await site.start()
+            port = await stack.enter_async_context(
+                listening(app, connections, settings.host, settings.port, tls)
+            )
         except OSError as error:
             raise StartRefused(
                 f"cannot listen on {settings.host} port {settings.port}: {_reason(error)}; "
                 "choose another with --port or --host"
             ) from None
-        port: int = runner.addresses[0][1]
         yield port
-    finally:
-        await runner.cleanup()
+
+
+def _connections(settings: Settings) -> Connections:
+    """As many as settings say, and as the system has descriptors for."""
+    descriptors = raise_descriptor_limit()
+    total = below_descriptors(settings.max_connections, descriptors)
+    if total < min(settings.max_connections, CONNECTIONS):
+        log.warning(
+            "the system lets this process open %s files, so that it takes %s connections; "
+            "`ulimit -n` before the start allows more",
+            descriptors,
+            total,
+        )
+    return Connections(total, settings.max_connections_per_address, settings.trusted_proxy)
 
 
 async def serve(settings: Settings, ready: Callable[[Running], None]) -> None:

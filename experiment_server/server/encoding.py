@@ -122,6 +122,9 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
+    except (ConnectionError, web.RequestPayloadError) as error:
+        detail = f"the request cannot be read: {error}"
+        return problem(HTTPStatus.BAD_REQUEST, "http-400", detail)
     except Exception:
         log.exception("%s %r failed", request.method, request.path)
         return problem(500, ExperimentServerError.code, "the server failed; its log says why")

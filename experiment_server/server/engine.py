@@ -26,8 +26,6 @@ from experiment_server.limits import (
     MESSAGES_PER_SECOND,
     OUTGOING,
     OUTGOING_SIZE,
-    SOCKETS,
-    SOCKETS_PER_ADDRESS,
 )
 from experiment_server.live.allowance import Allowance
 from experiment_server.live.tasks import Tasks
@@ -44,19 +42,21 @@ _TOO_MANY = f"more than {MESSAGES_PER_SECOND:.0f} messages a second; the connect
 
 
 class Census:
-    """Who is connected from where, over all endpoints of a server."""
+    """Who is connected from where, over all endpoints of a server, and how many may be."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: int, per_address: int) -> None:
+        self._total = total
+        self._most_per_address = per_address
         self._addresses: dict[str, str] = {}
         self._per_address: Counter[str] = Counter()
 
     def check(self, address: str) -> None:
         """Raise LimitReached if one more connection from there would be too many."""
-        if len(self._addresses) >= SOCKETS:
-            raise LimitReached(f"this server takes {SOCKETS} connections, and has them")
-        if self._per_address[address] >= SOCKETS_PER_ADDRESS:
+        if len(self._addresses) >= self._total:
+            raise LimitReached(f"this server takes {self._total} connections, and has them")
+        if self._per_address[address] >= self._most_per_address:
             raise LimitReached(
-                f"one address may have {SOCKETS_PER_ADDRESS} connections, and {address} has them"
+                f"one address may have {self._most_per_address} connections, and {address} has them"
             )
 
     def enter(self, connection: str, address: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextvars
 import logging
 import re
+import threading
 import uuid
+from collections import Counter
 from datetime import datetime, timezone
 
 from aiohttp import web
@@ -13,6 +15,7 @@ from aiohttp.typedefs import Handler
 
 from experiment_server.flow.export import to_json
 from experiment_server.flow.participant import timestamp
+from experiment_server.limits import LOG_LINES_ALIKE, LOG_LINES_WITHIN
 from experiment_server.server.choices import LogFormat
 
 REQUEST_ID = "X-Request-ID"
@@ -47,9 +50,49 @@ class _Text(logging.Formatter):
         return f"[{request}] {text}" if request else text
 
 
+class Thinned(logging.Filter):
+    """Lets so many lines of one kind through within a time, and then says how many were left out.
+
+    Of one kind are those that are written by the same call: whatever clients do, and however
+    often, the log grows slowly.
+    """
+
+    def __init__(self, lines: int, seconds: float) -> None:
+        super().__init__()
+        self._lines = lines
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, int]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is to be written."""
+        call = record.pathname, record.lineno
+        with self._lock:
+            self._counts[call] += 1
+            count = self._counts[call]
+        if count == 1:
+            timer = threading.Timer(self._seconds, self._tell, (call, record))
+            timer.daemon = True
+            timer.start()
+        return count <= self._lines
+
+    def _tell(self, call: tuple[str, int], record: logging.LogRecord) -> None:
+        with self._lock:
+            more = self._counts.pop(call) - self._lines
+        if more > 0:
+            logging.getLogger(record.name).log(
+                record.levelno,
+                "%s more lines like %.200r were left out in %.0f seconds",
+                more,
+                record.msg,
+                self._seconds,
+            )
+
+
 def set_up(log_format: LogFormat) -> None:
     """Write logs to stderr."""
     handler = logging.StreamHandler()
+    handler.addFilter(Thinned(LOG_LINES_ALIKE, LOG_LINES_WITHIN))
     if log_format is LogFormat.JSON:
         handler.setFormatter(_Json())
     else:
@@ -57,6 +100,8 @@ def set_up(log_format: LogFormat) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for chatty in ("alembic", "watchfiles"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # What is wrong with a form, its sender is told.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 @web.middleware

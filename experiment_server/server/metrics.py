@@ -99,6 +99,10 @@ class Metrics:
                 lambda namespace=namespace: float(counts()[namespace]),  # type: ignore[misc]
             )
 
+    def count_connections(self, count: Callable[[], int]) -> None:
+        """Have connections counted by what `count` says."""
+        self._gauge("connections", "Connections, whether used or idle", lambda: float(count()))
+
     def middleware(self) -> Middleware:
         """What counts and times requests."""
 

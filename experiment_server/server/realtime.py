@@ -51,16 +51,15 @@ class Parts:
     gate: Gate
     metrics: Metrics
     tasks: Tasks
+    census: Census
 
 
 class Realtime:
     """The Socket.IO endpoints of one application."""
 
     def __init__(self, app: web.Application, parts: Parts, hub: Hub) -> None:
-        census = Census()
         self._endpoints = [
-            _Endpoint(app, path, packet_class, parts, census)
-            for path, packet_class in PATHS.items()
+            _Endpoint(app, path, packet_class, parts) for path, packet_class in PATHS.items()
         ]
         for endpoint in self._endpoints:
             hub.subscribe(endpoint.deliver, endpoint.hears)
@@ -99,9 +98,7 @@ class _Session:
 class _Endpoint:
     """One Socket.IO server at one path."""
 
-    def __init__(
-        self, app: web.Application, path: str, packet_class: type, parts: Parts, census: Census
-    ) -> None:
+    def __init__(self, app: web.Application, path: str, packet_class: type, parts: Parts) -> None:
         self._live = parts.live
         self._service = parts.live.service
         self._gate = parts.gate
@@ -109,7 +106,7 @@ class _Endpoint:
         self._tasks = parts.tasks
         self._sessions: dict[str, _Session] = {}
         self._rooms: dict[str, set[str]] = defaultdict(set)
-        self._door = Door(packet_class, census, parts.tasks)
+        self._door = Door(packet_class, parts.census, parts.tasks)
         self._server = self._door.server
         self._server.on("connect", self._connect_app, namespace=APP_NAMESPACE)
         self._server.on("connect", self._connect_dashboard, namespace=DASHBOARD_NAMESPACE)

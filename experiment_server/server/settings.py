@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment_server.flow.versions import OnChange
-from experiment_server.limits import PARTICIPANT_INDEX
+from experiment_server.limits import CONNECTIONS, CONNECTIONS_PER_ADDRESS, PARTICIPANT_INDEX
 from experiment_server.server.addresses import is_loopback
 from experiment_server.server.choices import LogFormat
 from experiment_server.store.choices import DEFAULT_SESSION, Durability
@@ -131,6 +131,26 @@ class Settings:
         "The origin of a web app on another server that may talk to this one, "
         "for example https://my-app.example.",
         metavar="ORIGIN",
+    )
+
+    max_connections: int = _option(
+        CONNECTIONS,
+        ("--max-connections",),
+        "How many connections there may be in all; fewer where the system allows fewer open files.",
+        metavar="N",
+        minimum=1,
+        maximum=1_000_000,
+        variable="EXPERIMENT_SERVER_MAX_CONNECTIONS",
+    )
+    max_connections_per_address: int = _option(
+        CONNECTIONS_PER_ADDRESS,
+        ("--max-connections-per-address",),
+        "How many connections one address may have. People behind one router share one; those "
+        "behind a --trusted-proxy do not.",
+        metavar="N",
+        minimum=1,
+        maximum=1_000_000,
+        variable="EXPERIMENT_SERVER_MAX_CONNECTIONS_PER_ADDRESS",
     )
 
     log_format: LogFormat = _option(

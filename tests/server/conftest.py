@@ -18,9 +18,15 @@ PATIENCE = 5.0
 
 
 @pytest.fixture
-async def server(study_file: Path) -> AsyncIterator[Running]:
+def more_settings() -> dict[str, Any]:
+    """What the server is started with besides; a test's parameters may say otherwise."""
+    return {}
+
+
+@pytest.fixture
+async def server(study_file: Path, more_settings: dict[str, Any]) -> AsyncIterator[Running]:
     """The small study, served from a file database."""
-    async with serving(Settings(study_file, port=0)) as running:
+    async with serving(Settings(study_file, port=0, **more_settings)) as running:
         yield running
 
 

@@ -6,6 +6,8 @@ import time
 
 import aiohttp
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from experiment_server.server.bodies import parse_content_type
 from experiment_server.server.settings import Settings
@@ -134,3 +136,49 @@ async def test_nobody_waits_for_what_a_stranger_sends(process, content_type):
 
     async with aiohttp.ClientSession(process.url.partition("/login")[0]) as http:
         assert await longest_wait(http, post()) < 1.0
+
+
+HEADERS = [
+    "Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding", "Accept", "Range",
+    "Authorization", "Cookie", "Host", "Origin", "Sec-Fetch-Site", "X-Forwarded-For", "If-Match",
+    "If-None-Match", "If-Modified-Since", "X-Request-ID", "Idempotency-Key", "User-Agent",
+    "Upgrade", "Connection", "Expect",
+]  # fmt: skip
+VALUES = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=40) | (
+    st.sampled_from(["multipart/form-data", "a/b; charset=\"", "=?punycode?q?x?=", "bytes=9-1",
+                     "W/\"", "Basic ====", "Bearer \xff", "[::1", "a@b", "http://[", "gzip, br",
+                     "chunked", "100-continue", "websocket", "-1", "9" * 30, "(" * 3000, "\"" * 999,
+                     "experiment_server=\"\\377\"", f"x/y;c*={SLOW}''" + "b" * 3000])
+)  # fmt: skip
+PATHS = ["/", "/login", "/app/", "/api/uxf", "/api/config/1", "/api/move-to-next", "/assets/x",
+         "/socket.io/?EIO=4&transport=polling", "/client.js", "/metrics", "/api/events.csv",
+         "/api/study/toml"]  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(["GET", "POST", "PUT", "PATCH", "HEAD", "OPTIONS", "X"]),
+    st.sampled_from(PATHS),
+    st.lists(st.tuples(st.sampled_from(HEADERS), VALUES), max_size=4),
+    st.binary(max_size=40),
+    st.booleans(),
+)
+def test_any_headers(process, method, path, headers, body, authorized):
+    """Every answer is below 500, and the log has no traceback (the fixture looks)."""
+
+    async def ask():
+        host, port = process.url.split("/")[2].split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        lines = [f"{method} {path} HTTP/1.1", "Connection: close", f"Content-Length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        if authorized:
+            lines.append(f"Authorization: Bearer {TOKEN}")
+        if not any(name == "Host" for name, _ in headers):
+            lines.append(f"Host: {host}:{port}")
+        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        writer.write_eof()
+        answer = await asyncio.wait_for(reader.readline(), 20)
+        writer.close()
+        assert not answer or int(answer.split()[1]) < 500, answer
+
+    asyncio.run(ask())

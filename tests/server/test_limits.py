@@ -34,9 +34,10 @@ async def test_a_session_takes_so_many_participants(http, monkeypatch):
         assert response.status == 200
 
 
-@pytest.mark.parametrize("limit", ["SOCKETS", "SOCKETS_PER_ADDRESS"])
-async def test_so_many_sockets_are_let_in(connect, monkeypatch, limit):
-    monkeypatch.setattr(engine, limit, 2)
+@pytest.mark.parametrize(
+    "more_settings", [{"max_connections": 2}, {"max_connections_per_address": 2}]
+)
+async def test_so_many_sockets_are_let_in(connect):
     first, _ = await connect(), await connect("/dashboard")
     with pytest.raises(socketio.exceptions.ConnectionError):
         await connect()

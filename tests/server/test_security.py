@@ -7,7 +7,6 @@ import aiohttp
 import pytest
 
 from experiment_server.errors import OriginForeign
-from experiment_server.server import engine
 from experiment_server.server.addresses import LOOPBACK_NAMES
 from experiment_server.server.browsers import BrowserRules
 
@@ -51,8 +50,8 @@ async def test_a_foreign_page_gets_no_socket(http, path):
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 @pytest.mark.parametrize("path", HANDSHAKES)
-async def test_images_of_a_foreign_page_take_nobody_s_place(http, monkeypatch, path, site):
-    monkeypatch.setattr(engine, "SOCKETS_PER_ADDRESS", 2)
+@pytest.mark.parametrize("more_settings", [{"max_connections_per_address": 2}])
+async def test_images_of_a_foreign_page_take_nobody_s_place(http, path, site):
     # An image tag sends no Origin.
     image = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
     upgrade = UPGRADE if "websocket" in path else {}

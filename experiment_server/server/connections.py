@@ -1,0 +1,338 @@
+"""Connections: how many there may be, and how long each may take over what it sends.
+
+aiohttp bounds neither the time for a request's headers nor that for its body, and lets anybody open
+as many connections as there are descriptors. Its protocol is extended here, and nowhere else; all
+that is used of it is public, and a test holds it to that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Collection
+from http import HTTPStatus
+from ssl import SSLContext
+from typing import Any, cast
+
+from aiohttp import web
+
+from experiment_server.limits import (
+    BODY_RATE,
+    BODY_WATCHED,
+    DESCRIPTORS_RESERVED,
+    HEADERS_WITHIN,
+    IDLE_CONNECTION,
+    RETRY_AFTER,
+    SHUTDOWN_GRACE,
+    UNREAD_ANSWER,
+)
+
+log = logging.getLogger(__name__)
+
+_FULL = (
+    f"HTTP/1.1 {int(HTTPStatus.SERVICE_UNAVAILABLE)} {HTTPStatus.SERVICE_UNAVAILABLE.phrase}\r\n"
+    f"Retry-After: {RETRY_AFTER}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+).encode("ascii")
+
+
+def raise_descriptor_limit() -> int | None:
+    """Let this process open as many files and sockets as the system allows it.
+
+    Returns how many that is, and None where there is no such limit.
+    """
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        # macOS says that there is no limit, and takes no such value.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def below_descriptors(wanted: int, descriptors: int | None) -> int:
+    """How many connections there may be, when so many are wanted, with so many descriptors."""
+    if descriptors is None:
+        return wanted
+    return min(wanted, max(1, descriptors - min(DESCRIPTORS_RESERVED, descriptors // 2)))
+
+
+class _Held:
+    """Connections, and those of them that wait for a request, the longest idle first."""
+
+    def __init__(self) -> None:
+        self.all: set[Connection] = set()
+        self.waiting: OrderedDict[Connection, None] = OrderedDict()
+
+    def discard(self, connection: Connection) -> None:
+        self.all.discard(connection)
+        self.waiting.pop(connection, None)
+
+    def has_room(self, most: int) -> bool:
+        """Whether one more would not be too many, perhaps with the longest idle one ended."""
+        if len(self.all) < most:
+            return True
+        if not self.waiting:
+            return False
+        log.warning("there are as many connections as may be; the longest idle one was ended")
+        next(iter(self.waiting)).abort()
+        return True
+
+
+class Connections:
+    """The connections of a server.
+
+    Where one more would be too many, in all or from its address, the one that has waited longest
+    for a request makes room for it; if none waits, it is told to come back later. `proxies` are
+    addresses that many people share.
+    """
+
+    def __init__(self, total: int, per_address: int, proxies: Collection[str] = ()) -> None:
+        self.total = total
+        self._per_address = per_address
+        self._proxies = frozenset(proxies)
+        self._everywhere = _Held()
+        self._from: dict[str, _Held] = {}
+
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._everywhere.all)
+
+    def enter(self, connection: Connection, address: str) -> bool:
+        """Count a connection, and say whether there is room for it."""
+        here = self._from.get(address)
+        if here and address not in self._proxies and not here.has_room(self._per_address):
+            return False
+        if not self._everywhere.has_room(self.total):
+            return False
+        self._everywhere.all.add(connection)
+        self._from.setdefault(address, _Held()).all.add(connection)
+        return True
+
+    def leave(self, connection: Connection, address: str) -> None:
+        """Count a connection no longer."""
+        self._everywhere.discard(connection)
+        if here := self._from.get(address):
+            here.discard(connection)
+            if not here.all:
+                del self._from[address]
+
+    def waits(self, connection: Connection, address: str) -> None:
+        """Note that a connection waits for a request from now on."""
+        for held in (self._everywhere, self._from.get(address)):
+            if held and connection in held.all:
+                held.waiting[connection] = None
+                held.waiting.move_to_end(connection)
+
+    def works(self, connection: Connection, address: str) -> None:
+        """Note that a connection has a request."""
+        for held in (self._everywhere, self._from.get(address)):
+            if held:
+                held.waiting.pop(connection, None)
+
+
+class Connection(web.RequestHandler):
+    """One connection, whose headers, bodies and answers have to get on.
+
+    A single timer looks at it: for the headers of a request as a whole, for a body that comes too
+    slowly, for an answer that is not taken, and for a connection that is not used.
+    """
+
+    # The base has slots, and no room for attributes of ours without these.
+    __slots__ = (
+        "_address",
+        "_connections",
+        "_progress",
+        "_request",
+        "_resumed",
+        "_timer",
+        "_unread",
+    )
+
+    def __init__(self, connections: Connections, server: web.Server, **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._connections = connections
+        self._address: str | None = None
+        self._request: web.BaseRequest | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._progress = 0
+        self._resumed = 0
+        self._unread: tuple[int, int] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let a connection in, or tell it to come back later."""
+        transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        address = peer[0] if peer else ""
+        if not self._connections.enter(self, address):
+            log.warning("a connection from %s was refused: there are as many as may be", address)
+            transport.write(_FULL)
+            transport.close()
+            return
+        self._address = address
+        super().connection_made(transport)
+        _give_up_unread(transport.get_extra_info("socket"))
+        self._wait(HEADERS_WITHIN)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Count it no longer."""
+        if self._address is not None:
+            self._connections.leave(self, self._address)
+            self._stop_timer()
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what comes; the first byte of a request starts the time for its headers."""
+        if self._address is None:
+            return
+        super().data_received(data)
+        if self._request is None and self._progress == 0 and data:
+            self._progress = 1
+            self._look_after(HEADERS_WITHIN, self._too_slow)
+
+    def resume_writing(self) -> None:
+        """Note that the client takes what is sent to it."""
+        self._resumed += 1
+        super().resume_writing()
+
+    def begin(self, request: web.BaseRequest) -> None:
+        """Note that the headers of a request are here."""
+        self._request = request
+        self._progress = 0
+        self._unread = None
+        self._connections.works(self, self._address or "")
+        self._look_after(BODY_WATCHED, self._watch)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; then the connection waits for the next request."""
+        try:
+            return await super().finish_response(request, resp, start_time)
+        except TimeoutError as error:
+            # The library knows in other words what has become of the client.
+            raise ConnectionResetError("the answer was not taken") from error
+        finally:
+            self._request = None
+            if self.transport is not None:
+                self._wait(IDLE_CONNECTION)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what could not be read, without a traceback: it is nothing of ours."""
+        if status == HTTPStatus.BAD_REQUEST:
+            log.warning("a request could not be read: %r", str(message or exc)[:200])
+            response = web.Response(status=status, text="the request could not be read\n")
+            response.force_close()
+            return response
+        return super().handle_error(request, status, exc, message)
+
+    def abort(self) -> None:
+        """End it now, whatever it still has to send."""
+        if self._address is not None:
+            self._connections.leave(self, self._address)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _wait(self, seconds: float) -> None:
+        self._progress = 0
+        self._connections.waits(self, self._address or "")
+        self._look_after(seconds, self._too_slow)
+
+    def _too_slow(self) -> None:
+        if self._progress:
+            log.warning("a connection from %s was ended: its headers took too long", self._address)
+        self.abort()
+
+    def _watch(self) -> None:
+        """Look how a request gets on that is being received, worked at or answered."""
+        request, transport = self._request, self.transport
+        if request is None or transport is None:
+            return
+        body = request.content
+        # What came since the last look.
+        received, self._progress = body.total_bytes - self._progress, body.total_bytes
+        # Where we have paused it, it is not the client who is slow.
+        if not body.is_eof() and transport.is_reading() and received < BODY_RATE * BODY_WATCHED:
+            log.warning("a connection from %s was ended: its body came too slowly", self._address)
+            self.abort()
+            return
+        unsent = transport.get_write_buffer_size(), self._resumed
+        if unsent[0] and unsent == self._unread:
+            log.warning("a connection from %s was ended: its answer was not taken", self._address)
+            self.abort()
+            return
+        self._unread = unsent
+        self._look_after(UNREAD_ANSWER if body.is_eof() else BODY_WATCHED, self._watch)
+
+    def _look_after(self, seconds: float, look: Any) -> None:
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(seconds, look)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _give_up_unread(sock: socket.socket | None) -> None:
+    # Of what a file is sent from, asyncio knows nothing; Linux looks after it.
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if sock is not None and option is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, option, int(UNREAD_ANSWER * 1000))
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    app: web.Application, connections: Connections, host: str, port: int, tls: SSLContext | None
+) -> AsyncIterator[int]:
+    """Serve an application on an address for as long as the context lasts; gives the port.
+
+    Raises OSError where the address cannot be listened on.
+    """
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_GRACE
+    )
+    await runner.setup()
+    try:
+        server = cast(web.Server, runner.server)
+        server.request_handler = _begun(server.request_handler)
+        sockets = await asyncio.get_running_loop().create_server(
+            lambda: Connection(connections, server, access_log=None),
+            host,
+            port,
+            ssl=tls,
+            backlog=1024,
+            ssl_handshake_timeout=HEADERS_WITHIN if tls else None,
+        )
+        try:
+            yield sockets.sockets[0].getsockname()[1]
+        finally:
+            sockets.close()
+    finally:
+        await runner.cleanup()
+
+
+def _begun(handler: Any) -> Any:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        protocol = request.protocol
+        if isinstance(protocol, Connection):
+            protocol.begin(request)
+        if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+            return web.Response(status=HTTPStatus.EXPECTATION_FAILED)
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    return handle

@@ -105,9 +105,15 @@ def test_who_is_not_let_in_is_told_why(scene, server):
     done = subprocess.run(
         [*scene, "refused", server.url], capture_output=True, text=True, check=True
     )
-    told = done.stdout.splitlines()
-    assert told[:2] == ["refused participant-unknown", "refused address-invalid"]
-    assert "http://192.168.1.5:5000" in told[3], "an example of a good address"
+    *refusals, unknown, address, participant = done.stdout.splitlines()
+    assert refusals == [
+        "refused participant-unknown",
+        "refused address-invalid",
+        "refused participant-invalid",
+    ]
+    assert "participant 99" in unknown
+    assert "http://192.168.1.5:5000" in address, "the address that could be meant"
+    assert "1 or more, and not -3" in participant
 
 
 def test_blocks_become_those_of_uxf(scene, server):

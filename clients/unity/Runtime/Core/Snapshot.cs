@@ -72,8 +72,9 @@ namespace ExperimentServer
         /// The current block's config as a class of yours, whose fields have the names of its keys;
         /// null outside a block. Raises StudyException (`config-mismatch`) if a value does not fit.
         /// </summary>
+        /// <remarks>`new()` has IL2CPP keep a constructor that only Newtonsoft's JSON calls.</remarks>
         public T GetConfig<T>()
-            where T : class
+            where T : class, new()
         {
             if (Config == null)
             {

@@ -145,7 +145,7 @@ namespace ExperimentServer
         /// (`config-mismatch`) if a value does not fit.
         /// </summary>
         public T GetConfig<T>()
-            where T : class
+            where T : class, new()
         {
             var snapshot = Snapshot;
             return snapshot == null ? null : snapshot.GetConfig<T>();
@@ -160,7 +160,7 @@ namespace ExperimentServer
             var options = new Options
             {
                 Url = serverUrl,
-                Participant = participant > 0 ? participant : (int?)null,
+                Participant = participant == 0 ? (int?)null : participant,
                 Token = token,
                 Dispatch = happened => _happened.Enqueue(() =>
                 {

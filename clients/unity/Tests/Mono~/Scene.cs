@@ -6,6 +6,7 @@ using System.Linq;
 using System.Reflection;
 using System.Threading;
 using UnityEngine;
+using UnityEngine.Events;
 using UXF;
 
 namespace ExperimentServer.Tests
@@ -90,15 +91,22 @@ namespace ExperimentServer.Tests
         private static void Refused(string url)
         {
             var client = Client(url, 99);
-            var refusal = "";
-            client.Refused.AddListener(code => refusal = code);
-            Call(client, "Start");
-            Until(client, () => refusal != "");
-            Say("refused " + refusal);
+            IsRefused(client, () => Call(client, "Start"));
             client.ServerUrl = "192.168.1.5:5000";
-            refusal = "";
-            client.Connect();
+            IsRefused(client, client.Connect);
+            client.ServerUrl = url;
+            client.Participant = -3;
+            IsRefused(client, client.Connect);
+        }
+
+        private static void IsRefused(StudyClient client, Action connect)
+        {
+            var refusal = "";
+            UnityAction<string> note = code => refusal = code;
+            client.Refused.AddListener(note);
+            connect();
             Until(client, () => refusal != "");
+            client.Refused.RemoveListener(note);
             Say("refused " + refusal);
         }
 

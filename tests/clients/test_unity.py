@@ -1,14 +1,17 @@
 """The Unity package without Unity: its components compile, and take part, against stand-ins."""
 
+import asyncio
+import contextlib
 import json
 import re
 import socket
 import subprocess
 import urllib.request
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.clients.conformance import replay
+from tests.clients.conformance import harness, replay
 from tests.clients.mono import CORE, UNITY, compiled, run_by_mono, sources
 from tests.conftest import server_running
 
@@ -173,6 +176,43 @@ CHAINED = {
 
 async def test_moves_that_count_on_a_refused_one_are_refused(unity_harness, tmp_path):
     await replay(CHAINED, tmp_path, *unity_harness)
+
+
+@contextlib.asynccontextmanager
+async def silent_to_the_first(url):
+    """A way to a server on which the first connection is let in, and never answered."""
+    upstream = urlsplit(url)
+    connections = []
+
+    async def connected(reader, writer):
+        connections.append(writer)
+        if writer is connections[0]:
+            await reader.read()
+            return
+        there, back = await asyncio.open_connection(upstream.hostname, upstream.port)
+        connections.append(back)
+        await asyncio.gather(pump(reader, back), pump(there, writer), return_exceptions=True)
+
+    async def pump(source, target):
+        while data := await source.read(65536):
+            target.write(data)
+        target.close()
+
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    finally:
+        listening.close()
+        for writer in connections:
+            writer.transport.abort()
+
+
+async def test_a_socket_that_nobody_answers_makes_way_for_another(unity_harness, server):
+    """Mono's does not end when it is cancelled, and once was waited for without end."""
+    async with silent_to_the_first(server.url) as url, harness(*unity_harness) as client:
+        client.ask("connect", url=url, participant=1)
+        for way in ("rest", "socket"):
+            await asyncio.wait_for(client.hears({"event": "connection", "to": way}), 30)
 
 
 def seen_by_unity():

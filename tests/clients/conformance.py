@@ -94,6 +94,7 @@ class Network:
 
     def __init__(self) -> None:
         self.upstream = 0
+        # Plain ones that were let through.
         self.requests = 0
         self._mode: Mode | Stranger = "whole"
         self._links: set[Link] = set()
@@ -162,12 +163,13 @@ class Network:
         elif self._mode in HOLDING:
             await self._hold()
             return
-        else:
-            self.requests += 1
         there, link.server = await asyncio.open_connection("127.0.0.1", self.upstream)
+        asked = self._count if plain else None
+        if asked:
+            asked(first)
         link.server.write(first)
         ways = (
-            _pump(reader, link.server, lambda: link.dead),
+            _pump(reader, link.server, lambda: link.dead, asked),
             _pump(there, link.writer, lambda: link.dead or self._mode == "mute"),
         )
         done, waiting = await asyncio.wait(
@@ -189,6 +191,9 @@ class Network:
             self._misled += plain
             self._changed.notify_all()
 
+    def _count(self, data: bytes) -> None:
+        self.requests += data.count(b" HTTP/1.1\r\n")
+
     async def _hold(self) -> None:
         async with self._changed:
             self._holds += 1
@@ -198,9 +203,14 @@ class Network:
 
 
 async def _pump(
-    source: asyncio.StreamReader, target: asyncio.StreamWriter, lost: Callable[[], bool]
+    source: asyncio.StreamReader,
+    target: asyncio.StreamWriter,
+    lost: Callable[[], bool],
+    seen: Callable[[bytes], None] | None = None,
 ) -> None:
     while data := await source.read(65536):
+        if seen:
+            seen(data)
         if not lost():
             target.write(data)
             await target.drain()
@@ -342,6 +352,10 @@ class Replay:
         elif "network" in step:
             mode = step["network"]
             await self._network.become(Stranger(**mode) if isinstance(mode, dict) else mode)
+        elif "asked" in step:
+            before = self._network.requests
+            await asyncio.sleep(step["asked"]["for"])
+            assert self._network.requests - before <= step["asked"]["most"]
         elif "held" in step:
             await asyncio.wait_for(self._network.holds(step["held"]), PATIENCE)
         elif "misled" in step:

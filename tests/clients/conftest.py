@@ -3,6 +3,9 @@
 import pytest
 
 from tests.clients.mono import CORE, UNITY, compiled, run_by_mono, sources
+from tests.conftest import ROOT, need
+
+JS = ROOT / "clients" / "js"
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +14,11 @@ def unity_harness(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unity")
     files = sources(CORE, UNITY / "Tests" / "Mono~" / "Harness.cs")
     return run_by_mono(compiled(folder / "harness.exe", files))
+
+
+@pytest.fixture
+def javascript(node):
+    """What starts the JavaScript client's harness."""
+    built = JS / "dist" / "index.js"
+    need(str(built) if built.exists() else None, "the JavaScript client's build")
+    return [node, str(JS / "harness.mjs")]

@@ -5,10 +5,7 @@ import sys
 import pytest
 
 from tests.clients.conformance import SCENARIOS, replay, scenarios_of
-from tests.conftest import ROOT, need
-
-JS = ROOT / "clients" / "js"
-
+from tests.conftest import ROOT
 
 # What depends on how messages are written.
 WRITTEN = ["own-move", "config-change", "token-refused"]
@@ -17,14 +14,6 @@ WRITTEN = ["own-move", "config-change", "token-refused"]
 def each(client):
     """Every scenario of a client."""
     return pytest.mark.parametrize("scenario", scenarios_of(client))
-
-
-@pytest.fixture
-def javascript(node):
-    """What starts the JavaScript client's harness."""
-    built = JS / "dist" / "index.js"
-    need(str(built) if built.exists() else None, "the JavaScript client's build")
-    return [node, str(JS / "harness.mjs")]
 
 
 @each("javascript")

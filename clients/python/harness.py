@@ -3,9 +3,12 @@
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 from experiment_server import AsyncClient, StudyError
+from experiment_server.client.live import Happening
+from experiment_server.client.snapshot import Snapshot
 
 
 def say(**said: Any) -> None:
@@ -29,44 +32,84 @@ async def walk(client: AsyncClient) -> Any:
 class Harness:
     """One client, told by lines."""
 
-    client: AsyncClient | None = None
-    listening: asyncio.Task[None] | None = None
+    client: AsyncClient
+    happenings: AsyncIterator[Happening]
+    listening: asyncio.Task[None]
+    told: Snapshot
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Snapshot] = {}
 
     async def connect(
         self, url: str, participant: int | None = None, token: str | None = None
     ) -> Any:
         """Take part."""
-        client = await AsyncClient(url, participant, token=token).__aenter__()
-        self.client = client
-        say(event="connection", to=client.connection)
-        say(event="block", state=client.snapshot)
-        self.listening = asyncio.create_task(self.listen(client))
-        return client.snapshot
+        self.client = await AsyncClient(url, participant, token=token).__aenter__()
+        self.happenings = self.client.happenings()
+        say(event="connection", to=self.client.connection)
+        self.hear(Happening("block", self.client.snapshot))
+        await self.attend()
+        return self.client.snapshot
 
-    async def listen(self, client: AsyncClient) -> None:
+    def hear(self, heard: Happening) -> None:
         """Tell what is heard."""
-        async for heard in client.happenings():
-            if heard.event == "connection":
-                say(event="connection", to=heard.connection)
-            else:
-                say(event=heard.event, state=heard.snapshot)
+        if heard.snapshot is None:
+            say(event="connection", to=heard.connection)
+        else:
+            self.told = heard.snapshot
+            say(event=heard.event, state=heard.snapshot)
+
+    async def attend(self) -> None:
+        """Listen, from what was heard last."""
+
+        async def listen() -> None:
+            async for heard in self.happenings:
+                self.hear(heard)
+
+        self.listening = asyncio.create_task(listen())
+
+    async def busy(self) -> None:
+        """Listen to nothing for now."""
+        self.listening.cancel()
+
+    async def keep(self, **name: str) -> None:
+        """Keep what was told last."""
+        self.kept[name["as"]] = self.told
+
+    async def next(self, of: str | None = None) -> Any:
+        """Go on, or go on from a block that was kept."""
+        return await (self.client if of is None else self.block(of)).next()
+
+    async def finish(self, of: str) -> Any:
+        """End a block that was kept."""
+        return await self.block(of).finish()
+
+    def block(self, name: str) -> Snapshot:
+        """A block that was kept."""
+        return self.kept[name]
+
+    async def follow(self) -> Any:
+        """Go through the blocks as an app does; the last of them."""
+        last = None
+        async for last in self.client.blocks():
+            say(event="follows", state=last)
+        return last
 
     async def do(self, number: int, do: str, **parameters: Any) -> None:
         """Do one thing, and answer."""
-        client = self.client
         try:
-            if do == "connect":
-                state = await self.connect(**parameters)
-            elif client is None:
-                state = None
-            elif do == "walk":
-                state = await walk(client)
-            elif do == "close":
-                state = await client.close()
+            if do == "walk":
+                state = await walk(self.client)
+            elif do == "goTo":
+                state = await self.client.go_to(**parameters)
+            elif hasattr(self, do):
+                state = await getattr(self, do)(**parameters)
+            elif hasattr(self, "client"):
+                state = await getattr(self.client, do)()
             else:
-                state = await getattr(client, {"goTo": "go_to"}.get(do, do))(**parameters)
+                state = None
         except StudyError as error:
-            say(id=number, error=error.code)
+            say(id=number, error=error.code, message=str(error))
         else:
             say(id=number, state=state)
 
@@ -84,8 +127,6 @@ async def main() -> None:
         working.add(task)
         task.add_done_callback(working.discard)
     await asyncio.gather(*working)
-    if harness.listening:
-        harness.listening.cancel()
 
 
 asyncio.run(main())

@@ -26,6 +26,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from experiment_server import AsyncClient, StudyError
+from experiment_server.client.snapshot import Snapshot
 
 COLUMNS = [
     "participant", "block", "block_started_at", "trial", "word", "ink", "key", "correct", "rt_ms",
@@ -100,19 +101,20 @@ class Stroop:
 
     async def take_part(self) -> None:
         """From wherever the participant is to the end."""
-        if self.client.snapshot["block_id"] < 0:
+        before = self.client.snapshot
+        if before["block_id"] < 0:
             self.show("The study is about to begin.", "press any key")
-            await self.unless_moved(self.any_key())
+            await self.unless_moved(before, self.any_key())
         async for block in self.client.blocks():
             config = block["config"]
             screen = self.words(block) if config["kind"] == "words" else self.text(config)
-            await self.unless_moved(screen)
+            await self.unless_moved(block, screen)
         self.show("The study is over. You may close this window.")
 
-    async def unless_moved(self, screen: Coroutine[Any, Any, None]) -> None:
-        """Show something to its end and go on, unless the experimenter moves the participant."""
+    async def unless_moved(self, block: Snapshot, screen: Coroutine[Any, Any, None]) -> None:
+        """Show a block to its end and go on, unless the experimenter moves the participant."""
         showing = asyncio.create_task(screen)
-        moved = asyncio.create_task(self.moved_from(self.client.snapshot["block_id"]))
+        moved = asyncio.create_task(self.moved_from(block))
         await asyncio.wait({showing, moved}, return_when=asyncio.FIRST_COMPLETED)
         moved.cancel()
         if not showing.done():
@@ -121,12 +123,13 @@ class Stroop:
         showing.result()
         # Refused, if the experimenter was faster by a hair: then there is another block to show.
         with contextlib.suppress(StudyError):
-            await self.client.next()
+            await block.finish()
 
-    async def moved_from(self, block_id: int) -> None:
+    async def moved_from(self, block: Snapshot) -> None:
         """Wait until the participant is in another block, or in the same one anew."""
-        if self.client.snapshot["block_id"] == block_id:
-            async for heard in self.client.happenings():
+        happenings = self.client.happenings()
+        if self.client.snapshot.place == block.place:
+            async for heard in happenings:
                 if heard.event == "block":
                     return
 
@@ -135,7 +138,7 @@ class Stroop:
         self.show(f"[b]{config['title']}[/b]\n\n{config['text'].strip()}", "press any key")
         await self.any_key()
 
-    async def words(self, block: dict[str, Any]) -> None:
+    async def words(self, block: Snapshot) -> None:
         """A part: word after word, each answered with a key or missed."""
         config = block["config"]
         self.show(

@@ -1,1 +1,1 @@
-"""Programs that take part: they talk to a server, and import nothing of it but its errors."""
+"""Programs that take part: they talk to a server, and import nothing of it."""

@@ -41,7 +41,7 @@ class Client:
     reach ask for a `token`.
 
     `server_host` is a host or a URL, `Client("https://lab.example.org")`; a URL has its own port.
-    Raises StudyError (`url-invalid`) for another one.
+    Raises StudyError (`address-invalid`) for another one.
 
     A call waits `timeout` seconds for its answer, and is made `retries` times more if there is
     none. Changes are made once all the same, as each has a name; also if the program calls again
@@ -282,7 +282,9 @@ def _url(host: str, port: str | int | None) -> str:
         name = f"[{host}]" if ":" in host and not host.startswith("[") else host
         return server_url(f"http://{name}:{5000 if port is None else port}")
     if port is not None:
-        raise StudyError("url-invalid", f"write the port into the URL: {server_url(host)}:{port}")
+        raise StudyError(
+            "address-invalid", f"write the port into the URL: {server_url(host)}:{port}"
+        )
     return server_url(host)
 
 

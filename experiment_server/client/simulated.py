@@ -13,6 +13,7 @@ import aiohttp
 
 from experiment_server.client.errors import StudyError
 from experiment_server.client.live import AsyncClient
+from experiment_server.client.snapshot import Snapshot
 
 Left = Literal["finished", "dropped out", "failed"]
 
@@ -65,7 +66,7 @@ async def take_part(
     try:
         async with AsyncClient(url, participant, token=token) as client:
             if client.snapshot["block_id"] < 0:
-                await _move_on(client, outcome)
+                await _move_on(client.snapshot, outcome)
             last = int(stays * client.snapshot["blocks_count"])
             async for block in client.blocks():
                 on_block()
@@ -75,8 +76,7 @@ async def take_part(
                 if drops_out and block["block_id"] == last:
                     outcome.left = "dropped out"
                     return outcome
-                if client.snapshot["block_id"] == block["block_id"]:
-                    await _move_on(client, outcome)
+                await _move_on(block, outcome)
                 took = (time.monotonic() - started) * pace.speed
                 outcome.blocks.append((block["block_name"], took))
         outcome.left = "finished"
@@ -85,10 +85,10 @@ async def take_part(
     return outcome
 
 
-async def _move_on(client: AsyncClient, outcome: Outcome) -> None:
+async def _move_on(block: Snapshot, outcome: Outcome) -> None:
     asked = time.monotonic()
     try:
-        await client.next()
+        await block.finish()
     except StudyError as error:
         # Somebody rehearses the steering as well.
         if error.code != "participant-elsewhere":

@@ -63,13 +63,15 @@ class Stranger:
     status: int
     content_type: str
     body: str
+    leads_to: str | None = None
 
     def answer(self) -> bytes:
         """What they say to any request."""
         body = self.body.encode()
+        location = "" if self.leads_to is None else f"Location: {self.leads_to}\r\n"
         head = (
             f"HTTP/1.1 {self.status} Not the server\r\nContent-Type: {self.content_type}\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            f"{location}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         return head.encode() + body
 

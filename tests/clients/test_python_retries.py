@@ -12,7 +12,7 @@ import pytest
 from experiment_server import Client, StudyError
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
-from tests.clients.gateway import BAD_GATEWAY, LOGIN_PAGE, LOGIN_REDIRECT, Gateway
+from tests.clients.conformance import Network, Stranger
 from tests.conftest import need, server_running
 
 # Answers come sooner than this, also on a busy machine.
@@ -27,8 +27,9 @@ async def server(study_file):
 
 
 @pytest.fixture
-async def gateway(server):
-    async with Gateway(urlsplit(server.url).port) as between:
+async def network(server):
+    async with Network() as between:
+        between.upstream = urlsplit(server.url).port
         yield between
 
 
@@ -63,31 +64,31 @@ async def until(holds):
     await asyncio.wait_for(waited(), PATIENCE)
 
 
-async def answer_lost(gateway, holds, call, *arguments):
+async def answer_lost(network, holds, call, *arguments):
     """What a call answers that the server carries out, but whose connection breaks then."""
-    gateway.become("mute")
+    await network.become("mute")
     called = asyncio.create_task(of(call, *arguments))
     await until(holds)
-    gateway.become("cut")
+    await network.become("cut")
     answer = await called
-    gateway.become("whole")
+    await network.become("whole")
     return answer
 
 
-async def test_a_move_whose_answer_is_lost_is_made_once(server, gateway):
-    client = Client(gateway.url, timeout=PATIENCE)
-    gateway.become("mute")
+async def test_a_move_whose_answer_is_lost_is_made_once(server, network):
+    client = Client(network.url, timeout=PATIENCE)
+    await network.become("mute")
     called = asyncio.create_task(of(client.move_to_next))
     await until(lambda: at(server) == (0, 1))
-    gateway.become("no-sockets")  # what is open breaks, what comes is let through
+    await network.become("no-sockets")  # what is open breaks, what comes is let through
     assert await called == (True, {"name": "Hello"})
     assert at(server) == (0, 1)
 
 
-async def test_a_program_that_calls_again_gets_the_answer_that_it_missed(server, gateway):
-    client = Client(gateway.url, timeout=PATIENCE, retries=0)
+async def test_a_program_that_calls_again_gets_the_answer_that_it_missed(server, network):
+    client = Client(network.url, timeout=PATIENCE, retries=0)
     made = lambda: at(server) == (0, 1)  # noqa: E731
-    ok, problem = await answer_lost(gateway, made, client.move_to_next)
+    ok, problem = await answer_lost(network, made, client.move_to_next)
     assert (ok, problem["code"], problem["status"]) == (False, "unreachable", 0)
     assert await of(client.move_to_next) == (True, {"name": "Hello"})
     assert at(server) == (0, 1)
@@ -95,18 +96,18 @@ async def test_a_program_that_calls_again_gets_the_answer_that_it_missed(server,
 
 
 @pytest.mark.parametrize("look", ["get_config", "get_state"])
-async def test_who_has_seen_where_the_participant_is_moves_them_from_there(server, gateway, look):
-    client = Client(gateway.url, timeout=PATIENCE, retries=0)
-    await answer_lost(gateway, lambda: at(server) == (0, 1), client.move_to_next)
+async def test_who_has_seen_where_the_participant_is_moves_them_from_there(server, network, look):
+    client = Client(network.url, timeout=PATIENCE, retries=0)
+    await answer_lost(network, lambda: at(server) == (0, 1), client.move_to_next)
     assert (await of(getattr(client, look)))[1]["block_id"] == 0
     assert await of(client.move_to_next) == (True, {"name": "A"})
     assert at(server) == (1, 2)
 
 
-async def test_after_a_lost_answer_a_move_is_made_from_where_the_program_looked(server, gateway):
+async def test_after_a_lost_answer_a_move_is_made_from_where_the_program_looked(server, network):
     """The server may have been too busy to make it by then: it would be made twice."""
-    client = Client(gateway.url, timeout=PATIENCE, retries=0)
-    await answer_lost(gateway, lambda: at(server) == (0, 1), client.move_to_next)
+    client = Client(network.url, timeout=PATIENCE, retries=0)
+    await answer_lost(network, lambda: at(server) == (0, 1), client.move_to_next)
     assert (await of(client.get_state))[1]["block_id"] == 0
     await server.service.move_to_block(1, 2)
     ok, problem = await of(client.move_to_next)
@@ -115,21 +116,21 @@ async def test_after_a_lost_answer_a_move_is_made_from_where_the_program_looked(
     assert await of(client.move_to_next) == (True, {"name": "C"}), "now the program knows"
 
 
-async def test_a_move_that_was_answered_ends_those_that_were_not(server, gateway):
-    client = Client(gateway.url, timeout=PATIENCE, retries=0)
-    await answer_lost(gateway, lambda: at(server) == (0, 1), client.move_to_next)
+async def test_a_move_that_was_answered_ends_those_that_were_not(server, network):
+    client = Client(network.url, timeout=PATIENCE, retries=0)
+    await answer_lost(network, lambda: at(server) == (0, 1), client.move_to_next)
     assert await of(client.move_to_block, 2) == (True, 2)
     assert await of(client.move_to_next) == (True, {"name": "C"})
 
 
-async def test_other_changes_are_made_once_too(server, gateway):
-    client = Client(gateway.url, timeout=PATIENCE, retries=0)
+async def test_other_changes_are_made_once_too(server, network):
+    client = Client(network.url, timeout=PATIENCE, retries=0)
 
     def has(index):
         return lambda: index in [row["participant_index"] for row in server.service.participants()]
 
-    assert not (await answer_lost(gateway, has(2), client.new_participant))[0]
-    assert not (await answer_lost(gateway, has(7), client.add_participant, 7))[0]
+    assert not (await answer_lost(network, has(2), client.new_participant))[0]
+    assert not (await answer_lost(network, has(7), client.add_participant, 7))[0]
     assert await of(client.new_participant) == (True, 2)
     assert await of(client.add_participant, 7) == (True, True)
     assert await of(client.new_participant) == (True, 8)
@@ -157,26 +158,25 @@ async def test_a_move_from_a_block_that_was_begun_anew_is_refused(server):
     assert await of(client.move_to_next, from_block=problem["snapshot"]) == (True, {"name": "A"})
 
 
-@pytest.mark.parametrize("says", [BAD_GATEWAY, LOGIN_PAGE], ids=["bad-gateway", "login-page"])
-async def test_what_is_not_the_server_is_not_believed(server, gateway, says):
-    client = Client(gateway.url, timeout=PATIENCE, retries=1)
-    gateway.says = says
+@pytest.mark.parametrize("status", [502, 200])
+async def test_what_is_not_the_server_is_not_believed(network, status):
+    client = Client(network.url, timeout=PATIENCE, retries=1)
+    await network.become(Stranger(status, "text/html", "<h1>Guests, log in</h1>"))
+    twice = asyncio.create_task(network.misleads(2))
     ok, problem = await of(client.move_to_next)
-    assert (ok, problem["code"]) == (False, "unreachable")
+    assert (ok, problem["code"], problem["status"]) == (False, "unreachable", status)
     assert "not the server" in problem["message"]
-    keys = {line for asked in gateway.asked for line in asked.split("\r\n") if "Idempot" in line}
-    assert len(gateway.asked) == 2
-    assert len(keys) == 1, "the same move, twice"
+    await asyncio.wait_for(twice, PATIENCE)
     waiting = asyncio.create_task(of(client.wait_for_block))
-    await until(lambda: len(gateway.asked) > 2)
-    gateway.says = None
+    await asyncio.wait_for(network.misleads(1), PATIENCE)
+    await network.become("whole")
     assert await of(client.move_to_next) == (True, {"name": "Hello"})
     assert (await waiting)[1]["block_name"] == "Hello"
 
 
-async def test_a_redirection_gets_neither_the_move_nor_the_token(server, gateway):
-    gateway.says = LOGIN_REDIRECT % server.url.encode()
-    client = Client(gateway.url, token=TOKEN, timeout=PATIENCE, retries=0)
+async def test_a_redirection_gets_neither_the_move_nor_the_token(server, network):
+    await network.become(Stranger(302, "text/html", "", leads_to=server.url))
+    client = Client(network.url, token=TOKEN, timeout=PATIENCE, retries=0)
     ok, problem = await of(client.get_state)
     assert (ok, problem["code"], problem["status"]) == (False, "unreachable", 302)
     assert server.url in problem["message"], "it says where it was sent"
@@ -224,15 +224,15 @@ def test_a_client_speaks_https(study_file, tmp_path, monkeypatch):
     [
         (("http://127.0.0.1:5000/experiment",), "write http://127.0.0.1:5000"),
         (("http://127.0.0.1:5000/?participant=7",), "write http://127.0.0.1:5000"),
-        (("ftp://127.0.0.1",), "http:// or https://"),
+        (("ftp://127.0.0.1",), "write http://127.0.0.1"),
         (("http://",), "names no host"),
         (("http://lab:port",), "port is malformed"),
         (("http://me:secret@lab:5000",), "token"),
-        (("lab/experiment",), "at the root"),
+        (("lab/experiment",), "without /experiment:5000"),
         (("https://lab.example.org", 5000), "write the port into the URL"),
     ],
 )
 def test_what_is_no_address_is_refused_and_says_why(given, says):
     with pytest.raises(StudyError, match=says) as refused:
         Client(*given)
-    assert refused.value.code == "url-invalid"
+    assert refused.value.code == "address-invalid"

@@ -1,0 +1,101 @@
+"""Moves that an app has asked for, in order, until each is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from experiment_server.client.errors import StudyError
+from experiment_server.client.snapshot import Place, Snapshot
+
+Action = Literal["move-to-next", "move-to-previous", "move-to-block"]
+
+# Moves that wait for a connection. People press a button again and again when nothing happens.
+MOVES_WAITING = 16
+
+
+@dataclass(eq=False, slots=True)
+class Move:
+    """A move by its name, so that it is made once however often it is sent.
+
+    It is meant from a `place`, or from wherever the participant is. `follows` is the move that
+    brings them to that place, where that waits itself.
+    """
+
+    action: Action
+    block_id: int | None = None
+    place: Place | None = None
+    follows: Move | None = None
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    answer: asyncio.Future[Snapshot] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the server is told besides the action and the block."""
+        return {} if self.place is None else self.place.parameters()
+
+
+class Moves:
+    """What waits to be made."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Move] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def __iter__(self) -> Iterator[Move]:
+        return iter(self._waiting)
+
+    @property
+    def first(self) -> Move:
+        """The one to be sent."""
+        return self._waiting[0]
+
+    def add(self, move: Move) -> None:
+        """Have one wait; raises StudyError (`queue-full`)."""
+        if len(self._waiting) >= MOVES_WAITING:
+            raise StudyError("queue-full", f"{MOVES_WAITING} moves wait for a connection already")
+        self._waiting.append(move)
+
+    def withdraw(self, move: Move) -> None:
+        """Whoever asked for it has gone: it is not sent any more."""
+        if move in self._waiting:
+            self._waiting.remove(move)
+
+    def made(self, move: Move, snapshot: Snapshot) -> None:
+        """Answer one."""
+        self.withdraw(move)
+        if not move.answer.done():
+            move.answer.set_result(snapshot)
+
+    def refuse(self, move: Move, error: StudyError) -> None:
+        """Refuse one, and what was to go on from where it leads."""
+        self.withdraw(move)
+        if not move.answer.done():
+            move.answer.set_exception(error)
+        for other in [other for other in self._waiting if other.follows is move]:
+            self.refuse(other, error)
+
+    def refuse_all(self, error: StudyError) -> None:
+        """Refuse everything that waits."""
+        while self._waiting:
+            self.refuse(self.first, error)
+
+    def next_from(self, given: Snapshot) -> tuple[Place, Move | None]:
+        """Where the participant is once all this is made, and the last move that leads there."""
+        place, last = given.place, None
+        for move in self._waiting:
+            if move.block_id is not None:
+                place, last = Place(move.block_id), move
+            # What it does may be known already: the server tells everybody before it answers.
+            elif move.place is not None and move.place.may_be(place):
+                step = 1 if move.action == "move-to-next" else -1
+                reached = min(max(place.block_id + step, -1), given["blocks_count"])
+                place, last = Place(reached), move
+        return place, last

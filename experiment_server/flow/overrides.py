@@ -105,6 +105,13 @@ def override_of(blocks: Sequence[Block], overrides: Overrides, block_id: int) ->
     return override.patch if override else {}
 
 
+def only_override(blocks: Sequence[Block], block_id: int, patch: Patch) -> Overrides:
+    """The overrides of somebody for whom nothing but one block is changed, by this patch."""
+    if not patch:
+        return ()
+    return (Override(*_address(blocks, block_id), patch),)
+
+
 def with_patch(
     blocks: Sequence[Block], overrides: Overrides, block_id: int, patch: Patch
 ) -> Overrides:
@@ -113,15 +120,13 @@ def with_patch(
     Where an earlier patch and this one meet, this one wins.
     """
     block = blocks[block_id]
-    occurrence = sum(other.name == block.name for other in blocks[:block_id])
+    address = _address(blocks, block_id)
     before = merged(block.config, override_of(blocks, overrides, block_id))
     kept = tuple(
-        override
-        for override in overrides
-        if (override.block_name, override.occurrence) != (block.name, occurrence)
+        override for override in overrides if (override.block_name, override.occurrence) != address
     )
     whole = difference(block.config, merged(before, patch))
-    return (*kept, Override(block.name, occurrence, whole)) if whole else kept
+    return (*kept, Override(*address, whole)) if whole else kept
 
 
 def compared(config: Config, patch: Patch) -> list[dict[str, Any]]:
@@ -143,6 +148,11 @@ def _compared(config: Any, patch: Patch, path: tuple[str, ...]) -> list[dict[str
         else:
             found.append({"path": list(here), "value": value, "file": before})
     return found
+
+
+def _address(blocks: Sequence[Block], block_id: int) -> tuple[str, int]:
+    name = blocks[block_id].name
+    return name, sum(other.name == name for other in blocks[:block_id])
 
 
 def _assigned(blocks: Sequence[Block], overrides: Overrides) -> list[Override | None]:

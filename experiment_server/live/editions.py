@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from functools import lru_cache
@@ -77,6 +78,17 @@ class Editions:
     def file_blocks(self, state: ParticipantState) -> tuple[Block, ...]:
         """A participant's blocks as the file has them; raises ExpansionFailed."""
         return self._expand(self.study_of(state).digest, state.participant_index)
+
+    async def file_blocks_in(self, digest: str, participant_index: int) -> tuple[Block, ...]:
+        """A participant's blocks as a version that was served once had them.
+
+        Raises ExpansionFailed, and StudyInvalid for a version that this release cannot read.
+        """
+        if digest not in self._studies:
+            texts = {version.digest: version.text for version in self.versions}
+            parsed = await asyncio.to_thread(parse, texts.get(digest, ""))
+            self._studies[digest] = parsed.require()
+        return self._expand(digest, participant_index)
 
     def blocks(self, state: ParticipantState) -> tuple[Block, ...]:
         """A participant's blocks with their overrides; raises ExpansionFailed."""

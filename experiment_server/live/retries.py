@@ -17,6 +17,12 @@ from experiment_server.live.tasks import Tasks
 from experiment_server.store.store import Commit, Reply, Scope, Store
 
 Work = Callable[[], Awaitable[Any]]
+Again = Callable[[Any], Awaitable[Any]]
+"""Makes an answer again out of what was kept of it."""
+
+
+async def _as_kept(kept: Any) -> Any:
+    return kept
 
 
 class Retries:
@@ -31,9 +37,10 @@ class Retries:
         self._clock = clock
         self._running: dict[Scope, tuple[Request, asyncio.Task[Any]]] = {}
 
-    async def once(self, request: Request, work: Work) -> Any:
+    async def once(self, request: Request, work: Work, again: Again = _as_kept) -> Any:
         """What `work` returns, or returned when the same request came before.
 
+        `again` makes that out of what was given to `reply`.
         Raises KeyReused if the key came with another request.
         """
         scope = _scope(request)
@@ -42,7 +49,7 @@ class Retries:
         first, task = self._running.get(scope) or (request, None)
         _require_same(request, first.fingerprint)
         if task is None:
-            task = self._tasks.start(self._first(scope, request, work), "keyed-request")
+            task = self._tasks.start(self._first(scope, request, work, again), "keyed-request")
             self._running[scope] = request, task
             task.add_done_callback(lambda _: self._running.pop(scope))
         # Shielded: who came first may hang up while others wait for the same answer.
@@ -51,12 +58,15 @@ class Retries:
             raise outcome
         return outcome
 
-    def reply(self, request: Request, answer: Any) -> Reply | None:
-        """What has to be committed for a request, None for one without a key."""
+    def reply(self, request: Request, kept: Any) -> Reply | None:
+        """What has to be committed for a request, None for one without a key.
+
+        `kept` is what the answer can be made from: it stays for a day, for each request.
+        """
         scope = _scope(request)
         if scope is None:
             return None
-        return Reply(scope, request.fingerprint, to_json(answer), self._clock())
+        return Reply(scope, request.fingerprint, to_json(kept), self._clock())
 
     async def keep(self, request: Request, answer: Any) -> None:
         """Commit the reply to a request whose effect is durable by itself."""
@@ -72,13 +82,13 @@ class Retries:
                 await asyncio.wrap_future(self._store.forget_replies(self._clock()))
             await asyncio.sleep(REPLIES_SWEPT)
 
-    async def _first(self, scope: Scope, request: Request, work: Work) -> Any:
+    async def _first(self, scope: Scope, request: Request, work: Work, again: Again) -> Any:
         try:
             known = await asyncio.wrap_future(self._store.reply(scope, self._clock()))
             if known is None:
                 return await work()
             _require_same(request, known.request)
-            return json.loads(known.text)
+            return await again(json.loads(known.text))
         except ExperimentServerError as error:
             return error
 

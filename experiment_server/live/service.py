@@ -18,6 +18,7 @@ from experiment_server.flow.events import Event, EventType
 from experiment_server.flow.overrides import Patch, checked, digest_of_overrides
 from experiment_server.flow.participant import ParticipantState
 from experiment_server.limits import PARTICIPANTS
+from experiment_server.live import answers
 from experiment_server.live.clock import Clock
 from experiment_server.live.editions import Editions
 from experiment_server.live.history import History
@@ -28,7 +29,7 @@ from experiment_server.live.requests import BY_SERVER, Request
 from experiment_server.live.retries import Retries
 from experiment_server.live.roster import Plan, Planning, Roster
 from experiment_server.live.tasks import Tasks
-from experiment_server.store.store import Store, Written
+from experiment_server.store.store import Reply, Store, Written
 from experiment_server.study.model import Block, Study
 
 Transition = Callable[[ParticipantState, datetime], ParticipantState]
@@ -134,8 +135,8 @@ class Service:
 
         return await self._move(participant_index, transition, request)
 
-    async def move_all_to_block(self, block_id: int, request: Request = BY_SERVER) -> list[int]:
-        """Move every active participant, all or none; returns their indices.
+    async def move_all_to_block(self, block_id: int, request: Request = BY_SERVER) -> None:
+        """Move every active participant, all or none.
 
         Raises BlockOutOfRange if one of them, or with nobody active the default participant, has
         no such block.
@@ -152,7 +153,6 @@ class Service:
                 (state, flow.move_to_block(state, block_id, self._count(state), now))
                 for state in active
             ]
-            moved = [after.participant_index for _, after in states]
             return Plan(
                 states,
                 [
@@ -160,16 +160,14 @@ class Service:
                     for before, after in states
                     for item in self.history.moved(before, after, request)
                 ],
-                reply=self.retries.reply(request, moved),
+                reply=self.retries.reply(request, None),
             )
 
-        async def work() -> list[int]:
+        async def work() -> None:
             plan = await self._change(planning)
             await self.news.announce("block-changed", plan.after)
-            return [state.participant_index for state in plan.after]
 
-        moved: list[int] = await self.retries.once(request, work)
-        return moved
+        await self.retries.once(request, work)
 
     async def undo(self, participant_index: int, request: Request = BY_SERVER) -> Snapshot:
         """Take the participant's last move back that was not taken back yet.
@@ -191,7 +189,7 @@ class Service:
                 except RevisionConflict:
                     continue
 
-        snapshot: Snapshot = await self.retries.once(request, work)
+        snapshot: Snapshot = await self.retries.once(request, work, self._snapshot_again)
         return snapshot
 
     # Configs
@@ -307,7 +305,7 @@ class Service:
         async def work() -> Snapshot:
             return await self._move_now(participant_index, transition, request)
 
-        snapshot: Snapshot = await self.retries.once(request, work)
+        snapshot: Snapshot = await self.retries.once(request, work, self._snapshot_again)
         return snapshot
 
     async def _move_now(
@@ -336,8 +334,16 @@ class Service:
                 "config-changed", participant_index, transition, happened, request
             )
 
-        snapshot: Snapshot = await self.retries.once(request, work)
+        snapshot: Snapshot = await self.retries.once(request, work, self._snapshot_again)
         return snapshot
+
+    def _reply(self, request: Request, snapshot: Snapshot, state: ParticipantState) -> Reply | None:
+        kept = answers.kept(snapshot, state, self.editions.file_blocks(state))
+        return self.retries.reply(request, kept)
+
+    async def _snapshot_again(self, kept: answers.Kept) -> Snapshot:
+        index = kept["state"]["participant_index"]
+        return answers.again(kept, await self.editions.file_blocks_in(kept["study"], index))
 
     async def _alter_now(
         self,
@@ -359,7 +365,7 @@ class Service:
             return Plan(
                 [(before, after)],
                 happened(before, after),
-                reply=self.retries.reply(request, snapshot),
+                reply=self._reply(request, snapshot, after),
             )
 
         plan = await self._change(planning, participant_index)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from datetime import timedelta
 
 import aiohttp
@@ -9,6 +10,8 @@ import pytest
 
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
+from tests.conftest import SMALL_STUDY
+from tests.server.conftest import Listener
 
 KEY = {"Idempotency-Key": "3f0a"}
 
@@ -176,3 +179,52 @@ async def test_two_hundred_moves_at_once_are_two_hundred_steps(tmp_path):
         answers = await asyncio.gather(*moves)
         assert sorted(body["name"] for _, body in answers) == sorted(names[:200])
         assert running.service.row(1)["block_id"] == 199
+
+
+LARGE = "x" * 200_000
+LARGE_STUDY = f"""
+[configuration]
+order = ["A", "B"]
+[[blocks]]
+name = "A"
+config = {{ stimuli = "{LARGE}", speed = 1 }}
+[[blocks]]
+name = "B"
+extends = "A"
+"""
+
+
+async def dashboard_of(running):
+    listener = Listener("/dashboard")
+    await listener.client.connect(running.url, namespaces=["/dashboard"], transports=["websocket"])
+    return listener
+
+
+async def test_what_is_kept_of_an_answer_does_not_grow_with_the_config(study_file):
+    study_file.write_text(LARGE_STUDY, encoding="utf-8")
+    patch = {"participant_index": 1, "patch": {"speed": 5}, "request_id": "patch"}
+    moves = [
+        {"participant_index": 1, "block_id": number % 2, "request_id": str(number)}
+        for number in range(100)
+    ]
+    async with serving(Settings(study_file, port=0)) as running:
+        dashboard = await dashboard_of(running)
+        await dashboard.ask("move-to-block", {"participant_index": 1, "block_id": 1})
+        answers = [await dashboard.ask("update-config", patch)]
+        answers += [await dashboard.ask("move-to-block", move) for move in moves]
+        await dashboard.client.disconnect()
+    assert answers[1]["data"]["config"]["stimuli"] == LARGE
+    assert answers[2]["data"]["overrides"] == [{"path": ["speed"], "value": 5, "file": 1}]
+    database = sqlite3.connect(study_file.with_suffix(".sqlite3"))
+    count, size = database.execute("SELECT count(*), sum(length(reply)) FROM replies").fetchone()
+    database.close()
+    assert count == 101
+    assert size < 101 * 500
+    # Also after a restart with another study, a repeat gets the very answer that the first one got.
+    study_file.write_text(SMALL_STUDY, encoding="utf-8")
+    async with serving(Settings(study_file, port=0)) as running:
+        dashboard = await dashboard_of(running)
+        again = [await dashboard.ask("update-config", patch)]
+        again += [await dashboard.ask("move-to-block", move) for move in moves]
+        await dashboard.client.disconnect()
+    assert again == answers

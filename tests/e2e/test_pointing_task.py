@@ -88,6 +88,10 @@ def test_the_page_follows_when_the_experimenter_moves_the_participant(
 def test_an_unknown_participant_is_told_what_to_do(pointing_task, window):
     page = window.open(f"{pointing_task.url}/app/?participant=77")
     expect(page.get_by_test_id("refusal")).to_contain_text("77")
+    page = window.open(f"{pointing_task.url}/app/?participant=P07")
+    expect(page.get_by_test_id("refusal")).to_contain_text(
+        'a whole number, 1 or more, and not "P07"'
+    )
 
 
 def test_the_measures_of_the_task_are_right(node):

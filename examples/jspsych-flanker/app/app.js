@@ -12,8 +12,8 @@ const asked = new URLSearchParams(location.search);
 try {
   await takePart(
     await connect({
-      participant: asked.has("participant") ? Number(asked.get("participant")) : undefined,
-      token: asked.get("token") ?? undefined,
+      participant: asked.get("participant"),
+      token: asked.get("token"),
     }),
   );
 } catch (error) {
@@ -28,14 +28,13 @@ async function takePart(study) {
     say("The study is about to begin.");
     await study.next();
   }
-  while (study.snapshot.block_id < study.snapshot.blocks_count) {
-    const block = study.snapshot;
+  for await (const block of study.blocks()) {
     document.body.dataset.block = block.block_name;
     const trials = await run(study, block);
     // Null: the experimenter was faster, and there is another block to show.
     if (trials === null) continue;
     await sent(block, trials);
-    await study.next().catch((error) => {
+    await block.finish().catch((error) => {
       if (error.code !== "participant-elsewhere") throw error;
     });
   }
@@ -49,7 +48,8 @@ async function run(study, block) {
   const jsPsych = initJsPsych({ display_element: place });
   let moved = false;
   const stop = study.on("block", (now) => {
-    if (now.revision === block.revision || moved) return;
+    // The same block may have been begun anew.
+    if (now.block_started_at === block.block_started_at || moved) return;
     moved = true;
     jsPsych.abortExperiment();
   });

@@ -12,8 +12,8 @@ let drawing = null;
 
 try {
   const study = await connect({
-    participant: asked.has("participant") ? Number(asked.get("participant")) : undefined,
-    token: asked.get("token") ?? undefined,
+    participant: asked.get("participant"),
+    token: asked.get("token"),
   });
   study.on("block", show);
   study.on("config", show);

@@ -140,9 +140,7 @@ function place(id, count) {
   return id >= count ? "finished" : `part ${id + 1} of ${count}`;
 }
 
-/** The number after ?participant=; undefined without one; text that is no number as it is. */
+/** What is after ?participant=, undefined without it; the client refuses what is no number. */
 function participantAsked() {
-  const asked = new URLSearchParams(location.search).get("participant");
-  if (asked === null || asked === "") return undefined;
-  return /^\d+$/.test(asked) ? Number(asked) : asked;
+  return new URLSearchParams(location.search).get("participant") || undefined;
 }

@@ -3,7 +3,7 @@
 import { connect as takePart } from "/client.js";
 
 /**
- * Connect as a participant (a number; undefined for the server's default participant).
+ * Connect as a participant (a number, also as text; undefined for the server's default participant).
  *
  * `on.snapshot(snapshot)` is called with the first snapshot and whenever the participant is elsewhere,
  * `on.online(connected)` when the connection comes and goes, `on.refused({code, message})` when

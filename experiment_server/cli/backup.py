@@ -18,7 +18,13 @@ from experiment_server.cli.stored import place_of, stored_argument
 )
 @stored_argument
 @click.argument("out", type=click.Path(path_type=Path))
-def command(file: str, out: Path) -> None:
+@click.option(
+    "--with-keys",
+    is_flag=True,
+    help="Also copy the keys that participants' links are signed with. Whoever has them can make "
+    "links; without them, links from before do not lead into what is served from the copy.",
+)
+def command(file: str, out: Path, with_keys: bool) -> None:
     """Copy the state of FILE (a study or its database) into the new file OUT.
 
     A server may be running: the copy has everything as of one moment, with all sessions.
@@ -29,5 +35,5 @@ def command(file: str, out: Path) -> None:
         if sys.stderr.isatty() and total:
             click.echo(f"\rCopied {100 * (total - remaining) // total} %", err=True, nl=False)
 
-    back_up(place_of(file), out, told)
+    back_up(place_of(file), out, told, with_keys=with_keys)
     note(f"\r{out} has everything as of now ({out.stat().st_size:,} bytes).")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TextIO, TypeVar
 
 import click
 
+from experiment_server.errors import OutputUnwritable
 from experiment_server.study.diagnostics import Diagnostic
 
 Item = TypeVar("Item")
@@ -49,6 +53,29 @@ def data_stream() -> TextIO:
 def note(message: str) -> None:
     """Write a remark to stderr, so that what is piped on stays clean."""
     click.echo(message, err=True)
+
+
+@contextlib.contextmanager
+def private_file(path: Path, lines: Iterable[str]) -> Iterator[Path]:
+    """A file that nobody else on this machine can read, for as long as the context lasts.
+
+    Raises OutputUnwritable.
+    """
+    try:
+        # Another's file of this name, or a link, is not written to.
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    except OSError as error:
+        raise OutputUnwritable(
+            f"{path} cannot be written, where the login link belongs: {error.strerror}; give a "
+            "token of your own with EXPERIMENT_SERVER_ADMIN_TOKEN"
+        ) from None
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def progress(items: Iterable[Item], label: str, count: int) -> Iterable[Item]:

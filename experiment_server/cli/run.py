@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, replace
 from enum import Enum
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from experiment_server.cli.output import print_diagnostics
+from experiment_server.cli.output import print_diagnostics, private_file
 from experiment_server.errors import StudyInvalid
 from experiment_server.server.settings import Settings
 from experiment_server.store.choices import DEFAULT_SESSION, MEMORY
@@ -109,15 +110,15 @@ def command(config_file: Path, ask_default_participant_index: bool, **settings: 
 
     try:
         # On Windows an interrupt ends the loop from outside, after the server has been closed.
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(chosen, lambda running: _greet(chosen, running)))
+        with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+            asyncio.run(serve(chosen, lambda running: _greet(chosen, running, stack)))
     except StudyInvalid as error:
         print_diagnostics(error.diagnostics, config_file.name, error.text)
         raise click.ClickException(f"{config_file} has errors, so it is not served") from None
     click.echo("Stopped." if chosen.place == MEMORY else "Stopped; everyone's place is kept.")
 
 
-def _greet(settings: Settings, running: Running) -> None:
+def _greet(settings: Settings, running: Running, stack: contextlib.ExitStack) -> None:
     from experiment_server.live.tokens import login_path
     from experiment_server.server.addresses import leads_nowhere_else
 
@@ -127,9 +128,16 @@ def _greet(settings: Settings, running: Running) -> None:
     taking_part = [f"{url}/app/?participant=1" for url in running.urls] if settings.app else []
     if settings.guarded and not settings.open:
         taking_part = [f"experiment-server link {settings.config_file} 1"]
-    entrance = login_path(token) if token else "/"
+    # What is printed elsewhere than to a terminal is kept: in a journal, in a log.
+    told = sys.stdout.isatty()
+    entrance = "/" if not token else login_path(token) if told else "/login"
+    links = [f"{url}{login_path(token)}" for url in running.urls] if token else []
+    kept_links = None
+    if links and not told and settings.admin_token is None:
+        kept_links = stack.enter_context(private_file(settings.links_file, links))
     lines = {
         "Dashboard": [f"{url}{entrance}" for url in running.urls],
+        "Login link": [] if kept_links is None else [f"in {kept_links}"],
         "Taking part": taking_part,
         "REST": [f"{url}/api/" for url in running.urls],
         "Places kept in": [kept],

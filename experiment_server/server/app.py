@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,9 +96,9 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     study = parsed.require()
     if settings.public_url is not None:
         checked_public_url(settings.public_url)
-    if settings.app is not None and not (settings.app / "index.html").is_file():
-        raise StartRefused(f"the app folder {settings.app} has no index.html")
     place = Place.of(settings.place)
+    if settings.app is not None:
+        _check_app(settings.app, settings, place)
     store = Store(
         place,
         session=settings.session,
@@ -203,6 +204,28 @@ async def _tokens(settings: Settings, store: Store) -> Tokens:
         token = secrets.token_urlsafe(32)
     key = await asyncio.wrap_future(store.signing_key())
     return Tokens(key, settings.session, token)
+
+
+def _check_app(app: Path, settings: Settings, place: Place) -> None:
+    """Raise StartRefused for an app folder that is none, or that would serve what is nobody's."""
+    if not (app / "index.html").is_file():
+        raise StartRefused(f"the app folder {app} has no index.html")
+    inside = {"the study": settings.config_file, "its data": settings.data_folder}
+    if place.path is not None:
+        inside["its database"] = place.path
+    served = app.resolve()
+    for what, path in inside.items():
+        if path.resolve().is_relative_to(served):
+            raise StartRefused(
+                f"everybody could read {what}: {path} is in the app folder {app}. "
+                "Give --app a folder that has the app and nothing else"
+            )
+    # What an app sends would be a page of ours.
+    if served.is_relative_to(settings.data_folder.resolve()):
+        raise StartRefused(
+            f"the app folder {app} is in {settings.data_folder}, where the files are kept that "
+            "apps send. Give --app or --data another folder"
+        )
 
 
 def _browser_rules(settings: Settings) -> BrowserRules:

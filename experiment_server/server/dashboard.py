@@ -95,6 +95,10 @@ def add_app(app: web.Application, folder: Path) -> None:
     async def to_folder(request: web.Request) -> web.Response:
         raise web.HTTPMovedPermanently(request.rel_url.with_path("/app/", keep_query=True))
 
+    async def hidden(_request: web.Request) -> web.Response:
+        # A folder that was cloned, or edited on somebody's Mac, has files that are no app's.
+        raise web.HTTPNotFound
+
     async def revalidate(request: web.Request, response: web.StreamResponse) -> None:
         # Studies are edited until the last evening; a browser must not run yesterday's script.
         if request.path.startswith("/app/"):
@@ -102,6 +106,7 @@ def add_app(app: web.Application, folder: Path) -> None:
 
     app.router.add_get("/app", to_folder)
     app.router.add_get("/app/", _file(folder / "index.html"))
+    app.router.add_get(r"/app/{before:(.*(/|%2F|%5C))?}.{rest:.*}", hidden)
     app.router.add_static("/app", folder)
     app.on_response_prepare.append(revalidate)
 

@@ -173,6 +173,11 @@ class Settings:
         return self.data or self.config_file.with_name(f"{self.config_file.stem}-data")
 
     @property
+    def links_file(self) -> Path:
+        """Where the experimenters' login link is while a server runs that could not show it."""
+        return self.config_file.with_name(f"{self.config_file.stem}-login-link.txt")
+
+    @property
     def place(self) -> str:
         """The database as `store.database.Place.of` takes it."""
         return self.database or str(self.config_file.with_suffix(".sqlite3"))

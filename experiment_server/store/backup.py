@@ -17,9 +17,10 @@ Progress = Callable[[int, int], None]
 """Told how many pages are still to be copied, and of how many."""
 
 
-def back_up(place: Place, out: Path, progress: Progress) -> None:
+def back_up(place: Place, out: Path, progress: Progress, *, with_keys: bool = False) -> None:
     """Copy a SQLite database into a new file, whole as of one moment, and look at the copy.
 
+    The keys that participants' links are signed with stay out of it, unless they are asked for.
     Raises DatabaseUnusable for what is no database of ours, and OutputUnwritable where the file is
     there already or cannot be written.
     """
@@ -34,7 +35,7 @@ def back_up(place: Place, out: Path, progress: Progress) -> None:
         raise OutputUnwritable(f"{out} is there already, and was not overwritten")
     draft = out.with_name(f".{out.name}.part")
     try:
-        _copy(place.path, draft, progress)
+        _copy(place.path, draft, progress, with_keys=with_keys)
         inspect(Place.of(draft))
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
@@ -47,7 +48,7 @@ def back_up(place: Place, out: Path, progress: Progress) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _copy(source: Path, target: Path, progress: Progress) -> None:
+def _copy(source: Path, target: Path, progress: Progress, *, with_keys: bool) -> None:
     reading = sqlite3.connect(f"{source.resolve().as_uri()}?mode=rw", uri=True)
     try:
         writing = sqlite3.connect(target)
@@ -57,7 +58,19 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
                 pages=_STEP,
                 progress=lambda _status, remaining, total: progress(remaining, total),
             )
+            if not with_keys:
+                _remove_keys(writing)
         finally:
             writing.close()
     finally:
         reading.close()
+
+
+def _remove_keys(database: sqlite3.Connection) -> None:
+    columns = [name for _, name, *_ in database.execute("PRAGMA table_info(sessions)")]
+    # A database of an older release has none.
+    if "signing_key" in columns:
+        database.execute("UPDATE sessions SET signing_key = NULL")
+        database.commit()
+        # What a row had is still in the file until it is written anew.
+        database.execute("VACUUM")

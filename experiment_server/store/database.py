@@ -17,7 +17,17 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -249,6 +259,9 @@ def open_session(connection: Connection, name: str, now: datetime) -> int:
     """The id of a session, which is made if it is new."""
     found = session_id(connection, name)
     if found is not None:
+        # A backup has none, and so no link from before lets anybody in.
+        missing = (sessions.c.id == found) & sessions.c.signing_key.is_(None)
+        connection.execute(update(sessions).where(missing).values(signing_key=_signing_key()))
         return found
     if not re.fullmatch(r"[\w. -]+", name) or len(name) > SESSION_NAME:
         raise DatabaseUnusable(
@@ -257,10 +270,14 @@ def open_session(connection: Connection, name: str, now: datetime) -> int:
         )
     made = connection.execute(
         insert(sessions)
-        .values(name=name, created_at=now, signing_key=secrets.token_hex(32))
+        .values(name=name, created_at=now, signing_key=_signing_key())
         .returning(sessions.c.id)
     )
     return int(made.scalar_one())
+
+
+def _signing_key() -> str:
+    return secrets.token_hex(32)
 
 
 def session_id(connection: Connection, name: str) -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, tuple_
 
+from experiment_server.errors import DatabaseUnusable
 from experiment_server.flow.events import Entry, EventType, Head
 from experiment_server.flow.participant import ParticipantState
 from experiment_server.limits import EVENTS_PAGE
@@ -50,9 +51,14 @@ class SessionSummary:
 
 
 def signing_key(connection: Connection, session: int) -> str:
-    """The key that a session's tokens are signed with."""
+    """The key that a session's tokens are signed with; raises DatabaseUnusable if it has none."""
     query = select(sessions.c.signing_key).where(sessions.c.id == session)
-    return str(connection.execute(query).scalar_one())
+    key = connection.execute(query).scalar_one()
+    if key is None:
+        raise DatabaseUnusable(
+            "this is a backup, which has no key to sign links with; serve it once, and it has one"
+        )
+    return str(key)
 
 
 def states(connection: Connection, session: int) -> list[ParticipantState]:

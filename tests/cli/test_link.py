@@ -27,7 +27,6 @@ def get(url, token=None, context=None):
 
 def test_a_link_lets_its_participant_in(study_file):
     with server_running(study_file, "--host", "0.0.0.0", "--admin-token", ADMIN) as server:
-        assert server.url.endswith(f"/login?token={ADMIN}")
         url = server.url.partition("/login")[0]
         link = cli("link", study_file, 1, "--url", url).strip()
         assert get(link)[0] == 200

@@ -103,6 +103,77 @@ def test_an_app_folder_without_a_page_is_named(study_file, tmp_path):
     assert "has no index.html" in refused(study_file, "--app", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((), "read the study"),
+        (("--database", "{app}/kept.sqlite3"), "read its database"),
+        (("--data", "{app}/kept"), "read its data"),
+        (("--data", "{app}"), "read its data"),
+        (("--data", "{app}/.."), "in {app}/.."),
+    ],
+)
+def test_an_app_folder_with_what_is_nobodys_is_refused(study_file, tmp_path, more, said):
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "index.html").write_text("<p>take part</p>", encoding="utf-8")
+    if not more:
+        study_file = study_file.rename(app / "study.toml")
+    message = refused(study_file, "--app", app, *(item.format(app=app) for item in more))
+    assert said.format(app=app) in message
+    assert "Give --app" in message
+
+
+def test_what_is_hidden_in_an_app_folder_stays_so(study_file, tmp_path):
+    app = tmp_path / "app"
+    for name in (".git/config", "a/.env", "a/b.js", ".hidden"):
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).write_text("content", encoding="utf-8")
+    (app / "index.html").write_text("<p>take part</p>", encoding="utf-8")
+    with server_running(study_file, "--app", app) as server:
+        with urllib.request.urlopen(f"{server.url}/app/a/b.js") as response:
+            assert response.read() == b"content"
+        for path in (".git/config", ".git", "a/.env", "%2egit/config", "a%2f.env", ".hidden"):
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(f"{server.url}/app/{path}")
+            assert caught.value.code == 404, path
+            caught.value.close()
+
+
+def test_a_login_link_is_not_printed_into_a_log(study_file):
+    with server_running(study_file, "--host", "0.0.0.0") as server:
+        assert server.url.endswith("/login")
+        (place,) = study_file.parent.glob("*login-link*")
+        assert place.stat().st_mode & 0o777 == 0o600
+        link = place.read_text(encoding="utf-8").splitlines()[0]
+        with urllib.request.urlopen(link) as response:
+            assert response.status == 200
+        token = link.partition("token=")[2]
+        server.process.terminate()
+        said, _ = server.process.communicate(timeout=20)
+        assert str(place) in said
+        assert token not in said + server.errors
+    assert not place.exists()
+
+
+def test_a_login_link_is_shown_on_a_terminal(study_file):
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiment_server", "run", study_file, "-p", "0", "-h", "0.0.0.0"],
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(theirs)
+    with os.fdopen(ours, "rb", buffering=0) as terminal, process:
+        said = b""
+        while b"REST:" not in said:
+            said += terminal.read(1024)
+        process.terminate()
+    assert b"/login?token=" in said
+    assert not list(study_file.parent.glob("*login-link*"))
+
+
 def test_an_app_is_served_beside_the_study(study_file, tmp_path):
     app = tmp_path / "app"
     app.mkdir()

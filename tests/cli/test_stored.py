@@ -204,6 +204,22 @@ def test_a_backup_of_a_live_database_is_whole_and_serves(study_file, tmp_path):
         assert client(server).get_state()[1]["block_id"] == 4
 
 
+@pytest.mark.parametrize("with_keys", [False, True])
+def test_a_backup_has_the_keys_of_links_only_if_asked(study_file, tmp_path, with_keys):
+    copy = tmp_path / "copy.sqlite3"
+    with server_running(study_file):
+        with sqlite3.connect(study_file.with_suffix(".sqlite3")) as connection:
+            ((key,),) = connection.execute("SELECT signing_key FROM sessions")
+        cli("backup", study_file, copy, *(["--with-keys"] if with_keys else []))
+    if not with_keys:
+        assert "which has no key" in cli("link", copy, 1, code=1)
+    assert (key.encode() in copy.read_bytes()) == with_keys
+    with server_running(study_file, "--database", copy), sqlite3.connect(copy) as connection:
+        ((now,),) = connection.execute("SELECT signing_key FROM sessions")
+    assert len(now) == len(key)
+    assert (now == key) == with_keys
+
+
 def test_a_backup_overwrites_nothing(studied, tmp_path):
     there = tmp_path / "there.sqlite3"
     there.write_text("precious")

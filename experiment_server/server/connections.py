@@ -232,6 +232,11 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what could not be read, without a traceback: it is nothing of ours."""
+        if isinstance(exc, ConnectionError):
+            # Nobody hears this answer, and it ends what is left of the connection.
+            response = web.Response(status=HTTPStatus.BAD_REQUEST)
+            response.force_close()
+            return response
         if status == HTTPStatus.BAD_REQUEST:
             log.warning("a request could not be read: %r", str(message or exc)[:200])
             response = web.Response(status=status, text="the request could not be read\n")

@@ -6,7 +6,7 @@ import time
 
 import aiohttp
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from experiment_server.server.bodies import parse_content_type
@@ -163,6 +163,9 @@ PATHS = ["/", "/login", "/app/", "/api/uxf", "/api/config/1", "/api/move-to-next
     st.binary(max_size=40),
     st.booleans(),
 )
+@example("GET", "/", [("Expect", "100-continue")], b"", True)
+@example("GET", "/", [("Expect", "\x82")], b"", True)
+@example("POST", "/login", [("Origin", "\x82")], b"", False)
 def test_any_headers(process, method, path, headers, body, authorized):
     """Every answer is below 500, and the log has no traceback (the fixture looks)."""
 

@@ -43,6 +43,11 @@ def survive_any_terminal() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def print_no_more() -> None:
+    """Pass over what is printed from here on: whoever read it has gone."""
+    sys.stdout = io.StringIO()
+
+
 def data_stream() -> TextIO:
     """Standard output for data that a program reads: UTF-8, and line breaks as they are written."""
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, replace
@@ -13,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from experiment_server.cli.output import print_diagnostics, private_file
+from experiment_server.cli.output import print_diagnostics, print_no_more, private_file
 from experiment_server.errors import StudyInvalid
 from experiment_server.server.settings import Settings
 from experiment_server.store.choices import DEFAULT_SESSION, MEMORY
 
 if TYPE_CHECKING:
     from experiment_server.server.app import Running
+
+
+log = logging.getLogger(__name__)
 
 
 class _Member(click.ParamType[Enum]):
@@ -111,11 +116,25 @@ def command(config_file: Path, ask_default_participant_index: bool, **settings: 
     try:
         # On Windows an interrupt ends the loop from outside, after the server has been closed.
         with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
-            asyncio.run(serve(chosen, lambda running: _greet(chosen, running, stack)))
+            asyncio.run(serve(chosen, lambda running: _greet_or_stop(chosen, running, stack)))
+        # From here on there is nothing left that an interrupt could put into disorder.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     except StudyInvalid as error:
         print_diagnostics(error.diagnostics, config_file.name, error.text)
         raise click.ClickException(f"{config_file} has errors, so it is not served") from None
-    click.echo("Stopped." if chosen.place == MEMORY else "Stopped; everyone's place is kept.")
+    try:
+        click.echo("Stopped." if chosen.place == MEMORY else "Stopped; everyone's place is kept.")
+    except OSError:
+        print_no_more()
+
+
+def _greet_or_stop(settings: Settings, running: Running, stack: contextlib.ExitStack) -> None:
+    try:
+        _greet(settings, running, stack)
+    except BrokenPipeError:
+        log.warning("nobody reads what the server prints, so it stops")
+        print_no_more()
+        running.service.stopping.set()
 
 
 def _greet(settings: Settings, running: Running, stack: contextlib.ExitStack) -> None:

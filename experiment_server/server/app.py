@@ -285,33 +285,46 @@ def _connections(settings: Settings) -> Connections:
 
 
 async def serve(settings: Settings, ready: Callable[[Running], None]) -> None:
-    """Serve a study until SIGINT, SIGTERM or the shutdown operation; raises as `serving`.
+    """Serve a study until SIGINT, SIGTERM, SIGHUP or the shutdown operation; raises as `serving`.
 
     `ready` is called once the server answers.
     """
-    async with serving(settings) as running:
-        loop = asyncio.get_running_loop()
-        with _signals_stop(loop, running.service.stopping):
+    with _signals_stop(asyncio.get_running_loop()) as let_stop:
+        async with serving(settings) as running:
+            let_stop(running.service.stopping)
             ready(running)
             await running.service.stopping.wait()
 
 
 @contextlib.contextmanager
-def _signals_stop(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> Iterator[None]:
-    """Have the first interrupt or request to terminate stop the server, and the next one end it."""
+def _signals_stop(
+    loop: asyncio.AbstractEventLoop,
+) -> Iterator[Callable[[asyncio.Event], None]]:
+    """What lets signals set an event, for as long as the context lasts.
+
+    The first interrupt or request to terminate stops the server, and the next one ends the process
+    there and then: what was acknowledged is kept all the same.
+    """
     before: dict[int, Any] = {}
 
-    def stop(number: int, _frame: object) -> None:
-        signal.signal(number, before[number])
-        loop.call_soon_threadsafe(stopping.set)
+    def let_stop(stopping: asyncio.Event) -> None:
+        def stop(number: int, _frame: object) -> None:
+            # A terminal that is closed hangs up more than once, and means no hurry.
+            if number != getattr(signal, "SIGHUP", None):
+                signal.signal(number, signal.SIG_DFL)
+            loop.call_soon_threadsafe(stopping.set)
 
-    # Not the loop's own handlers, which Windows does not have. Its Ctrl+Break is SIGBREAK.
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        number = getattr(signal, name, None)
-        if number is not None and threading.current_thread() is threading.main_thread():
-            before[number] = signal.signal(number, stop)
+        # Not the loop's own handlers, which Windows does not have. Its Ctrl+Break is SIGBREAK.
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is None or threading.current_thread() is not threading.main_thread():
+                continue
+            # nohup has hang-ups ignored, and means it.
+            if name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, stop)
+
     try:
-        yield
+        yield let_stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

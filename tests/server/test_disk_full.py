@@ -96,6 +96,10 @@ def test_a_full_disk_refuses_changes_and_goes_on_when_there_is_room(study_file, 
         acknowledged = [body["name"] for status, body in refusals if status == 200]
         before = send(server, "/api/state", "GET")[1]
         assert send(server, "/api/participants", "GET")[0] == 200, "reading goes on"
+        assert send(server, "/readyz", "GET")[0] == 503
+        refused = [line for line in server.errors.splitlines() if "full disk?" in line]
+        assert refused, "the log says that changes are refused"
+        assert len(refused) < 5, "and says it now and then only"
         disk.free(folder)
         assert send(server, "/api/move-to-block/3") == (200, 3)
         after = send(server, "/api/state", "GET")[1]

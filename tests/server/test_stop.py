@@ -1,6 +1,7 @@
 """How a server ends: everybody is told, what is under way is finished, the log is closed."""
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signa
 
 
 @posix
-@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM, "shutdown"])
+@pytest.mark.parametrize("way", ["SIGINT", "SIGTERM", "SIGHUP", "shutdown"])
 async def test_a_stop_tells_everybody_and_is_over_in_five_seconds(study_file, way):
     with server_running(study_file) as server:
         told: asyncio.Queue[str] = asyncio.Queue()
@@ -39,7 +40,7 @@ async def test_a_stop_tells_everybody_and_is_over_in_five_seconds(study_file, wa
             if way == "shutdown":
                 assert await post(http, "/api/shutdown") == 200
             else:
-                server.process.send_signal(way)
+                server.process.send_signal(getattr(signal, way))
             await asyncio.to_thread(server.process.communicate, timeout=5)
             errors = server.errors
             answers = await asyncio.gather(*moves, return_exceptions=True)
@@ -56,6 +57,56 @@ async def test_a_stop_tells_everybody_and_is_over_in_five_seconds(study_file, wa
     assert kinds[-1] == "server_stopped"
     assert kinds.count("connected") == kinds.count("disconnected") == 6
     assert kinds.count("moved") >= answers.count(200) > 0
+
+
+@posix
+def test_an_impatient_user_sees_no_traceback(study_file):
+    with server_running(study_file) as server:
+        while server.process.poll() is None:
+            server.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.process.wait(0.02)
+        assert server.process.returncode in (0, -signal.SIGINT)
+        assert "Traceback" not in server.errors
+    with server_running(study_file) as server:
+        assert server.url, "the database is as good as ever"
+
+
+@posix
+def test_a_terminal_hangs_up_more_than_once(study_file):
+    with server_running(study_file) as server:
+        while server.process.poll() is None:
+            server.process.send_signal(signal.SIGHUP)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.process.wait(0.02)
+        assert "Traceback" not in server.errors
+    # Once all is closed, a signal may end what is left of the process.
+    assert last_entry(study_file) == "server_stopped"
+
+
+@posix
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_a_server_whose_output_nobody_reads_ends_in_order(study_file, when):
+    command = [sys.executable, "-m", "experiment_server", "run", "-p", "0", str(study_file)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        if when == "later":
+            while "Places" not in process.stdout.readline():
+                pass
+        process.stdout.close()
+        if when == "later":
+            process.terminate()
+        errors = process.stderr.read()
+        assert process.wait(30) == 0, errors
+    assert "Traceback" not in errors
+    assert ("nobody reads" in errors) == (when == "at once")
+    assert last_entry(study_file) == "server_stopped"
+
+
+def last_entry(study_file):
+    with database.reading(Place.of(study_file.with_suffix(".sqlite3"))) as connection:
+        return list(records.all_entries(connection, 1))[-1].type
 
 
 async def post(http, path):

@@ -11,6 +11,7 @@ from collections import Counter
 from datetime import datetime, timezone
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from experiment_server.flow.export import to_json
@@ -89,6 +90,21 @@ class Thinned(logging.Filter):
             )
 
 
+class _Malformed(logging.Filter):
+    """Says in one line that a request was no HTTP: the library shows where it found out."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.exc_info = record.exc_text = None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.msg, record.args = (
+                "what a client sent is no HTTP request (%s)",
+                (type(error).__name__,),
+            )
+        return True
+
+
 def set_up(log_format: LogFormat) -> None:
     """Write logs to stderr."""
     handler = logging.StreamHandler()
@@ -98,6 +114,7 @@ def set_up(log_format: LogFormat) -> None:
     else:
         handler.setFormatter(_Text("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("aiohttp.server").addFilter(_Malformed())
     for chatty in ("alembic", "watchfiles"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # What is wrong with a form, its sender is told.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
@@ -165,6 +166,11 @@ def _query(
     request: web.Request, operation: Operation, known: Mapping[str, Parameter]
 ) -> dict[str, Any]:
     given: dict[str, Any] = {}
+    try:
+        # The library keeps what it cannot decode as it was written, with percent signs.
+        unquote_to_bytes(request.rel_url.raw_query_string).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ParameterInvalid(f"{operation.name}: the query is not UTF-8 text") from None
     for name, text in request.query.items():
         if name not in known:
             takes = ", ".join(known) or "none"

@@ -13,16 +13,17 @@ from experiment_server.live.operations import OPERATIONS
 from tests.conftest import SMALL_STUDY, server_running
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=5)
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+ANY_TEXT = st.text(st.characters(), max_size=8)  # with halves of pairs, and NUL
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner),
     max_leaves=8,
 )
-NAMES = st.sampled_from([name for name in OPERATIONS if name != "shutdown"]) | st.text(max_size=8)
+NAMES = st.sampled_from([name for name in OPERATIONS if name != "shutdown"]) | ANY_TEXT
+FIELDS = {item.name for operation in OPERATIONS.values() for item in operation.parameters}
 PARAMETERS = st.dictionaries(
-    st.sampled_from(["participant_index", "block_id", "patch", "text", "after", "limit", "key"])
-    | st.text(max_size=4),
+    st.sampled_from([*sorted(FIELDS), "request_id"]) | ANY_TEXT,
     VALUES,
     max_size=3,
 )
@@ -49,8 +50,8 @@ PACKETS = st.fixed_dictionaries(
 
 def packed(value):
     try:
-        return msgpack.packb(value)
-    except (OverflowError, ValueError, UnicodeEncodeError):
+        return msgpack.packb(value, unicode_errors="surrogatepass")
+    except (OverflowError, ValueError):
         return b"\xc1"
 
 

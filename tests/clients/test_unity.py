@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.clients.conformance import harness, replay
+from tests.clients.conformance import harness
 from tests.clients.mono import CORE, UNITY, compiled, run_by_mono, sources
 from tests.conftest import server_running
 
@@ -154,28 +154,6 @@ def test_who_gives_up_before_a_server_answers_is_told(core):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         assert told_by(*core, "closed-early", url) == ["closed", "cancelled"]
-
-
-CHAINED = {
-    "about": "A move that counts on one before it is refused with it, also where it could be made",
-    "steps": [
-        {"client": "connect", "with": {"participant": 1}},
-        {"network": "cut"},
-        {"hears": {"event": "connection", "to": "none"}},
-        {"client": "next", "later": "to Welcome"},
-        {"client": "next", "later": "on to A"},
-        {"server": "move", "participant": 1, "to": 0},
-        {"network": "whole"},
-        {"answer": "to Welcome", "error": "participant-elsewhere"},
-        {"answer": "on to A", "error": "participant-elsewhere"},
-        {"server": "is", "participant": 1, "expect": {"block_id": 0, "revision": 1}},
-        {"client": "next", "expect": {"block_name": "A"}},
-    ],
-}
-
-
-async def test_moves_that_count_on_a_refused_one_are_refused(unity_harness, tmp_path):
-    await replay(CHAINED, tmp_path, *unity_harness)
 
 
 @contextlib.asynccontextmanager

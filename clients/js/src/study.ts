@@ -27,6 +27,7 @@ type Acknowledgement =
 
 interface Waiting {
   move: Move;
+  reckoned: boolean;
   resolve: (block: Block) => void;
   reject: (error: StudyError) => void;
 }
@@ -174,12 +175,12 @@ export class Study {
    * nothing is skipped.
    */
   next(): Promise<Block> {
-    return this.#ask({ action: "move-to-next", ...this.#from(), request_id: requestId() });
+    return this.#step("move-to-next");
   }
 
   /** One block back, as `next`. */
   previous(): Promise<Block> {
-    return this.#ask({ action: "move-to-previous", ...this.#from(), request_id: requestId() });
+    return this.#step("move-to-previous");
   }
 
   /** To a block by its place in the participant's order, from 0. */
@@ -200,17 +201,22 @@ export class Study {
     }
   }
 
-  /** Where the participant is, as the app sees it, once the moves that wait are made. */
-  #from(): Pick<Move, "from_block" | "from_started_at"> {
+  #step(action: Move["action"]): Promise<Block> {
     const seen = this.#delivered ?? this.snapshot;
-    const reached = this.#waiting.reduce<number | undefined>((before, { move }) => {
+    const reached = this.#leads(seen);
+    const from = reached === undefined ? leaving(seen) : { from_block: reached };
+    return this.#ask({ action, ...from, request_id: requestId() }, reached !== undefined);
+  }
+
+  /** Where the moves that wait lead, for an app that sees the participant there; undefined if nowhere. */
+  #leads(seen: Snapshot): number | undefined {
+    return this.#waiting.reduce<number | undefined>((before, { move }) => {
       if (move.block_id !== undefined) return move.block_id;
       const at = before ?? seen.block_id;
       // What it does may be known already: the server tells everybody before it answers.
       if (move.from_block !== at) return before;
       return move.action === "move-to-next" ? Math.min(at + 1, seen.blocks_count) : Math.max(at - 1, -1);
     }, undefined);
-    return reached === undefined ? leaving(seen) : { from_block: reached };
   }
 
   get #reachable(): boolean {
@@ -221,14 +227,15 @@ export class Study {
     return this.#ask({ action: "move-to-next", ...leaving(block), request_id: requestId() });
   }
 
-  #ask(move: Move): Promise<Block> {
+  /** `reckoned`: it counts on the moves that wait before it, and is refused with them. */
+  #ask(move: Move, reckoned = false): Promise<Block> {
     if (this.#closed) return Promise.reject(new StudyError("closed", "this study was closed"));
     if (this.#waiting.length >= MOVES_WAITING) {
       const message = `${MOVES_WAITING} moves wait for a connection already`;
       return Promise.reject(new StudyError("queue-full", message));
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ move, resolve, reject });
+      this.#waiting.push({ move, reckoned, resolve, reject });
       void this.#send();
     });
   }
@@ -243,9 +250,13 @@ export class Study {
         const outcome = await this.#try(first.move);
         // Without an answer nobody knows whether it was made: it is sent again, by its name.
         if (outcome === undefined) continue;
-        if (this.#waiting[0] === first) this.#waiting.shift();
-        if (outcome instanceof StudyError) first.reject(outcome);
-        else first.resolve(this.#answered(outcome));
+        const waited = this.#waiting[0] === first;
+        if (waited) this.#waiting.shift();
+        if (!(outcome instanceof StudyError)) first.resolve(this.#answered(outcome));
+        else {
+          first.reject(outcome);
+          while (waited && this.#waiting[0]?.reckoned) this.#waiting.shift()?.reject(outcome);
+        }
       }
     } finally {
       this.#sending = false;

@@ -62,6 +62,12 @@ namespace ExperimentServer
             return _moves.Ask(Move.Next, this);
         }
 
+        /// <summary>The app is done with this block: NextAsync, by the name that reads well there.</summary>
+        public Task<Snapshot> FinishAsync()
+        {
+            return NextAsync();
+        }
+
         /// <summary>One block back from this one, as NextAsync.</summary>
         public Task<Snapshot> PreviousAsync()
         {

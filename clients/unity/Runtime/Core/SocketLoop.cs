@@ -100,6 +100,12 @@ namespace ExperimentServer
         /// <summary>Whether it says where the participant is.</summary>
         private bool Heard(SocketIo socket, string name, JToken value)
         {
+            if (name == "problem")
+            {
+                // The participant's blocks cannot be made: a state does not come.
+                _events.Report(new StudyException(Json.Text(value, "code") ?? "problem", Json.Text(value, "message") ?? ""));
+                return false;
+            }
             if (name != "state" && name != "block-changed" && name != "config-changed")
             {
                 return false;

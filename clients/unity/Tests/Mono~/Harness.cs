@@ -38,8 +38,9 @@ namespace ExperimentServer.Tests
             {
                 case "connect":
                     return await ConnectAsync(asked);
-                case "next":
                 case "finish":
+                    return await Kept[(string)asked["of"]].FinishAsync();
+                case "next":
                     return asked["of"] == null ? await _study.NextAsync() : await Kept[(string)asked["of"]].NextAsync();
                 case "previous":
                     return asked["of"] == null ? await _study.PreviousAsync() : await Kept[(string)asked["of"]].PreviousAsync();

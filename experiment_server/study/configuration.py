@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from experiment_server.limits import ORDER_NAMES, PERMUTED_ITEMS, SQUARED_ITEMS, STUDY_BLOCKS
 from experiment_server.study.diagnostics import Findings, nearest, shown
-from experiment_server.study.keys import EDGE_STRATEGIES
+from experiment_server.study.families import Families
+from experiment_server.study.keys import EDGE_STRATEGIES, GROUP
 from experiment_server.study.model import (
     NO_CELL,
     Between,
@@ -18,24 +18,21 @@ from experiment_server.study.model import (
     Strategy,
 )
 from experiment_server.study.order import cycle_length, whole_cycle
-from experiment_server.study.positions import Path
+from experiment_server.study.reading import (
+    SECTION,
+    NamesCount,
+    Spot,
+    block_name,
+    check_items,
+    read_strategy,
+)
+from experiment_server.study.trees import TreeReader, is_tree
 
-SECTION = "configuration"
-MOST_ITEMS = {
-    Strategy.PERMUTATIONS: PERMUTED_ITEMS,
-    Strategy.RANDOM_LATIN_SQUARE: SQUARED_ITEMS,
-}
 OLDER_NAMES = {"groups_strategy": "groups", "within_groups_strategy": "within_groups"}
 ORDER_SHAPES = (
-    'a list of block names, a list of lists of block names, or a table like { 1 = ["A", "B"] }'
+    "a list of block names and groups, a list of lists of block names, "
+    'or a table like { 1 = ["A", "B"] }'
 )
-
-
-class _Spot(NamedTuple):
-    """A place in the file: what messages call it, and how to reach it."""
-
-    name: str
-    at: Path
 
 
 class Reader:
@@ -45,7 +42,7 @@ class Reader:
         self,
         configuration: Mapping[str, Any],
         templates: Mapping[str, BlockTemplate],
-        families: Mapping[str, Names],
+        families: Families,
         between: Between | None,
         findings: Findings,
     ) -> None:
@@ -54,13 +51,15 @@ class Reader:
         self._families = families
         self._between = between
         self._findings = findings
-        self._names_read = 0
+        self._count = NamesCount(findings)
 
     def order(self) -> Order:
         """The groups and their strategies."""
         groups_strategy = self._strategy("groups_strategy", tuple(Strategy))
         within = self._strategy("within_groups_strategy", tuple(Strategy))
         value = self._configuration.get("order")
+        if is_tree(value):
+            return self._tree(value)
         flat = value is None
         if isinstance(value, dict):
             if groups_strategy is not Strategy.AS_IS:
@@ -83,6 +82,29 @@ class Reader:
         order = Order(rows, groups_strategy, within)
         self._check_effect(order, flat)
         self._check_squares(order)
+        self._check_cells(order)
+        return order
+
+    def _tree(self, value: list[Any]) -> Order:
+        for key in ("groups_strategy", "within_groups_strategy"):
+            written = self._written_as(key)
+            if written in self._configuration:
+                self._findings.error(
+                    "strategy-on-tree",
+                    f"{written} is for lists of names, and order has groups that are tables",
+                    'each group has a strategy of its own: { strategy = "latin_square", '
+                    "blocks = [...] }",
+                    at=(SECTION, written),
+                )
+        cells = self._between.cells if self._between else (NO_CELL,)
+        trees = []
+        for cell in cells:
+            reader = TreeReader(
+                self._templates, self._families, cell.levels, self._count, self._findings
+            )
+            trees.append(reader.read(_spot("order"), value))
+        order = Order((), trees=tuple(trees))
+        self._check_cells(order)
         return order
 
     def edge(self, key: str) -> Edge:
@@ -123,7 +145,6 @@ class Reader:
             )
 
     def _strategy(self, key: str, allowed: tuple[Strategy, ...]) -> Strategy:
-        names = [strategy.value for strategy in allowed]
         written = self._written_as(key)
         older = OLDER_NAMES.get(key)
         if written == key and key in self._configuration and older in self._configuration:
@@ -135,16 +156,7 @@ class Reader:
                 key=True,
             )
         value = self._configuration.get(written, Strategy.AS_IS.value)
-        if value in names:
-            return Strategy(value)
-        self._findings.error(
-            "strategy-unknown",
-            f"{written} is {shown(value)}, which is no strategy for it",
-            (isinstance(value, str) and nearest(value, names))
-            or f"choose one of {', '.join(names)}",
-            at=(SECTION, written),
-        )
-        return Strategy.AS_IS
+        return read_strategy(value, written, allowed, self._findings, at=(SECTION, written))
 
     def _written_as(self, key: str) -> str:
         """The name under which the file has a key: its own, or its older one."""
@@ -154,7 +166,7 @@ class Reader:
         return older
 
     def _table(
-        self, key: str, table: Mapping[str, Any], read: Callable[[_Spot, Any], Any]
+        self, key: str, table: Mapping[str, Any], read: Callable[[Spot, Any], Any]
     ) -> tuple[Any, ...]:
         expected = [str(number) for number in range(1, len(table) + 1)]
         if not table:
@@ -165,19 +177,30 @@ class Reader:
                 "order-keys",
                 f"the keys of {key} have to be the participants 1 to {len(table)}, "
                 f"got {', '.join(table)}",
-                f"key {missing} is missing; later participants start over at key 1",
+                "a group stands in a list: order = [{ ... }]"
+                if any(name in GROUP for name in table)
+                else f"key {missing} is missing; later participants start over at key 1",
                 at=(SECTION, key),
             )
         return tuple(
-            read(_Spot(f"{key}.{number}", (SECTION, key, number)), table[number])
+            read(Spot(f"{key}.{number}", (SECTION, key, number)), table[number])
             for number in expected
             if number in table
         ) or ((),)
 
-    def _groups(self, spot: _Spot, value: Any) -> tuple[Names, ...]:
+    def _groups(self, spot: Spot, value: Any) -> tuple[Names, ...]:
         """The groups in a list; a flat list is one group."""
         if not isinstance(value, list):
             self._findings.error("type", f"{spot.name} has to be {ORDER_SHAPES}", at=spot.at)
+            return ()
+        if any(isinstance(item, dict) for item in value):
+            self._findings.error(
+                "order-mixed",
+                f"{spot.name} has a group that is a table",
+                "such groups stand only in an order that is one list for everybody: "
+                "order = [{ ... }]",
+                at=spot.at,
+            )
             return ()
         nested = [self._is_group(item) for item in value]
         if any(nested) and not all(nested):
@@ -200,9 +223,9 @@ class Reader:
             return (self._names(spot, value),)
         groups: list[Names] = []
         for place, group in enumerate(value):
-            if self._is_too_long(spot, sum(map(len, groups))):
+            if not self._count.has_room(spot, sum(map(len, groups))):
                 return ()
-            group_spot = _Spot(f"{spot.name}, group {place + 1}", (*spot.at, place))
+            group_spot = Spot(f"{spot.name}, group {place + 1}", (*spot.at, place))
             groups.append(self._names(group_spot, group if isinstance(group, list) else [group]))
         return tuple(groups)
 
@@ -210,7 +233,7 @@ class Reader:
         """A list is a group, and so is the name of a block that stands for several."""
         return isinstance(item, list) or (isinstance(item, str) and item in self._families)
 
-    def _names(self, spot: _Spot, value: Any) -> Names:
+    def _names(self, spot: Spot, value: Any) -> Names:
         if not isinstance(value, list):
             self._findings.error("type", f"{spot.name} has to be a list of block names", at=spot.at)
             return ()
@@ -218,7 +241,7 @@ class Reader:
         for place, item in enumerate(value):
             at = (*spot.at, place)
             name = block_name(item)
-            if self._is_too_long(spot, len(names)):
+            if not self._count.has_room(spot, len(names)):
                 return ()
             if name is not None and name in self._families:
                 names += self._families[name]
@@ -242,28 +265,8 @@ class Reader:
                 )
             else:
                 names.append(name)
-        self._names_read += len(names)
+        self._count.add(len(names))
         return tuple(names)
-
-    def _is_too_long(self, spot: _Spot, names: int) -> bool:
-        """Whether an order has more names than a study may have, which is said once."""
-        if names >= STUDY_BLOCKS:
-            self._findings.error(
-                "study-too-large",
-                f"{spot.name} has more than {STUDY_BLOCKS:,} blocks",
-                "trials that an app goes through by itself can be a list in one block's config",
-                at=spot.at,
-            )
-        elif self._names_read + names >= ORDER_NAMES:
-            self._findings.error(
-                "study-too-large",
-                f"the orders have more than {ORDER_NAMES:,} block names in all",
-                "a strategy makes orders from one list; a table needs few of them",
-                at=(SECTION, "order"),
-            )
-        else:
-            return False
-        return True
 
     def _check_effect(self, order: Order, flat: bool) -> None:
         # Where names are missing from the order, what is left of it says nothing.
@@ -294,6 +297,21 @@ class Reader:
             at=(SECTION, written),
         )
 
+    def _check_cells(self, order: Order) -> None:
+        """Report the between-subjects cells in which somebody would have no blocks."""
+        if self._findings.has_errors or self._between is None:
+            return
+        for place, cell in enumerate(self._between.cells):
+            rows = order.without(cell.left_out).rows
+            if not (any(order.trees[place].names()) if order.trees else all(rows)):
+                levels = (f"{factor} = {shown(level)}" for factor, level in cell.levels.items())
+                self._findings.error(
+                    "cell-empty",
+                    f"order has no blocks for {', '.join(levels)}",
+                    "name a block for them, or take the level away",
+                    at=(SECTION, "order"),
+                )
+
     def _check_squares(self, order: Order) -> None:
         within = self._written_as("within_groups_strategy")
         cells = self._between.cells if self._between else [NO_CELL]
@@ -313,17 +331,9 @@ class Reader:
                 self._check_size("within_groups_strategy", inside, size)
 
     def _check_size(self, key: str, strategy: Strategy, size: int) -> None:
-        most = MOST_ITEMS.get(strategy)
-        if most and size > most:
-            written = self._written_as(key)
-            self._findings.error(
-                "strategy-too-many",
-                f'{written} = "{strategy.value}" is for up to {most}, here are {size}',
-                "latin_square balances position and carry-over, for any number",
-                at=(SECTION, written),
-            )
+        written = self._written_as(key)
+        check_items(written, strategy, size, self._findings, at=(SECTION, written))
         if strategy is Strategy.LATIN_SQUARE and size % 2 and size > 1:
-            written = self._written_as(key)
             self._findings.warning(
                 "latin-square-odd",
                 f"{written}: a balanced Latin square of {size} takes {2 * size} orders; "
@@ -335,32 +345,5 @@ class Reader:
             )
 
 
-def _spot(key: str) -> _Spot:
-    return _Spot(key, (SECTION, key))
-
-
-def block_name(value: Any) -> str | None:
-    """A block's name; the field's files also write whole numbers."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) else None
-
-
-def unknown_keys(
-    table: Mapping[str, Any],
-    known: Iterable[str],
-    where: str,
-    findings: Findings,
-    *,
-    at: Path = (),
-) -> None:
-    """Warn of the keys that nobody reads, in a table that stands at a path."""
-    for key in table:
-        if key not in known:
-            findings.warning(
-                "key-unknown",
-                f'{where} has the unknown key "{key}", which does nothing',
-                nearest(key, known) or f"known here: {', '.join(known)}",
-                at=(*at, key),
-                key=True,
-            )
+def _spot(key: str) -> Spot:
+    return Spot(key, (SECTION, key))

@@ -24,7 +24,7 @@ from experiment_server.study.model import (
     Names,
     Study,
 )
-from experiment_server.study.order import arrange, arrange_groups
+from experiment_server.study.order import arrange, arrange_groups, arrange_tree
 
 
 def block_order(study: Study, participant_index: int) -> Names:
@@ -34,8 +34,7 @@ def block_order(study: Study, participant_index: int) -> Names:
 
 def condition_order(study: Study, participant_index: int) -> Names:
     """The part of a participant's block order that `order` rules: no init and final blocks."""
-    groups = _groups(study, participant_index, _generator(study, participant_index))
-    return tuple(chain.from_iterable(groups))
+    return _ordered(study, participant_index, _generator(study, participant_index))
 
 
 def expand(study: Study, participant_index: int) -> tuple[Block, ...]:
@@ -68,12 +67,27 @@ def cell_of(study: Study, participant_index: int) -> Cell:
     """
     if study.between is None:
         return NO_CELL
-    cells = study.between.cells
-    run, place = divmod(participant_index - 1, len(cells))
+    return study.between.cells[cell_place(study, participant_index)]
+
+
+def cell_place(study: Study, participant_index: int) -> int:
+    """Which of the cells a participant is in, 0 where there are none."""
+    if study.between is None:
+        return 0
+    cells = len(study.between.cells)
+    run, place = divmod(participant_index - 1, cells)
     if study.between.strategy is BetweenStrategy.BLOCK_RANDOMIZE:
         shuffled = random.Random(f"between {study.random_seed} {run}")
-        place = shuffled.sample(range(len(cells)), len(cells))[place]
-    return cells[place]
+        place = shuffled.sample(range(cells), cells)[place]
+    return place
+
+
+def turn_of(study: Study, participant_index: int) -> int:
+    """The how-manyth of their cell a participant is, from 0.
+
+    The orders are dealt anew in each cell, so that cell and order are crossed, not confounded.
+    """
+    return (participant_index - 1) // (len(study.between.cells) if study.between else 1)
 
 
 def _generator(study: Study, participant_index: int) -> random.Random:
@@ -82,26 +96,25 @@ def _generator(study: Study, participant_index: int) -> random.Random:
     return random.Random(study.random_seed + participant_index)
 
 
-def _groups(study: Study, participant_index: int, generator: random.Random) -> list[Names]:
-    cells = len(study.between.cells) if study.between else 1
-    # The orders are dealt anew in each cell, so that cell and order are crossed, not confounded.
-    return arrange_groups(
-        study.order.without(cell_of(study, participant_index).left_out),
-        (participant_index - 1) // cells + 1,
-        generator,
-        study.random_seed,
-    )
+def _ordered(study: Study, participant_index: int, generator: random.Random) -> Names:
+    turn = turn_of(study, participant_index)
+    if study.order.trees:
+        tree = study.order.trees[cell_place(study, participant_index)]
+        return tuple(arrange_tree(tree, turn, generator, study.random_seed))
+    order = study.order.without(cell_of(study, participant_index).left_out)
+    groups = arrange_groups(order, turn + 1, generator, study.random_seed)
+    return tuple(chain.from_iterable(groups))
 
 
 def _order(study: Study, participant_index: int, generator: random.Random) -> Names:
-    groups = _groups(study, participant_index, generator)
+    ordered = _ordered(study, participant_index, generator)
     cell = cell_of(study, participant_index)
     turn = participant_index - 1
     first, last = (
         arrange(_present(edge.row(participant_index), cell), edge.strategy, turn, generator)
         for edge in (study.init_blocks, study.final_blocks)
     )
-    return (*first, *chain.from_iterable(groups), *last)
+    return (*first, *ordered, *last)
 
 
 def _present(names: Names, cell: Cell) -> Names:

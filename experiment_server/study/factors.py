@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from experiment_server.limits import CROSSED_BLOCKS, STUDY_BLOCKS
 from experiment_server.study.diagnostics import Findings, nearest, shown
+from experiment_server.study.families import PLACEHOLDER, Binding, Families, Levels, filled, is_same
 from experiment_server.study.model import Between, BetweenStrategy, Cell, Names
 from experiment_server.study.positions import Path
 from experiment_server.study.templates import RawBlock
 
-Level = str | int | float | bool
-Levels = Mapping[str, tuple[Level, ...]]
-
 FACTORS: Path = ("configuration", "factors")
 BETWEEN: Path = ("configuration", "between")
-
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Crossed:
-    """The blocks of a file after crossing.
-
-    `families` has the members of each block that lists factors, under its name as written;
-    `levels` says for each member which level of which factor it is.
-    """
+    """The blocks of a file after crossing."""
 
     blocks: Mapping[str, RawBlock]
-    families: Mapping[str, Names]
-    levels: Mapping[str, Mapping[str, Level]]
+    families: Families
 
 
 def read_levels(value: Any, findings: Findings) -> Levels:
@@ -44,7 +34,7 @@ def read_levels(value: Any, findings: Findings) -> Levels:
             "type", "factors has to be a table: write [configuration.factors]", at=FACTORS
         )
         return {}
-    levels: dict[str, tuple[Level, ...]] = {}
+    levels: dict[str, tuple[Any, ...]] = {}
     for name, listed in value.items():
         at = (*FACTORS, name)
         if not isinstance(listed, list) or not listed:
@@ -80,7 +70,7 @@ def cross(raw_blocks: Iterable[RawBlock], levels: Levels, findings: Findings) ->
     """Replace each block that lists factors by its members; the last factor varies fastest."""
     blocks: dict[str, RawBlock] = {}
     families: dict[str, Names] = {}
-    members_levels: dict[str, Mapping[str, Level]] = {}
+    members_levels: dict[str, Binding] = {}
     used: set[str] = set()
     for raw in raw_blocks:
         if len(blocks) > STUDY_BLOCKS:
@@ -91,7 +81,7 @@ def cross(raw_blocks: Iterable[RawBlock], levels: Levels, findings: Findings) ->
                 at=raw.at,
             )
             break
-        members: Mapping[str, tuple[RawBlock, Mapping[str, Level]]] = {raw.name: (raw, {})}
+        members: Mapping[str, tuple[RawBlock, Binding]] = {raw.name: (raw, {})}
         if raw.factors:
             used.update(raw.factors)
             members = _members(raw, levels, findings)
@@ -118,7 +108,47 @@ def cross(raw_blocks: Iterable[RawBlock], levels: Levels, findings: Findings) ->
                 at=(*FACTORS, name),
                 key=True,
             )
-    return Crossed(blocks, families, members_levels)
+    found = Families(families, members_levels, levels)
+    return Crossed(_with_parents(blocks, found, findings), found)
+
+
+def _with_parents(
+    blocks: Mapping[str, RawBlock], families: Families, findings: Findings
+) -> dict[str, RawBlock]:
+    """The blocks, each with the block that it extends: of a family, the one of its own levels."""
+    found = {}
+    for name, raw in blocks.items():
+        if raw.extends is None or raw.extends in blocks:
+            found[name] = raw
+            continue
+        levels = families.levels.get(name, {})
+        parents = families.chosen(raw.extends, levels) if raw.extends in families else []
+        if len(parents) != 1:
+            _report_parent(raw, blocks, families, findings)
+        found[name] = replace(raw, extends=parents[0].name) if len(parents) == 1 else raw
+    return found
+
+
+def _report_parent(
+    raw: RawBlock, blocks: Mapping[str, RawBlock], families: Families, findings: Findings
+) -> None:
+    wanted = raw.extends or ""
+    members = families.get(wanted)
+    hint: str | None
+    if members:
+        missing = families.levels[members[0]].keys() - set(raw.factors)
+        hint = (
+            f"it stands for several blocks; extend one of them, like {members[0]}, "
+            f"or list its factors too: {', '.join(sorted(missing))}"
+        )
+    else:
+        hint = nearest(wanted, [*families, *blocks])
+    findings.error(
+        "block-unknown",
+        f'{raw.owner} extends the unknown block "{wanted}"',
+        hint,
+        at=(*raw.at, "extends"),
+    )
 
 
 def read_between(
@@ -148,8 +178,8 @@ def read_between(
         chosen = dict(zip(names, combination, strict=True))
         left_out = frozenset(
             member
-            for member, has in crossed.levels.items()
-            if any(name in has and has[name] != level for name, level in chosen.items())
+            for member, has in crossed.families.levels.items()
+            if any(name in has and not is_same(has[name], level) for name, level in chosen.items())
         )
         cells.append(Cell(chosen, left_out))
     return Between(tuple(cells), strategy)
@@ -182,17 +212,14 @@ def _between_strategy(
 
 def _members(
     raw: RawBlock, levels: Levels, findings: Findings
-) -> dict[str, tuple[RawBlock, Mapping[str, Level]]]:
+) -> dict[str, tuple[RawBlock, Binding]]:
     if not _fits(raw, levels, findings):
         return {}
-    members: dict[str, tuple[RawBlock, Mapping[str, Level]]] = {}
+    members: dict[str, tuple[RawBlock, Binding]] = {}
     for combination in itertools.product(*(levels[name] for name in raw.factors)):
         chosen = dict(zip(raw.factors, combination, strict=True))
-        # Not format(): a level that looks like a placeholder stays what it is.
-        parts = _PLACEHOLDER.split(raw.name)
-        parts[1::2] = [_in_name(chosen[factor]) for factor in parts[1::2]]
-        name = "".join(parts)
-        member = replace(raw, name=name, config={**chosen, **raw.config})
+        name = filled(raw.name, chosen)
+        member = replace(raw, name=name, config={**chosen, **raw.config}, levels=chosen)
         if name in members:
             findings.error(
                 "block-duplicate",
@@ -228,7 +255,7 @@ def _fits(raw: RawBlock, levels: Levels, findings: Findings) -> bool:
             fits = False
     if not fits:
         return False
-    placeholders = set(_PLACEHOLDER.findall(raw.name))
+    placeholders = set(PLACEHOLDER.findall(raw.name))
     for factor in raw.factors:
         if factor not in placeholders:
             findings.error(
@@ -255,7 +282,3 @@ def _fits(raw: RawBlock, levels: Levels, findings: Findings) -> bool:
         )
         fits = False
     return fits
-
-
-def _in_name(level: Level) -> str:
-    return level if isinstance(level, str) else shown(level)

@@ -33,6 +33,11 @@ GROUPS: Shape = {
         {"type": "array", "items": {"anyOf": [{**NAMES, "minItems": 1}, NAME]}, "minItems": 1},
     ]
 }
+TREE: Shape = {
+    "type": "array",
+    "items": {"anyOf": [NAME, {"$ref": "#/$defs/group"}]},
+    "minItems": 1,
+}
 
 
 def _by_participant(row: Shape) -> Shape:
@@ -62,10 +67,10 @@ FILE: Mapping[str, Key] = {
 
 CONFIGURATION: Mapping[str, Key] = {
     "order": Key(
-        "The blocks in order: a list of names, a list of groups of names, or a table with such a "
-        "list for each participant, 1 to n, which starts over after n. Without it all blocks come "
-        "in file order.",
-        _by_participant(GROUPS),
+        "The blocks in order: a list of names and of groups, each group a table with blocks and a "
+        "strategy of its own; or a list of lists of names; or a table with a list for each "
+        "participant, 1 to n, which starts over after n. Without it all blocks come in file order.",
+        {"anyOf": [_by_participant(GROUPS), TREE]},
     ),
     "groups_strategy": Key(
         "How the groups are put into an order for a participant; with a flat list, its blocks.",
@@ -140,6 +145,29 @@ BLOCK: Mapping[str, Key] = {
         "The factors that this block is crossed by.",
         {"type": "array", "items": {"type": "string"}},
     ),
+    "condition": Key(
+        "false for practice, instructions, questionnaires and breaks: the design report leaves "
+        "them out.",
+        {"type": "boolean", "default": True},
+    ),
+}
+
+GROUP: Mapping[str, Key] = {
+    "blocks": Key(
+        "What is in the group: names of blocks, and groups. What is inside an item stays together.",
+        TREE,
+    ),
+    "strategy": Key("How the items are put into an order for a participant.", _one_of(*Strategy)),
+    "each": Key(
+        "A factor: the group has its blocks once for each level, and {factor} in their names "
+        "means that level.",
+        {"type": "string"},
+    ),
+    "pick": Key(
+        "How many items a participant meets: the first ones after ordering.",
+        {"type": "integer", "minimum": 1},
+    ),
+    "label": Key("What reports call the group.", {"type": "string"}),
 }
 
 CALL: Mapping[str, Key] = {

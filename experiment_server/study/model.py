@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -60,13 +60,41 @@ class BlockTemplate:
     """A block as written, with inheritance and variables already applied to its config.
 
     `deep` names the settings that are not plain values: lists, tables and calls, of which every
-    expansion needs its own.
+    expansion needs its own. `condition` is false for practice, instructions, questionnaires and
+    breaks, which the design report leaves out. `levels` has the block's level of each factor.
     """
 
     name: str
     extends: str | None
     config: Config
     deep: Names
+    condition: bool = True
+    levels: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of an order tree: blocks and groups that a strategy puts into an order.
+
+    What is inside an item stays together. `pick` takes only the first items after ordering.
+    `name` is what reports call the group, `labels` what they call its items. `written` is where
+    the file has the group: those that `each` makes of it share the place.
+    """
+
+    items: tuple[str | Group, ...]
+    strategy: Strategy = Strategy.AS_IS
+    pick: int | None = None
+    name: str = ""
+    labels: Names = ()
+    written: Path = ()
+
+    def names(self) -> Iterator[str]:
+        """The names of all blocks in the group."""
+        for item in self.items:
+            if isinstance(item, str):
+                yield item
+            else:
+                yield from item.names()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +102,19 @@ class Order:
     """The groups of blocks: one row for everybody, or one row per key of an order table.
 
     A flat list is kept as groups of one block each: putting those groups in order is what
-    groups_strategy means for it.
+    groups_strategy means for it. An order tree is kept in `trees` instead, as it is for each of
+    the between-subjects cells, or for everybody.
     """
 
     rows: tuple[tuple[Names, ...], ...]
     groups_strategy: Strategy = Strategy.AS_IS
     within_groups_strategy: Strategy = Strategy.AS_IS
+    trees: tuple[Group, ...] = ()
+
+    def names(self) -> set[str]:
+        """The names of all blocks that anybody meets in the order."""
+        listed = {name for groups in self.rows for group in groups for name in group}
+        return listed.union(*(tree.names() for tree in self.trees))
 
     def row(self, participant_index: int) -> tuple[Names, ...]:
         """The groups for participant 1, 2, ...; a table starts over when its keys are used up."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from experiment_server.limits import LATIN_WORK
-from experiment_server.study.model import NO_CELL, Between, Edge, Names, Order, Strategy
+from experiment_server.study.model import NO_CELL, Between, Edge, Group, Names, Order, Strategy
 
 Item = TypeVar("Item")
 Row = tuple[int, ...]
@@ -162,10 +162,78 @@ def arrange_groups(
     return [tuple(arrange(group, inside, turn // cycle, generator, seed)) for group in arranged]
 
 
+class Step(NamedTuple):
+    """A group on the way to a block: the item that the block is in, and how it came to its place.
+
+    The item is the `item`-th of the group as written, and the `place`-th that the participant
+    meets. `row` is which of `rows` orders the participant has, (0, 1) where nothing is dealt.
+    """
+
+    group: Group
+    item: int
+    place: int
+    row: int
+    rows: int
+
+
+def arrange_items(
+    group: Group, items: Sequence[Item], turn: int, generator: random.Random, seed: int
+) -> tuple[Sequence[Item], int]:
+    """Those of a group's items that a participant meets, in order, and how many orders there are.
+
+    `turn` counts the whole cycles of the groups around it: those inside advance by one row when
+    all orders of these are used up.
+    """
+    if group.strategy is Strategy.AS_IS:
+        return items[: group.pick], 1
+    arranged = arrange(items, group.strategy, turn, generator, seed)
+    return arranged[: group.pick], cycle_length(group.strategy, len(items)) or 1
+
+
+def arrange_tree(group: Group, turn: int, generator: random.Random, seed: int = 0) -> list[str]:
+    """The names of the blocks of one participant. A group draws before those inside it."""
+    names: list[str] = []
+    items, cycle = arrange_items(group, group.items, turn, generator, seed)
+    for item in items:
+        if isinstance(item, str):
+            names.append(item)
+        else:
+            names += arrange_tree(item, turn // cycle, generator, seed)
+    return names
+
+
+def walk_tree(
+    group: Group,
+    turn: int,
+    generator: random.Random,
+    seed: int = 0,
+    way: tuple[Step, ...] = (),
+) -> Iterator[tuple[str, tuple[Step, ...]]]:
+    """The names of `arrange_tree`, each with its way through the tree from the outermost group."""
+    places, cycle = arrange_items(group, range(len(group.items)), turn, generator, seed)
+    for place, at in enumerate(places):
+        here = (*way, Step(group, at, place, turn % cycle, cycle))
+        item = group.items[at]
+        if isinstance(item, str):
+            yield item, here
+        else:
+            yield from walk_tree(item, turn // cycle, generator, seed, here)
+
+
+def tree_cycle(group: Group) -> int:
+    """After how many turns the orders of a tree start over."""
+    own = cycle_length(group.strategy, len(group.items)) or 1
+    inside = (tree_cycle(item) for item in group.items if isinstance(item, Group))
+    return own * math.lcm(1, *inside)
+
+
 def whole_cycle(order: Order, between: Between | None, edges: Iterable[Edge]) -> int:
     """After how many participants the rows of tables and squares start over, in all cells."""
     cells = between.cells if between else [NO_CELL]
-    orders = math.lcm(*(_cycle(order.without(cell.left_out)) for cell in cells))
+    if order.trees:
+        orders = math.lcm(*map(tree_cycle, order.trees))
+    else:
+        orders = math.lcm(*(_cycle(order.without(cell.left_out)) for cell in cells))
     return math.lcm(len(cells) * orders, *(len(edge.rows) for edge in edges))
 
 

@@ -13,17 +13,13 @@ import tomli
 
 from experiment_server.errors import StudyInvalid
 from experiment_server.limits import STUDY_BLOCKS, STUDY_NESTING
-from experiment_server.study.configuration import (
-    SECTION,
-    Reader,
-    block_name,
-    unknown_keys,
-)
-from experiment_server.study.diagnostics import Diagnostic, Findings, nearest
+from experiment_server.study.configuration import Reader
+from experiment_server.study.diagnostics import Diagnostic, Findings, shown
 from experiment_server.study.factors import Crossed, cross, read_between, read_levels
 from experiment_server.study.keys import BLOCK, CONFIGURATION, FILE
 from experiment_server.study.model import RESERVED_KEYS, Study
 from experiment_server.study.positions import Path
+from experiment_server.study.reading import SECTION, block_name, unknown_keys
 from experiment_server.study.templates import RawBlock, build_templates
 from experiment_server.study.trial import inside, try_out
 from experiment_server.study.values import scalar_problem, text_problem
@@ -186,7 +182,6 @@ def _study(document: Mapping[str, Any], digest: str, findings: Findings) -> Stud
     levels = read_levels(configuration.get("factors", {}), findings)
     crossed = cross(_raw_blocks(document.get("blocks"), findings), levels, findings)
     between = read_between(configuration, levels, crossed, findings)
-    _check_parents(crossed, findings)
     variables = configuration.get("variables", {})
     if not isinstance(variables, dict):
         findings.error(
@@ -233,7 +228,7 @@ def _report_misplaced(document: Mapping[str, Any], findings: Findings) -> None:
 
 def _report_unused(study: Study, crossed: Crossed, findings: Findings) -> None:
     used = {raw.extends for raw in crossed.blocks.values()}
-    used.update(name for groups in study.order.rows for group in groups for name in group)
+    used |= study.order.names()
     for edge in (study.init_blocks, study.final_blocks):
         used.update(name for row in edge.rows for name in row)
     # With a mistake in the order itself, nobody can say what it would have used.
@@ -273,21 +268,6 @@ def _raw_blocks(blocks: Any, findings: Findings) -> list[RawBlock]:
         return []
     found = (_raw_block(block, number, findings) for number, block in enumerate(blocks, start=1))
     return [raw for raw in found if raw is not None]
-
-
-def _check_parents(crossed: Crossed, findings: Findings) -> None:
-    for raw in crossed.blocks.values():
-        if raw.extends is None or raw.extends in crossed.blocks:
-            continue
-        members = crossed.families.get(raw.extends)
-        findings.error(
-            "block-unknown",
-            f'{raw.owner} extends the unknown block "{raw.extends}"',
-            f"it stands for several blocks; extend one of them, like {members[0]}"
-            if members
-            else nearest(raw.extends, crossed.blocks),
-            at=(*raw.at, "extends"),
-        )
 
 
 def _raw_block(block: Mapping[str, Any], number: int, findings: Findings) -> RawBlock | None:
@@ -337,4 +317,12 @@ def _raw_block(block: Mapping[str, Any], number: int, findings: Findings) -> Raw
     if not isinstance(factors, list) or not all(isinstance(factor, str) for factor in factors):
         findings.error("type", f"{where}: factors has to be a list of factors", at=(*at, "factors"))
         factors = []
-    return RawBlock(name, extends or None, config, at, tuple(dict.fromkeys(factors)))
+    condition = block.get("condition", True)
+    if not isinstance(condition, bool):
+        findings.error(
+            "type",
+            f"{where}: condition has to be true or false, got {shown(condition)}",
+            at=(*at, "condition"),
+        )
+    factors = tuple(dict.fromkeys(factors))
+    return RawBlock(name, extends or None, config, at, factors, condition is not False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiment_server.study.functions import FUNCTIONS
-from experiment_server.study.keys import BLOCK, CALL, CONFIGURATION, FILE, Key
+from experiment_server.study.keys import BLOCK, CALL, CONFIGURATION, FILE, GROUP, Key
 
 
 def json_schema() -> dict[str, Any]:
@@ -21,6 +21,7 @@ def json_schema() -> dict[str, Any]:
                 **_table(BLOCK, required=["name"]),
                 "anyOf": [{"required": [key]} for key in ("config", "extends", "factors")],
             },
+            "group": _table(GROUP, required=["blocks"]),
             "settings": {
                 "type": "object",
                 "additionalProperties": {"$ref": "#/$defs/setting"},

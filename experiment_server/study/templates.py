@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from experiment_server.limits import STUDY_VALUES
@@ -27,6 +27,9 @@ class RawBlock:
     at: Path
     """Where in the file the block stands."""
     factors: Names = ()
+    condition: bool = True
+    levels: Mapping[str, Any] = field(default_factory=dict)
+    """The level of each of its factors, for a member of a family."""
 
     @property
     def owner(self) -> str:
@@ -72,7 +75,7 @@ def build_templates(
 
 def _template(raw: RawBlock, config: Config) -> BlockTemplate:
     deep = tuple(key for key, value in config.items() if type(value) not in PLAIN)
-    return BlockTemplate(raw.name, raw.extends, config, deep)
+    return BlockTemplate(raw.name, raw.extends, config, deep, raw.condition, raw.levels)
 
 
 def merge(child: Mapping[str, Any], parent: Mapping[str, Any]) -> Config:

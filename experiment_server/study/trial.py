@@ -24,7 +24,7 @@ def try_out(study: Study, findings: Findings) -> None:
     What an expansion needs depends on which blocks are in it, and that only on the tables.
     """
     kinds = math.lcm(
-        len(study.order.rows), len(study.init_blocks.rows), len(study.final_blocks.rows)
+        len(study.order.rows) or 1, len(study.init_blocks.rows), len(study.final_blocks.rows)
     )
     if study.between is not None:
         kinds *= len(study.between.cells)

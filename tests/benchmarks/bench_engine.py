@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 
 from experiment_server.study.expand import expand
@@ -37,6 +38,36 @@ EXPANSION_AT_MOST = 1 / 40
 HELP_AT_MOST = 1 / 2
 MEMORY_AT_MOST = 1.1
 
+# A tree takes at most this share of its orders written out by hand as a table of groups.
+TREE_AT_MOST = 1.5
+TECHNIQUES = ["ray", "hand", "gaze"]
+TREE = """order = [
+  "welcome",
+  { each = "technique", strategy = "latin_square", blocks = [
+      "practice-{technique}",
+      { strategy = "randomize", blocks = ["select-{technique}-{size}"] },
+      "tlx-{technique}",
+  ] },
+]
+"""
+TREE_BLOCKS = """
+[configuration.factors]
+technique = ["ray", "hand", "gaze"]
+size = ["small", "large"]
+[[blocks]]
+name = "welcome"
+config = {}
+[[blocks]]
+name = "practice-{technique}"
+factors = ["technique"]
+[[blocks]]
+name = "select-{technique}-{size}"
+factors = ["technique", "size"]
+[[blocks]]
+name = "tlx-{technique}"
+factors = ["technique"]
+"""
+
 
 def process_seconds(command: Sequence[str | Path]) -> float:
     """The processor time, user and system, of a whole process."""
@@ -53,6 +84,23 @@ def own_seconds(work: Callable[[], object]) -> float:
     before = time.process_time()
     work()
     return time.process_time() - before
+
+
+def tree_and_table() -> tuple[Study, Study]:
+    """The commonest design as a tree, and the same written out for each participant of a cycle."""
+    rows = []
+    for number, techniques in enumerate(permutations(TECHNIQUES), start=1):
+        groups = [["welcome"]]
+        for technique in techniques:
+            sizes = [f"select-{technique}-{size}" for size in ("small", "large")]
+            groups += [[f"practice-{technique}"], sizes, [f"tlx-{technique}"]]
+        rows.append(f"{number} = {json.dumps(groups)}")
+    table = "\n".join(
+        ['within_groups_strategy = "randomize"', "[configuration.order]", *rows, TREE_BLOCKS]
+    )
+    texts = (f"[configuration]\n{text}" for text in (TREE + TREE_BLOCKS, table))
+    tree, written_out = (parse(text).require() for text in texts)
+    return tree, written_out
 
 
 def expand_all(study: Study) -> None:
@@ -76,6 +124,8 @@ def peak_memory(*arguments: str | Path) -> float:
 def main() -> int:
     """Run all benchmarks; 1 if a bound is broken."""
     study = parse(SAMPLE.read_text(encoding="utf-8")).require()
+    tree, table = tree_and_table()
+    trees, tables = [], []
     theirs, ours, their_help, our_help = [], [], [], []
     for _ in range(ROUNDS):
         generate = [PREDECESSOR, "generate", SAMPLE, "-r"]
@@ -83,11 +133,14 @@ def main() -> int:
         theirs.append(many - process_seconds([*generate, "1"]))
         # It takes a fiftieth of theirs, so a hiccup of the machine weighs fifty times as much.
         ours.extend(own_seconds(partial(expand_all, study)) for _ in range(ROUNDS))
+        trees.append(own_seconds(partial(expand_all, tree)))
+        tables.append(own_seconds(partial(expand_all, table)))
         their_help.append(process_seconds([PREDECESSOR, "--help"]))
         our_help.append(process_seconds([*OURS, "--help"]))
     short, long = (peak_memory("generate", SAMPLE, "-r", count) for count in ("1000", "100000"))
     results = [
         ("1,000 participants, s of 0.3.9", min(ours), min(theirs), EXPANSION_AT_MOST),
+        ("1,000 of a tree, s of its table", min(trees), min(tables), TREE_AT_MOST),
         ("--help, s of 0.3.9", min(our_help), min(their_help), HELP_AT_MOST),
         ("generate -r 100000, MB of -r 1000", long, short, MEMORY_AT_MOST),
     ]

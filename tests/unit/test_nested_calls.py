@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from experiment_server.study.expand import expand
 from experiment_server.study.parse import parse
+from tests.unit.toml import toml
 
 MOST = 12
 
@@ -18,14 +19,6 @@ def call(name, *args):
 
 def study_of(value):
     return parse(f'[[blocks]]\nname = "A"\n[blocks.config]\nx = {toml(value)}\n')
-
-
-def toml(value):
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(toml, value)) + "]"
-    return json.dumps(value)
 
 
 small = st.integers(-2, MOST)

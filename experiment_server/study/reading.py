@@ -1,0 +1,113 @@
+"""What all readers of a study file share: places, names, keys and strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from experiment_server.limits import ORDER_NAMES, PERMUTED_ITEMS, SQUARED_ITEMS, STUDY_BLOCKS
+from experiment_server.study.diagnostics import Findings, nearest, shown
+from experiment_server.study.model import Strategy
+from experiment_server.study.positions import Path
+
+SECTION = "configuration"
+MOST_ITEMS = {
+    Strategy.PERMUTATIONS: PERMUTED_ITEMS,
+    Strategy.RANDOM_LATIN_SQUARE: SQUARED_ITEMS,
+}
+
+
+class Spot(NamedTuple):
+    """A place in the file: what messages call it, and how to reach it."""
+
+    name: str
+    at: Path
+
+
+def block_name(value: Any) -> str | None:
+    """A block's name; the field's files also write whole numbers."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
+def unknown_keys(
+    table: Mapping[str, Any],
+    known: Iterable[str],
+    where: str,
+    findings: Findings,
+    *,
+    at: Path = (),
+) -> None:
+    """Warn of the keys that nobody reads, in a table that stands at a path."""
+    for key in table:
+        if key not in known:
+            findings.warning(
+                "key-unknown",
+                f'{where} has the unknown key "{key}", which does nothing',
+                nearest(key, known) or f"known here: {', '.join(known)}",
+                at=(*at, key),
+                key=True,
+            )
+
+
+def read_strategy(
+    value: Any, key: str, allowed: tuple[Strategy, ...], findings: Findings, *, at: Path
+) -> Strategy:
+    """The strategy that a key has; as it is where the value is none."""
+    names = [strategy.value for strategy in allowed]
+    if value in names:
+        return Strategy(value)
+    findings.error(
+        "strategy-unknown",
+        f"{key} is {shown(value)}, which is no strategy for it",
+        (isinstance(value, str) and nearest(value, names)) or f"choose one of {', '.join(names)}",
+        at=at,
+    )
+    return Strategy.AS_IS
+
+
+def check_items(key: str, strategy: Strategy, size: int, findings: Findings, *, at: Path) -> bool:
+    """Whether a strategy can deal the orders of so many items; says so if not."""
+    most = MOST_ITEMS.get(strategy)
+    if most and size > most:
+        findings.error(
+            "strategy-too-many",
+            f'{key} = "{strategy.value}" is for up to {most}, here are {size}',
+            "latin_square balances position and carry-over, for any number",
+            at=at,
+        )
+        return False
+    return True
+
+
+class NamesCount:
+    """Counts the block names of all orders, which are bounded."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._names = 0
+
+    def add(self, names: int) -> None:
+        """Count names that were read."""
+        self._names += names
+
+    def has_room(self, spot: Spot, names: int) -> bool:
+        """Whether an order may have one more name than so many; says so if not."""
+        if names >= STUDY_BLOCKS:
+            self._findings.error(
+                "study-too-large",
+                f"{spot.name} has more than {STUDY_BLOCKS:,} blocks",
+                "trials that an app goes through by itself can be a list in one block's config",
+                at=spot.at,
+            )
+        elif self._names + names >= ORDER_NAMES:
+            self._findings.error(
+                "study-too-large",
+                f"the orders have more than {ORDER_NAMES:,} block names in all",
+                "a strategy makes orders from one list; a table needs few of them",
+                at=(SECTION, "order"),
+            )
+        else:
+            return True
+        return False

@@ -1,0 +1,316 @@
+"""Reading order trees: lists of blocks and of groups, each group with its own way of ordering."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from experiment_server.study.diagnostics import Findings, nearest, shown
+from experiment_server.study.families import (
+    PLACEHOLDER,
+    Binding,
+    Families,
+    Level,
+    filled,
+    in_name,
+)
+from experiment_server.study.keys import GROUP
+from experiment_server.study.model import BlockTemplate, Group, Names, Strategy
+from experiment_server.study.reading import (
+    NamesCount,
+    Spot,
+    block_name,
+    check_items,
+    read_strategy,
+    unknown_keys,
+)
+
+_FRAMING = re.compile(
+    r"practi[cs]e|training|tutorial|instruction|questionnaire|survey|debrief|break"
+    r"|(?<![a-z])(tlx|sus|ueq|ssq|ipq|consent|rest|pause)(?![a-z])",
+    re.IGNORECASE,
+)
+"""What blocks are called that go with a condition and are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """An item of a group, and where it comes from: its family, and what `each` leaves open."""
+
+    item: str | Group
+    label: str
+    family: str | None = None
+    open_levels: Binding | None = None
+
+
+class TreeReader:
+    """Reads the tree of an order for some levels, those of a between-subjects cell."""
+
+    def __init__(
+        self,
+        templates: Mapping[str, BlockTemplate],
+        families: Families,
+        cell: Binding,
+        count: NamesCount,
+        findings: Findings,
+    ) -> None:
+        self._templates = templates
+        self._families = families
+        self._cell = cell
+        self._count = count
+        self._findings = findings
+        self._names = 0
+
+    def read(self, spot: Spot, value: list[Any]) -> Group:
+        """The tree; what is wrong with it goes into the findings."""
+        items = self._items(spot, value, self._cell)
+        self._count.add(self._names)
+        return Group(tuple(item.item for item in items))
+
+    def _items(self, spot: Spot, value: list[Any], bound: Binding) -> list[_Item]:
+        items: list[_Item] = []
+        for place, item in enumerate(value):
+            at = Spot(f"{spot.name}, item {place + 1}", (*spot.at, place))
+            if not self._count.has_room(spot, self._names):
+                return []
+            if isinstance(item, dict):
+                group = self._group(at, item, bound)
+                if group is not None:
+                    items.append(_Item(group, group.name))
+            elif isinstance(item, list):
+                self._findings.error(
+                    "order-mixed",
+                    f"{spot.name} has groups that are tables, and a list among them",
+                    f"write the list as a group too: {{ blocks = {shown(item)} }}",
+                    at=at.at,
+                )
+            else:
+                items += self._blocks(at, item, bound)
+        return items
+
+    def _blocks(self, spot: Spot, value: Any, bound: Binding) -> list[_Item]:
+        """The block that a name means, or those of its family that are not bound otherwise."""
+        name = block_name(value)
+        if name is None:
+            self._findings.error(
+                "type",
+                f"{spot.name} is {shown(value)}, which is no block name and no group",
+                'write a name in quotes, or a group: { strategy = "randomize", blocks = [...] }',
+                at=spot.at,
+            )
+            return []
+        found = self._families.named(name)
+        if found is not None:
+            family, written = found
+            members = self._families.chosen(family, {**bound, **written})
+            self._names += len(members)
+            return [
+                _Item(
+                    member.name,
+                    filled(family, {**written, **member.open_levels}),
+                    family,
+                    member.open_levels,
+                )
+                for member in members
+            ]
+        if name in self._templates:
+            self._names += 1
+            return [_Item(name, name)] if self._families.has_levels(name, self._cell) else []
+        if self._templates:
+            self._findings.error(
+                "block-unknown",
+                f'{spot.name} names the unknown block "{name}"',
+                nearest(name, [*self._families, *self._templates])
+                or f"the blocks are {', '.join(self._templates)}",
+                at=spot.at,
+            )
+        return []
+
+    def _group(self, spot: Spot, table: Mapping[str, Any], bound: Binding) -> Group | None:
+        unknown_keys(table, GROUP, f"{spot.name}, a group,", self._findings, at=spot.at)
+        value = table.get("blocks")
+        if not isinstance(value, list) or not value:
+            problem = "has no blocks" if not value else "has blocks that are no list"
+            self._findings.error(
+                "group-blocks",
+                f"{spot.name}, a group, {problem}",
+                'write blocks = ["...", "..."] in it',
+                at=(*spot.at, "blocks") if "blocks" in table else spot.at,
+            )
+            return None
+        strategy = read_strategy(
+            table.get("strategy", Strategy.AS_IS.value),
+            "strategy",
+            tuple(Strategy),
+            self._findings,
+            at=(*spot.at, "strategy"),
+        )
+        inside = Spot(f"{spot.name}, blocks", (*spot.at, "blocks"))
+        factor = self._factor(spot, table, bound)
+        if factor is None:
+            items = self._items(inside, value, bound)
+        else:
+            self._check_places(spot, factor, value)
+            items = []
+            for level in self._levels(factor, bound):
+                of_level = self._items(inside, value, {**bound, factor: level})
+                if of_level:
+                    instance = Group(tuple(item.item for item in of_level))
+                    items.append(_Item(instance, in_name(level)))
+        if not items:
+            return None
+        group = Group(
+            tuple(item.item for item in items),
+            strategy,
+            self._pick(spot, table, len(items)),
+            self._name(spot, table, factor, value),
+            _labels(items),
+            spot.at,
+        )
+        self._check(spot, group, items, has_strategy="strategy" in table)
+        return group
+
+    def _levels(self, factor: str, bound: Binding) -> Iterable[Level]:
+        """The levels that are left of a factor: a between-subjects cell leaves one."""
+        return (bound[factor],) if factor in bound else self._families.factors[factor]
+
+    def _factor(self, spot: Spot, table: Mapping[str, Any], bound: Binding) -> str | None:
+        factor = table.get("each")
+        at = (*spot.at, "each")
+        if factor is None:
+            return None
+        if not isinstance(factor, str) or factor not in self._families.factors:
+            self._findings.error(
+                "factor-unknown",
+                f"{spot.name}: each is {shown(factor)}, which is no factor",
+                (isinstance(factor, str) and nearest(factor, self._families.factors))
+                or "define it under [configuration.factors]",
+                at=at,
+            )
+            return None
+        if factor in bound and factor not in self._cell:
+            self._findings.error(
+                "factor-bound",
+                f'{spot.name}: each is "{factor}", and so is that of a group around it',
+                "each level is met there already; remove one of the two",
+                at=at,
+            )
+            return None
+        return factor
+
+    def _check_places(self, spot: Spot, factor: str, value: list[Any]) -> None:
+        if not any(factor in self._open_factors(name) for name in _names_in(value)):
+            self._findings.warning(
+                "each-without-effect",
+                f'{spot.name}: no block inside has a place for "{factor}", so that all levels '
+                "mean the same blocks",
+                f'write a block with {{{factor}}} in its name and factors = ["{factor}"], '
+                "or remove each",
+                at=(*spot.at, "each"),
+            )
+
+    def _open_factors(self, name: str) -> set[str]:
+        return set(PLACEHOLDER.findall(name)) if self._families.named(name) else set()
+
+    def _pick(self, spot: Spot, table: Mapping[str, Any], size: int) -> int | None:
+        pick = table.get("pick")
+        if pick is None:
+            return None
+        whole = isinstance(pick, int) and not isinstance(pick, bool)
+        if whole and 1 <= pick <= size:
+            return int(pick)
+        self._findings.error(
+            "group-pick",
+            f"{spot.name}: pick is {shown(pick)}, and the group has {size} items to take from",
+            f"write a whole number from 1 to {size}",
+            at=(*spot.at, "pick"),
+        )
+        return None
+
+    def _name(
+        self, spot: Spot, table: Mapping[str, Any], factor: str | None, value: list[Any]
+    ) -> str:
+        label = table.get("label")
+        if isinstance(label, str) and label:
+            return label
+        if label is not None:
+            self._findings.error(
+                "type",
+                f"{spot.name}: label has to be a text, got {shown(label)}",
+                at=(*spot.at, "label"),
+            )
+        if factor is not None:
+            return factor
+        names = [name for name in map(block_name, value) if name is not None]
+        return ", ".join(names) if names else "groups"
+
+    def _check(self, spot: Spot, group: Group, items: list[_Item], *, has_strategy: bool) -> None:
+        size = len(group.items)
+        if not has_strategy:
+            if group.pick is not None and group.pick < size:
+                self._findings.warning(
+                    "pick-without-strategy",
+                    f"{spot.name}: pick takes the same first items for everybody, because the "
+                    "group has no strategy",
+                    'add strategy = "latin_square" or another, or name only what is met',
+                    at=(*spot.at, "pick"),
+                )
+            return
+        check_items("strategy", group.strategy, size, self._findings, at=(*spot.at, "strategy"))
+        if size < 2 and not self._cell:
+            self._findings.warning(
+                "strategy-without-effect",
+                f"{spot.name}: strategy has no effect: the group has a single item",
+                "remove strategy, or name more blocks; what is inside a group keeps its own order",
+                at=(*spot.at, "strategy"),
+            )
+        elif group.strategy is not Strategy.AS_IS:
+            self._check_framing(spot, items)
+
+    def _check_framing(self, spot: Spot, items: list[_Item]) -> None:
+        """Warn where an order would tear a practice or a questionnaire from its condition."""
+        framing = [item for item in items if self._is_framing(item)]
+        if not framing or len(framing) == len(items):
+            return
+        for label in dict.fromkeys(item.family or item.label for item in framing):
+            self._findings.warning(
+                "order-tears-apart",
+                f'{spot.name} puts "{label}" into an order of its own, away from what it belongs '
+                "to",
+                "put the conditions alone into a group with the strategy, and this before or "
+                'after it; or give the group each = "..." and its blocks in their order',
+                at=(*spot.at, "blocks"),
+            )
+
+    def _is_framing(self, item: _Item) -> bool:
+        if not isinstance(item.item, str):
+            return False
+        template = self._templates[item.item]
+        return not template.condition or bool(_FRAMING.search(item.family or item.item))
+
+
+def _labels(items: list[_Item]) -> Names:
+    """What reports call the items: where all are of one family, their levels say it."""
+    families = {item.family for item in items}
+    if len(families) == 1 and None not in families and len(items) > 1:
+        return tuple(
+            ", ".join(in_name(level) for level in (item.open_levels or {}).values()) or item.label
+            for item in items
+        )
+    return tuple(item.label for item in items)
+
+
+def _names_in(value: list[Any]) -> Iterable[str]:
+    """All block names in a list of blocks and groups."""
+    for item in value:
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict) and isinstance(item.get("blocks"), list):
+            yield from _names_in(item["blocks"])
+
+
+def is_tree(value: Any) -> TypeGuard[list[Any]]:
+    """Whether an order is written as a tree: a list with groups that are tables."""
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)

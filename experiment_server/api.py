@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from os import PathLike
 from pathlib import Path
 
-from experiment_server.flow.experiment import Experiment as PureExperiment
+from experiment_server.participants.experiment import Experiment as PureExperiment
 from experiment_server.store.study_file import load_study
 
 

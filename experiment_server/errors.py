@@ -176,7 +176,7 @@ class ParticipantElsewhere(ExperimentServerError):
 
     code = "participant-elsewhere"
     status = 409
-    snapshot: dict[str, Any] | None = None
+    snapshot: object = None
 
     def members(self) -> dict[str, Any]:
         """`{"snapshot"}`."""

@@ -79,12 +79,18 @@ DESIGN_SEARCH: Final = 256
 # The largest index that SQLite, PostgreSQL and a JavaScript number all hold exactly.
 PARTICIPANT_INDEX: Final = 2**31 - 1
 
-# Expanded participants kept in memory. One takes some 10 kB, so this is about 5 MB, and 300
-# people online with their experimenter's look-ups stay inside it.
-EXPANSIONS_CACHED: Final = 512
+# Block sequences kept in memory: one for everybody who is connected (SOCKETS), and some for those
+# who are looked up, so that moving all of them expands nobody anew.
+SEQUENCES_CACHED: Final = 12_000
 
-# Block orders kept in memory, for lists of all participants: names only, about 1 kB each.
-ORDERS_CACHED: Final = 8192
+# Settings of all blocks in those sequences: some 100 bytes each, so at most some 200 MB.
+SETTINGS_CACHED: Final = 2_000_000
+
+# Snapshots kept with their encodings, for apps that ask again: some 2 kB each.
+SNAPSHOTS_CACHED: Final = 12_000
+
+# Snapshots pushed before other work is served: some 20 microseconds each.
+PUSHES_AT_ONCE: Final = 250
 
 # Commits that wait for the writer. Each belongs to a request that waits too, so this is also the
 # number of requests in flight; beyond it the disk has stopped, and saying so is better.
@@ -125,6 +131,9 @@ REFUSALS_LOGGED: Final = 10.0
 # How long the store may take to say that it is there, and to finish when the server stops. With it
 # a stop ends within ten seconds, after which Docker kills. Seconds.
 STORE_ANSWERS: Final = 3.0
+
+# Rows that one statement writes: SQLite takes 32,766 values, and a state has 10.
+ROWS_IN_STATEMENT: Final = 256
 
 # Lost races before a change is given up. Each retry starts from the state that won.
 COMMIT_ATTEMPTS: Final = 64

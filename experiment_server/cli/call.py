@@ -14,7 +14,7 @@ import click
 from experiment_server.errors import ServerRefused
 
 if TYPE_CHECKING:
-    from experiment_server.live.calls import Operation, Parameter
+    from experiment_server.session.operations import Operation, Parameter
 
 
 @click.command(
@@ -44,7 +44,7 @@ def command(
     operation: str | None, parameters: tuple[str, ...], server: str, token: str | None
 ) -> None:
     """Call an OPERATION of a running server, as its dashboard and REST do."""
-    from experiment_server.live.operations import OPERATIONS
+    from experiment_server.session.session import OPERATIONS
 
     if operation is None:
         for known in OPERATIONS.values():
@@ -74,18 +74,18 @@ def _given(operation: Operation, parameters: tuple[str, ...]) -> dict[str, str]:
 
 
 def _request(operation: Operation, given: Mapping[str, str], server: str) -> urllib.request.Request:
-    from experiment_server.live.calls import Place
     from experiment_server.server.rest import paths
     from experiment_server.server.security import CLI_AGENT
+    from experiment_server.session.operations import Location
 
-    def placed(place: Place) -> dict[str, str]:
+    def placed(place: Location) -> dict[str, str]:
         return {
             item.name: given[item.name]
             for item in operation.parameters
-            if item.place is place and item.name in given
+            if item.location is place and item.name in given
         }
 
-    in_path = placed(Place.PATH)
+    in_path = placed(Location.PATH)
     wanted = {f"{{{name}}}" for name in in_path}
     fitting = [path for path in paths(operation) if _placeholders(path) == wanted]
     if not fitting:
@@ -94,15 +94,15 @@ def _request(operation: Operation, given: Mapping[str, str], server: str) -> url
     path = fitting[0]
     for name, value in in_path.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    query = urlencode(placed(Place.QUERY))
-    body = "".join(placed(Place.BODY).values())
+    query = urlencode(placed(Location.QUERY))
+    body = "".join(placed(Location.BODY).values())
     request = urllib.request.Request(  # noqa: S310 - the user's own server
         f"{server.rstrip('/')}{path}" + (f"?{query}" if query else ""),
         method=operation.method,
         data=body.encode() if body else None,
         headers={"User-Agent": CLI_AGENT, "Content-Type": "application/json"},
     )
-    for tag in placed(Place.IF_MATCH).values():
+    for tag in placed(Location.IF_MATCH).values():
         request.add_header("If-Match", f'"{tag}"')
     return request
 
@@ -112,9 +112,9 @@ def _placeholders(path: str) -> set[str]:
 
 
 def _is_needed(parameter: Parameter) -> bool:
-    from experiment_server.live.calls import Place, Presence
+    from experiment_server.session.operations import Location, Presence
 
-    return parameter.place is Place.PATH and parameter.presence is Presence.REQUIRED
+    return parameter.location is Location.PATH and parameter.presence is Presence.REQUIRED
 
 
 def _answer(request: urllib.request.Request, server: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +16,9 @@ from experiment_server.limits import PARTICIPANT_INDEX
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from experiment_server.flow.events import Entry
+    from experiment_server.participants.events import Entry
+    from experiment_server.wire.events import LogEntry
+    from experiment_server.wire.values import JsonObject
 
 
 def _hash(_context: click.Context, _option: click.Parameter, noted: str | None) -> str | None:
@@ -69,7 +71,7 @@ def command(
             return
         out = data_stream()
         for entry in records.all_entries(connection, number, participant_index):
-            out.write(f"{_line(entry.as_dict())}\n")
+            out.write(f"{_line(entry.on_wire())}\n")
 
 
 def _check(connection: Connection, session: int, noted: str | None) -> None:
@@ -93,13 +95,12 @@ def _check(connection: Connection, session: int, noted: str | None) -> None:
     click.echo(verdict.head.hash)
 
 
-def _line(row: Mapping[str, Any]) -> str:
-    data = row["data"]
-    who = "" if row["participant_index"] is None else f"participant {row['participant_index']}"
-    return f"{row['id']:>6}  {row['time']}  {who:<16}{_told(row['type'], data)}"
+def _line(entry: LogEntry) -> str:
+    who = "" if entry.participant_index is None else f"participant {entry.participant_index}"
+    return f"{entry.id:>6}  {entry.time}  {who:<16}{_told(entry.type, entry.data)}"
 
 
-def _told(kind: str, data: Mapping[str, Any]) -> str:
+def _told(kind: str, data: JsonObject) -> str:
     words = [kind.replace("_", " ")]
     if "from" in data:
         words.append(f"{_place(data['from'])} -> {_place(data['to'])}")
@@ -128,6 +129,6 @@ def _list(indices: list[int]) -> str:
     return f"{shown} and {len(indices) - _LISTED} more" if len(indices) > _LISTED else shown
 
 
-def _place(place: Mapping[str, Any]) -> str:
+def _place(place: JsonObject) -> str:
     block_id, name = place["block_id"], place["block_name"]
     return name if name in ("START", "END") else f"{block_id}:{name}"

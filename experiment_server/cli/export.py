@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TextIO
 
 import click
+from msgspec import structs
 
 from experiment_server.cli.output import note, progress
 from experiment_server.cli.stored import session_of, session_option, stored_argument
 from experiment_server.errors import OutputUnwritable
-from experiment_server.flow import export, timings
-from experiment_server.flow.events import LOG_COLUMNS, log_cells
+from experiment_server.participants.events import LOG_COLUMNS, log_cells
+from experiment_server.participants.timings import COLUMNS as VISIT_COLUMNS
+from experiment_server.participants.timings import all_visits
+from experiment_server.wire.events import LogEntry
+from experiment_server.wire.tables import csv_heading, csv_lines, json_lines
+from experiment_server.wire.values import JsonObject
 
 if TYPE_CHECKING:
-    from experiment_server.flow.participant import ParticipantState
+    from experiment_server.participants.state import ParticipantState
 
-Rows = Iterable[Mapping[str, Any]]
+Rows = Iterable[JsonObject]
 
 _PARTICIPANTS = (
     "participant_index",
@@ -61,9 +66,9 @@ def command(file: str, session: str, out_dir: Path) -> None:
         _make_room(out_dir, names)
         count = records.count(connection, number)
         entries = progress(records.all_entries(connection, number), "events", count)
-        _write_log(out_dir, (entry.as_dict() for entry in entries))
-        visits = timings.all_visits(records.all_moves(connection, number))
-        _write(out_dir / "timings.csv", visits, timings.COLUMNS)
+        _write_log(out_dir, (entry.on_wire() for entry in entries))
+        visits = map(structs.asdict, all_visits(records.all_moves(connection, number)))
+        _write(out_dir / "timings.csv", visits, VISIT_COLUMNS)
         states = (_participant(state) for state in records.states(connection, number))
         _write(out_dir / "participants.csv", states, _PARTICIPANTS)
         for name, text in texts.items():
@@ -84,36 +89,36 @@ def _make_room(folder: Path, names: Iterable[str]) -> None:
         )
 
 
-def _write_log(folder: Path, rows: Iterator[dict[str, Any]]) -> None:
+def _write_log(folder: Path, rows: Iterator[LogEntry]) -> None:
     with _opened(folder / "events.csv") as table, _opened(folder / "events.jsonl") as log:
-        table.write(export.heading(LOG_COLUMNS, "csv"))
+        table.write(csv_heading(LOG_COLUMNS))
         while page := list(islice(rows, _PAGE)):
-            table.write(export.lines(map(log_cells, page), LOG_COLUMNS, "csv"))
-            log.write(export.lines(page, LOG_COLUMNS, "jsonl"))
+            table.write(csv_lines(map(log_cells, page), LOG_COLUMNS))
+            log.write(json_lines(page))
 
 
 def _write(path: Path, rows: Rows, columns: tuple[str, ...]) -> None:
     remaining = iter(rows)
     with _opened(path) as table:
-        table.write(export.heading(columns, "csv"))
+        table.write(csv_heading(columns))
         while page := list(islice(remaining, _PAGE)):
-            table.write(export.lines(page, columns, "csv"))
+            table.write(csv_lines(page, columns))
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: Path) -> TextIO:
     try:
         return path.open("x", encoding="utf-8", errors="replace", newline="")
     except OSError as error:
         raise OutputUnwritable(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _participant(state: ParticipantState) -> dict[str, Any]:
-    from experiment_server.flow.participant import timestamp
+def _participant(state: ParticipantState) -> JsonObject:
+    from experiment_server.participants.state import timestamp
 
     values = {name: getattr(state, name) for name in _PARTICIPANTS}
     return {
         **values,
-        "block_started_at": timestamp(state.block_started_at),
+        "block_started_at": state.block_started_at and timestamp(state.block_started_at),
         "updated_at": timestamp(state.updated_at),
         "overrides": [asdict(item) for item in state.overrides] or None,
     }

@@ -12,11 +12,11 @@ import click
 
 from experiment_server.cli.output import data_stream, note, progress
 from experiment_server.errors import OutputUnwritable
-from experiment_server.flow import export
 from experiment_server.limits import PARTICIPANT_INDEX
 from experiment_server.store.study_file import load_study
 from experiment_server.study.expand import expand
 from experiment_server.study.model import RESERVED_KEYS, Config, Study
+from experiment_server.wire.tables import csv_heading, csv_lines
 
 
 class Participants(click.ParamType[range]):
@@ -121,10 +121,10 @@ def _write_line(text: str, file: TextIO) -> None:
 def _csv(study: Study, participants: Iterable[int], stem: str, out_dir: Path | None) -> None:
     def write(file: TextIO) -> None:
         columns = _columns(study)
-        file.write(export.heading(columns, "csv"))
+        file.write(csv_heading(columns))
         for participant in participants:
             rows = (dict(_cells(config)) for config in _configs(study, participant))
-            file.write(export.lines(rows, columns, "csv"))
+            file.write(csv_lines(rows, columns))
 
     if out_dir is None:
         write(data_stream())

@@ -49,8 +49,8 @@ def command(
     file: str, participant_index: int, session: str, url: str | None, port: int, days: int
 ) -> None:
     """Print a login link for PARTICIPANT_INDEX of FILE, and on a terminal its QR code."""
-    from experiment_server.live.tokens import Tokens, login_path
     from experiment_server.server.addresses import leads_nowhere_else, urls_for_others
+    from experiment_server.session.tokens import Tokens, login_path
     from experiment_server.store import records
 
     with session_of(file, session) as (connection, number):

@@ -134,12 +134,12 @@ def _greet_or_stop(settings: Settings, running: Running, stack: contextlib.ExitS
     except BrokenPipeError:
         log.warning("nobody reads what the server prints, so it stops")
         print_no_more()
-        running.service.stopping.set()
+        running.session.stopping.set()
 
 
 def _greet(settings: Settings, running: Running, stack: contextlib.ExitStack) -> None:
-    from experiment_server.live.tokens import login_path
     from experiment_server.server.addresses import leads_nowhere_else
+    from experiment_server.session.tokens import login_path
 
     in_memory = settings.place == MEMORY
     kept = "nowhere: they are gone when the server stops" if in_memory else running.database

@@ -105,12 +105,13 @@ async def _rehearse(
     from experiment_server.client.simulated import take_part
     from experiment_server.server.app import serving
     from experiment_server.server.settings import Settings
+    from experiment_server.session.requests import BY_SERVER
 
     async with serving(Settings(config_file, port=port, database=MEMORY)) as running:
-        service = running.service
+        session = running.session
         for index in range(2, participants + 1):
-            await service.add_participant(index)
-        blocks = sum(service.row(i)["blocks_count"] for i in range(1, participants + 1))
+            await session.add_participant(BY_SERVER, index)
+        blocks = sum(row.blocks_count for row in await session.rows())
         click.echo(f"Dashboard: {running.url}/")
         with _Bar(blocks) as step:
             outcomes = await asyncio.gather(
@@ -122,7 +123,7 @@ async def _rehearse(
         _show(outcomes)
         if stay:
             note("Still serving; Ctrl+C stops.")
-            await service.stopping.wait()
+            await session.stopping.wait()
         return outcomes
 
 

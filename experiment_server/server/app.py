@@ -21,13 +21,6 @@ from aiohttp import web
 
 from experiment_server.errors import StartRefused
 from experiment_server.limits import ADMIN_TOKEN_LENGTH, BODY_SIZE, CONNECTIONS
-from experiment_server.live.hub import Hub
-from experiment_server.live.live import Live
-from experiment_server.live.service import Service
-from experiment_server.live.study import StudyDesk
-from experiment_server.live.tasks import Tasks
-from experiment_server.live.tokens import Tokens
-from experiment_server.live.watch import watch
 from experiment_server.server import dashboard, openapi, rest, uxf
 from experiment_server.server.addresses import (
     LOOPBACK_NAMES,
@@ -54,6 +47,12 @@ from experiment_server.server.readiness import Readiness
 from experiment_server.server.realtime import Parts, Realtime
 from experiment_server.server.security import Gate, gatekeeper
 from experiment_server.server.settings import Settings
+from experiment_server.session.hub import Hub
+from experiment_server.session.running import SessionOptions
+from experiment_server.session.session import StudySession
+from experiment_server.session.tasks import Tasks
+from experiment_server.session.tokens import Tokens
+from experiment_server.session.watcher import watch
 from experiment_server.store.database import Place
 from experiment_server.store.results import Results
 from experiment_server.store.store import Store
@@ -74,14 +73,9 @@ class Running:
 
     url: str
     urls: list[str]
-    live: Live
+    session: StudySession
     database: str
     admin_token: str | None
-
-    @property
-    def service(self) -> Service:
-        """The running study."""
-        return self.live.service
 
 
 @contextlib.asynccontextmanager
@@ -93,7 +87,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     another server has taken over the session.
     """
     parsed = parse(read_text(settings.config_file))
-    study = parsed.require()
+    parsed.require()
     if settings.public_url is not None:
         checked_public_url(settings.public_url)
     place = Place.of(settings.place)
@@ -106,32 +100,28 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         address=f"port {settings.port} of {settings.host}",
     )
     tasks, hub, port = Tasks(), Hub(), _Port(settings)
-    service = Service(
-        study,
-        store,
-        hub,
-        tasks,
-        default_participant_index=settings.default_participant_index,
-    )
     loop = asyncio.get_running_loop()
-    store.when_lost(lambda: loop.call_soon_threadsafe(service.stopping.set))
-    desk = StudyDesk(service, settings.config_file, parsed, settings.on_change)
+    stopping = asyncio.Event()
+    store.when_lost(lambda: loop.call_soon_threadsafe(stopping.set))
+    session = None
     try:
         tokens = await _tokens(settings, store)
-        live = Live(
-            service,
-            desk,
-            tokens,
+        options = SessionOptions(
+            default_participant_index=settings.default_participant_index,
+            on_change=settings.on_change,
             database=str(place),
             session=settings.session,
             has_app=settings.app is not None,
             guarded=settings.guarded and not settings.open,
             urls=port.urls_for_others,
         )
-        await live.start()
+        session = StudySession(
+            settings.config_file, parsed, store, hub, tasks, tokens, options, stopping
+        )
+        await session.start()
         gate = Gate(tokens, settings.guarded, settings.open)
         rules = _browser_rules(settings)
-        metrics = Metrics(live, store)
+        metrics = Metrics(session, store)
         tasks.start(metrics.watch_lag(), "watch-lag")
         app = web.Application(
             middlewares=[
@@ -148,28 +138,29 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         allow_origins(app, rules)
         dashboard.add_headers(app)
         add_login(app, gate, has_app=settings.app is not None)
-        dashboard.add_routes(app, live, gate)
+        dashboard.add_routes(app, session, gate)
         if settings.app is not None:
             dashboard.add_app(app, settings.app)
-        add_metrics(app, live, gate, metrics, Readiness(store))
+        add_metrics(app, session, gate, metrics, Readiness(store))
         openapi.add_route(app)
         uxf.add_route(app, gate, Results(settings.data_folder, settings.session))
-        rest.add_routes(app, live, gate, metrics)
+        rest.add_routes(app, session, gate, metrics)
         connections = _connections(settings)
         metrics.count_connections(connections.count)
         census = Census(connections.total, settings.max_connections_per_address)
-        realtime = Realtime(app, Parts(live, gate, metrics, tasks, census), hub)
+        realtime = Realtime(app, Parts(session, gate, metrics, tasks, census), hub)
         async with _listening(app, connections, settings) as port.number:
-            tasks.start(watch(desk), "watch-study-file")
+            tasks.start(watch(session.study_file), "watch-study-file")
             try:
                 url, urls = port.url_for_this_machine(), port.urls_for_others()
-                yield Running(url, urls, live, str(place), gate.tokens.admin)
+                yield Running(url, urls, session, str(place), gate.tokens.admin)
             finally:
                 await realtime.close()
-        await live.stop()
+        await session.stop()
     finally:
         await tasks.close()
-        await desk.stop()
+        if session is not None:
+            await session.study_file.stop()
         await asyncio.to_thread(store.close)
     if store.lost:
         raise store.lost
@@ -291,9 +282,9 @@ async def serve(settings: Settings, ready: Callable[[Running], None]) -> None:
     """
     with _signals_stop(asyncio.get_running_loop()) as let_stop:
         async with serving(settings) as running:
-            let_stop(running.service.stopping)
+            let_stop(running.session.stopping)
             ready(running)
-            await running.service.stopping.wait()
+            await running.session.stopping.wait()
 
 
 @contextlib.contextmanager

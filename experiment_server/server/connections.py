@@ -13,7 +13,7 @@ import logging
 import socket
 import sys
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, cast
@@ -149,6 +149,8 @@ class Connection(web.RequestHandler):
     __slots__ = (
         "_address",
         "_connections",
+        "_deadline",
+        "_look",
         "_progress",
         "_request",
         "_resumed",
@@ -162,6 +164,8 @@ class Connection(web.RequestHandler):
         self._address: str | None = None
         self._request: web.BaseRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self._look: Callable[[], None] = self._too_slow
         self._progress = 0
         self._resumed = 0
         self._unread: tuple[int, int] | None = None
@@ -282,9 +286,22 @@ class Connection(web.RequestHandler):
         self._unread = unsent
         self._look_after(UNREAD_ANSWER if body.is_eof() else BODY_WATCHED, self._watch)
 
-    def _look_after(self, seconds: float, look: Any) -> None:
-        self._stop_timer()
-        self._timer = asyncio.get_running_loop().call_later(seconds, look)
+    def _look_after(self, seconds: float, look: Callable[[], None]) -> None:
+        # Each request sets three deadlines. A timer that comes too early is set anew then, so that
+        # hardly any of them needs one of its own.
+        loop = asyncio.get_running_loop()
+        self._deadline, self._look = loop.time() + seconds, look
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._stop_timer()
+            self._timer = loop.call_at(self._deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._deadline:
+            self._timer = loop.call_at(self._deadline, self._on_timer)
+        else:
+            self._timer = None
+            self._look()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import jinja2
 from aiohttp import web
-from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 
 from experiment_server.errors import ExperimentServerError
-from experiment_server.live.live import Live
 from experiment_server.server.login import ask_because
 from experiment_server.server.security import Gate
+from experiment_server.session.session import StudySession
+from experiment_server.wire.encoding import to_json
 
 BUILT = Path(__file__).parent / "dashboard"
 """Where the build of web/ puts its output; its index.html is a Jinja template."""
@@ -23,7 +24,7 @@ NOT_BUILT = (
 )
 
 
-def add_routes(app: web.Application, live: Live, gate: Gate) -> None:
+def add_routes(app: web.Application, session: StudySession, gate: Gate) -> None:
     """Serve `/`, `/index`, the built files, and what participants' web apps load.
 
     That is `/client.js`, and `/socket.io/socket.io.min.js` and its like.
@@ -42,9 +43,9 @@ def add_routes(app: web.Application, live: Live, gate: Gate) -> None:
         # What this answer's page may show styles with that scripts make: an editor's, a plot's.
         nonce = secrets.token_urlsafe(16)
         html = template.render(
-            title=f"{live.desk.name} - experiment-server",
+            title=f"{session.study_file.name} - experiment-server",
             # What there is more comes over the socket.
-            snapshot=htmlsafe_json_dumps(await anext(live.overview())),
+            snapshot=markup_safe(to_json(await anext(session.overview()))),
             nonce=nonce,
         )
         headers = {
@@ -62,6 +63,13 @@ def add_routes(app: web.Application, live: Live, gate: Gate) -> None:
         app.router.add_get("/client.js", _file(BUILT / "client.js"))
     for script in sorted((BUILT / "socket.io").glob("*.js")):
         app.router.add_get(f"/socket.io/{script.name}", _file(script))
+
+
+def markup_safe(json: str) -> Markup:
+    """JSON that cannot end the script element, or begin another, that it stands in."""
+    for character in "<>&'\u2028\u2029":
+        json = json.replace(character, f"\\u{ord(character):04x}")
+    return Markup(json)  # noqa: S704 - nothing is left that HTML would read as markup
 
 
 def _policy(styles: str = "'self'") -> str:

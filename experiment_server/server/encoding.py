@@ -5,36 +5,32 @@ from __future__ import annotations
 import json
 import logging
 from http import HTTPStatus
-from typing import Any
 
 import msgpack
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from experiment_server.errors import ExperimentServerError, ParameterInvalid
-from experiment_server.flow.export import to_json
 from experiment_server.limits import PATCH_SIZE, RETRY_AFTER
-from experiment_server.live.turns import in_turns
 from experiment_server.server.bodies import media_type, read_at_most
 from experiment_server.server.login import ask_because
 from experiment_server.server.logs import current_request
+from experiment_server.session.turns import in_turns
+from experiment_server.wire.encoding import to_json_bytes, to_msgpack
+from experiment_server.wire.values import JsonValue
 
 log = logging.getLogger(__name__)
 
 MSGPACK = "application/msgpack"
 
 
-async def reply(
-    request: web.Request, body: Any, media_type: str = "application/json"
-) -> web.Response:
-    """A success response: text as it is, all else as the client likes it.
+async def reply(request: web.Request, body: object) -> web.Response:
+    """A success response, as the client likes it: JSON or MessagePack.
 
     A list is written in turns, because it can be long.
     """
-    if media_type == "text/plain":
-        return web.Response(text=body)
     as_msgpack = MSGPACK in request.headers.get("Accept", "")
-    write = msgpack.packb if as_msgpack else _json
+    write = to_msgpack if as_msgpack else to_json_bytes
     if isinstance(body, list):
         items = [write(item) async for item in in_turns(body)]
         if as_msgpack:
@@ -47,10 +43,6 @@ async def reply(
     if as_msgpack:
         return web.Response(body=written, content_type=MSGPACK)
     return web.Response(body=written, content_type="application/json", charset="utf-8")
-
-
-def _json(value: Any) -> bytes:
-    return to_json(value).encode("utf-8")
 
 
 def quoted(tag: str) -> str:
@@ -70,7 +62,7 @@ def _decoded(body: bytes) -> str:
         raise ParameterInvalid(f"the body is not UTF-8 text (byte {error.start})") from None
 
 
-async def body_of(request: web.Request) -> Any:
+async def body_of(request: web.Request) -> JsonValue:
     """The body as a value, MessagePack if it is declared as such and JSON if not.
 
     Raises ParameterInvalid, and 413.
@@ -79,26 +71,28 @@ async def body_of(request: web.Request) -> Any:
     try:
         if media_type(request) == MSGPACK:
             return msgpack.unpackb(body)
+        # Python's own reader keeps a number of any size as it is, so that it can be refused.
         return json.loads(_decoded(body))
     except (ValueError, RecursionError, msgpack.UnpackException):
         raise ParameterInvalid("the body has to be JSON, and it is not") from None
 
 
-def problem(status: int, code: str, detail: str, **members: Any) -> web.Response:
+def problem(status: int, code: str, detail: str, **members: object) -> web.Response:
     """An error response: `application/problem+json` with `code`, `detail` and more members."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": code,
-        "detail": detail,
+        # What is wrong may be quoted, and need not be Unicode.
+        "detail": detail.encode("utf-8", "backslashreplace").decode(),
         "request_id": current_request.get(),
         **members,
     }
-    # What is wrong may be quoted, and need not be Unicode.
-    text = to_json(body).encode("utf-8", "replace")
     content_type = "application/problem+json"
-    return web.Response(status=status, body=text, content_type=content_type, charset="utf-8")
+    return web.Response(
+        status=status, body=to_json_bytes(body), content_type=content_type, charset="utf-8"
+    )
 
 
 @web.middleware

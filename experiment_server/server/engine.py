@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import io
 import logging
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import socketio
@@ -27,9 +28,9 @@ from experiment_server.limits import (
     OUTGOING,
     OUTGOING_SIZE,
 )
-from experiment_server.live.allowance import Allowance
-from experiment_server.live.tasks import Tasks
 from experiment_server.server.frames import FrameInvalid, check_frame, check_payload
+from experiment_server.session.allowance import Allowance
+from experiment_server.session.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -79,25 +80,102 @@ class _Reading:
         return self._body.read(length)
 
 
-class _Outgoing(asyncio.Queue[Any]):
+class Push:
+    """A message for many sockets, with its frame, which is made once."""
+
+    def __init__(self, data: str | bytes) -> None:
+        self.packet = engine_packet.Packet(engine_packet.MESSAGE, data=data)
+
+    @cached_property
+    def frame(self) -> bytes:
+        """The whole WebSocket frame, as a server sends it."""
+        return websocket_frame(self.packet.encode())
+
+
+def websocket_frame(message: str | bytes) -> bytes:
+    """A message in one unmasked frame (RFC 6455, section 5.2)."""
+    opcode = 0x81 if isinstance(message, str) else 0x82
+    body = message.encode() if isinstance(message, str) else message
+    length = len(body)
+    if length < 126:
+        head = bytes((opcode, length))
+    elif length < 2**16:
+        head = struct.pack("!BBH", opcode, 126, length)
+    else:
+        head = struct.pack("!BBQ", opcode, 127, length)
+    return head + body
+
+
+class OutgoingQueue(asyncio.Queue[Any]):
     """The packets that wait for a client to take them: pushes, answers, and the library's own.
 
-    The largest packet there is has to fit, so the first in line is not weighed.
+    While the library's writer waits for a packet, everything before has been sent, and a message
+    goes straight to the socket. The largest packet there is has to fit, so the first in line is not
+    weighed.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._size = 0
         self.on_overflow: Callable[[], None] | None = None
+        self._awaited = False
+        self.transport: asyncio.Transport | None = None
+        self._is_upgraded: Callable[[], bool] = lambda: False
+
+    def attach(self, transport: asyncio.Transport, is_upgraded: Callable[[], bool]) -> None:
+        """Send to a WebSocket's connection once it has taken polling's place."""
+        self.transport, self._is_upgraded = transport, is_upgraded
+
+    def push(self, push: Push) -> None:
+        """Send a message, or put it behind what waits."""
+        if self._is_idle():
+            self._write(push.frame)
+        else:
+            self.put_nowait(push.packet)
+
+    def put_nowait(self, item: engine_packet.Packet | None) -> None:
+        """Send a message, or put it, as any other packet, behind what waits."""
+        # The library's pings wake its writer, which would take a long silence for the end.
+        if item is not None and item.packet_type == engine_packet.MESSAGE and self._is_idle():
+            self._write(websocket_frame(item.encode()))
+        else:
+            self._awaited = False
+            super().put_nowait(item)
+
+    async def get(self) -> engine_packet.Packet | None:
+        """The next packet, once there is one."""
+        self._awaited = self.empty()
+        try:
+            return await super().get()
+        finally:
+            self._awaited = False
+
+    def _is_idle(self) -> bool:
+        # Whoever takes packets waits for the next one and takes them to a WebSocket, whose client
+        # has read all that was sent before.
+        return (
+            self._awaited
+            and self.transport is not None
+            and not self.transport.get_write_buffer_size()
+            and self._is_upgraded()
+        )
+
+    def _write(self, frame: bytes) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(frame)
+
+    def _overflow(self) -> None:
+        if self.on_overflow:
+            told, self.on_overflow = self.on_overflow, None
+            told()
 
     def _put(self, item: Any) -> None:
         super()._put(item)
         self._size += _weight(item)
         behind_first = self._size - _weight(self._queue[0])  # type: ignore[attr-defined]
         too_much = self.qsize() > OUTGOING or behind_first > OUTGOING_SIZE
-        if too_much and self.on_overflow:
-            told, self.on_overflow = self.on_overflow, None
-            told()
+        if too_much:
+            self._overflow()
 
     def _get(self) -> Any:
         item = super()._get()
@@ -151,7 +229,7 @@ class Door:
         self._engine.on("connect", self._connect)
         self._engine.on("message", self._receive)
         self._engine.on("disconnect", self._disconnect)
-        self._engine.create_queue = _Outgoing
+        self._engine.create_queue = OutgoingQueue
         # The driver is a table of functions, and has no other door for a check before them.
         self._engine._async = {
             **self._engine._async,
@@ -186,6 +264,11 @@ class Door:
         known = self._connections.get(connection)
         if known is None or known.ending:
             raise LimitReached(_TOO_MANY)
+
+    def queue_of(self, connection: str) -> OutgoingQueue:
+        """What waits for the client of a connection."""
+        queue: OutgoingQueue = self._engine.sockets[connection].queue
+        return queue
 
     def refuse(self) -> None:
         """Let nobody else in: clients come back at once, also to a server that stops."""
@@ -247,6 +330,9 @@ class Door:
     def holding(self, connection: str, transport: asyncio.Transport) -> Iterator[None]:
         """Know the WebSocket of a connection for as long as the context lasts."""
         self._websockets[connection] = transport
+        socket = self._engine.sockets.get(connection)
+        if socket is not None:
+            socket.queue.attach(transport, lambda: socket.upgraded)
         try:
             yield
         finally:
@@ -259,7 +345,7 @@ class Door:
     async def _connect(self, connection: str, environ: dict[str, Any]) -> Any:
         self._census.enter(connection, environ["aiohttp.request"].remote or "")
         self._connections[connection] = _Connection(self._await_hello(connection))
-        queue: _Outgoing = self._engine.sockets[connection].queue
+        queue: OutgoingQueue = self._engine.sockets[connection].queue
         queue.on_overflow = partial(self._drop_stalled, connection)
         return await self._handlers["connect"](connection, environ)
 

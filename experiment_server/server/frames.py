@@ -6,6 +6,7 @@ the connection that sent it, and nothing more.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from engineio import packet as engine
@@ -13,6 +14,7 @@ from engineio.payload import Payload
 from socketio import msgpack_packet, packet
 
 from experiment_server.limits import MESSAGES_AT_ONCE
+from experiment_server.wire.encoding import to_json, to_msgpack
 
 # A polling client sends together what it has gathered; the library's 16 would lose the rest.
 Payload.max_decode_packets = int(MESSAGES_AT_ONCE)
@@ -88,6 +90,36 @@ class _Checked:
 class JsonPacket(_Checked, packet.Packet):  # type: ignore[misc]
     """A Socket.IO packet in JSON."""
 
+    def encode(self) -> str:
+        """The packet as text; its data may hold structs."""
+        namespace = "" if self.namespace in (None, "/") else f"{self.namespace},"
+        number = "" if self.id is None else self.id
+        data = "" if self.data is None else to_json(self.data)
+        return f"{self.packet_type}{namespace}{number}{data}"
+
 
 class MsgpackPacket(_Checked, msgpack_packet.MsgPackPacket):  # type: ignore[misc]
     """A Socket.IO packet in MessagePack."""
+
+    def encode(self) -> bytes:
+        """The packet as bytes; its data may hold structs."""
+        return to_msgpack(self._to_dict())
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A way to write Socket.IO packets."""
+
+    packet_class: type[JsonPacket | MsgpackPacket]
+
+    def event(self, namespace: str, name: str, payload: object) -> str | bytes:
+        """An event for the sockets of a namespace; without a payload where that is None."""
+        data = [name] if payload is None else [name, payload]
+        encoded: str | bytes = self.packet_class(
+            packet.EVENT, data=data, namespace=namespace, binary=False
+        ).encode()
+        return encoded
+
+
+JSON = Dialect(JsonPacket)
+MSGPACK = Dialect(MsgpackPacket)

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import contextvars
+import json
 import logging
 import re
+import secrets
 import threading
-import uuid
 from collections import Counter
 from datetime import datetime, timezone
+from itertools import count
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from experiment_server.flow.export import to_json
-from experiment_server.flow.participant import timestamp
 from experiment_server.limits import LOG_LINES_ALIKE, LOG_LINES_WITHIN
+from experiment_server.participants.state import timestamp
 from experiment_server.server.choices import LogFormat
 
 REQUEST_ID = "X-Request-ID"
 """The header that names a request, taken from who asks and given back to them."""
 
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+# Requests without a name get one of their own: which process, and how many before it.
+_PROCESS, _NUMBERS = secrets.token_hex(4), count()
 
 current_request: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
@@ -40,7 +44,7 @@ class _Json(logging.Formatter):
             line["request_id"] = request
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return to_json(line)
+        return json.dumps(line)
 
 
 class _Text(logging.Formatter):
@@ -125,7 +129,7 @@ def set_up(log_format: LogFormat) -> None:
 async def name_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give each request a name, for its answer and for the lines that it leaves in the log."""
     given = request.headers.get(REQUEST_ID, "")
-    name = given if _NAME.fullmatch(given) else uuid.uuid4().hex[:16]
+    name = given if _NAME.fullmatch(given) else f"{_PROCESS}{next(_NUMBERS):08x}"
     token = current_request.set(name)
     try:
         response = await handler(request)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
@@ -15,12 +16,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from experiment_server.errors import ExperimentServerError, NotAllowed
 from experiment_server.limits import LAG_MEASURED
-from experiment_server.live.calls import Role
-from experiment_server.live.live import Live
-from experiment_server.live.requests import Actor
 from experiment_server.server.readiness import Readiness
 from experiment_server.server.security import Gate
+from experiment_server.session.requests import Role
+from experiment_server.session.session import StudySession
 from experiment_server.store.store import Store
+from experiment_server.wire.events import Actor
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -28,7 +29,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 class Metrics:
     """The figures of one server."""
 
-    def __init__(self, live: Live, store: Store) -> None:
+    def __init__(self, session: StudySession, store: Store) -> None:
         self._registry = CollectorRegistry()
         self._operations = Counter(
             "experiment_server_operations",
@@ -69,11 +70,11 @@ class Metrics:
         self._gauge(
             "study_errors",
             "Errors in the study file as it is on disk",
-            lambda: float(sum(item["severity"] == "error" for item in live.desk.diagnostics())),
+            lambda: float(
+                sum(item.severity == "error" for item in session.study_file.diagnostics())
+            ),
         )
-        self._gauge(
-            "participants", "Participants", lambda: float(len(live.service.roster.indices()))
-        )
+        self._gauge("participants", "Participants", lambda: float(session.participants_count))
 
     @contextlib.contextmanager
     def counting(self, operation: str, door: Actor) -> Iterator[None]:
@@ -88,7 +89,16 @@ class Metrics:
             outcome = ExperimentServerError.code
             raise
         finally:
-            self._operations.labels(operation, door.value, outcome).inc()
+            self._counter(self._operations, operation, door.value, outcome).inc()
+
+    # The library checks labels anew each time that it is asked for a figure.
+    @lru_cache(maxsize=1024)  # noqa: B019 - the figures live as long as the server
+    def _counter(self, counter: Counter, *labels: str) -> Counter:
+        return counter.labels(*labels)
+
+    @lru_cache(maxsize=1024)  # noqa: B019
+    def _histogram(self, histogram: Histogram, *labels: str) -> Histogram:
+        return histogram.labels(*labels)
 
     def count_sockets(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Have sockets counted by what `counts` says, by namespace."""
@@ -114,9 +124,10 @@ class Metrics:
             # The pattern, not the path: what anybody may ask for must not fill the memory.
             route = resource.canonical if resource else "unknown"
             method = request.method if request.method in METH_ALL else "other"
-            self._requests.labels(method, route, str(response.status)).inc()
+            self._counter(self._requests, method, route, str(response.status)).inc()
             if isinstance(response, web.Response):
-                self._request_seconds.labels(route).observe(time.perf_counter() - started)
+                seconds = self._histogram(self._request_seconds, route)
+                seconds.observe(time.perf_counter() - started)
             return response
 
         return measure
@@ -138,7 +149,7 @@ class Metrics:
 
 
 def add_routes(
-    app: web.Application, live: Live, gate: Gate, metrics: Metrics, readiness: Readiness
+    app: web.Application, session: StudySession, gate: Gate, metrics: Metrics, readiness: Readiness
 ) -> None:
     """Serve /healthz, /readyz and /metrics."""
 
@@ -146,7 +157,7 @@ def add_routes(
         return web.json_response({"status": "ok"})
 
     async def ready(_request: web.Request) -> web.Response:
-        if live.service.stopping.is_set():
+        if session.stopping.is_set():
             return web.json_response({"status": "stopping"}, status=503)
         problem = await readiness.problem()
         if problem is not None:

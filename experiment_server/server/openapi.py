@@ -7,7 +7,6 @@ from collections import defaultdict
 from functools import lru_cache
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any
 
 from aiohttp import web
 
@@ -28,14 +27,16 @@ from experiment_server.errors import (
     TokenInvalid,
     TokenMissing,
 )
-from experiment_server.flow import export
 from experiment_server.limits import KEY_LENGTH
-from experiment_server.live.calls import Kind, Operation, Parameter, Place, Presence
-from experiment_server.live.operations import OPERATIONS
-from experiment_server.live.shapes import PROBLEM, Shape
 from experiment_server.server import uxf
 from experiment_server.server.encoding import MSGPACK, reply
 from experiment_server.server.rest import paths
+from experiment_server.session.operations import Kind, Location, Operation, Parameter, Presence
+from experiment_server.session.session import OPERATIONS
+from experiment_server.wire.replies import KeptFile, Problem
+from experiment_server.wire.schema import schema_components
+from experiment_server.wire.tables import MEDIA_TYPES
+from experiment_server.wire.values import JsonObject
 
 PATH = "/api/openapi.json"
 
@@ -44,7 +45,7 @@ _ANYWHERE = (
     MediaTypeUnsupported,
 )  # fmt: skip
 _WITH_PARTICIPANT = (ParticipantUnknown, ParticipantIndexInvalid, ExpansionFailed)
-_TYPES: dict[Kind, Shape] = {
+_TYPES: dict[Kind, JsonObject] = {
     Kind.INTEGER: {"type": "integer"},
     Kind.TEXT: {"type": "string"},
     Kind.OBJECT: {"type": "object"},
@@ -61,19 +62,25 @@ def add_route(app: web.Application) -> None:
 
 
 @lru_cache(maxsize=1)
-def description() -> dict[str, Any]:
+def description() -> JsonObject:
     """Every operation at every path that it has, with its parameters, answers and errors."""
-    described: dict[str, dict[str, Any]] = defaultdict(dict)
+    described: dict[str, JsonObject] = defaultdict(dict)
+    answered = [item for item in OPERATIONS.values() if item.answer is not None]
+    schemas, components = schema_components(
+        [*(item.answer for item in answered), KeptFile, Problem]
+    )
+    by_name = {item.name: schema for item, schema in zip(answered, schemas, strict=False)}
     for operation in OPERATIONS.values():
         for path in paths(operation):
             method = operation.method.lower()
-            described[path][method] = _operation(operation, path, _answers(operation))
+            answers = _answers(operation, by_name.get(operation.name))
+            described[path][method] = _operation(operation, path, answers)
         if operation.table:
-            for output_format, media_type in export.MEDIA_TYPES.items():
-                path = f"/api/{operation.rest_path}.{output_format}"
+            for output_format, media_type in MEDIA_TYPES.items():
+                path = f"/api/{operation.path}.{output_format}"
                 answers = {"200": _success("the rows", {media_type: {}})}
                 described[path]["get"] = _operation(operation, path, answers, f".{output_format}")
-    kept = _success("where it is", {"application/json": {"schema": uxf.ANSWER}})
+    kept = _success("where it is", {"application/json": {"schema": schemas[-2]}})
     described[uxf.PATH]["post"] = uxf.description(
         _described([*_ANYWHERE, StoreUnavailable], has_body=True), kept
     )
@@ -87,7 +94,7 @@ def description() -> dict[str, Any]:
         },
         "paths": dict(described),
         "components": {
-            "schemas": {"Problem": PROBLEM},
+            "schemas": components,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         # On loopback nobody needs a token.
@@ -96,19 +103,19 @@ def description() -> dict[str, Any]:
 
 
 def _operation(
-    operation: Operation, path: str, answers: dict[str, Any], suffix: str = ""
-) -> dict[str, Any]:
+    operation: Operation, path: str, answers: JsonObject, suffix: str = ""
+) -> JsonObject:
     named = operation.name + "".join(
         f" {item.name}" for item in operation.parameters if f"{{{item.name}}}" in path
     )
-    described: dict[str, Any] = {
+    described: JsonObject = {
         "operationId": named + suffix,
         "summary": operation.summary,
         "tags": [" and ".join(sorted(role.value for role in operation.roles))],
         "parameters": [
             _parameter(item)
             for item in operation.parameters
-            if item.place in (Place.QUERY, Place.IF_MATCH) or f"{{{item.name}}}" in path
+            if item.location in (Location.QUERY, Location.IF_MATCH) or f"{{{item.name}}}" in path
         ],
         "responses": {**answers, **_errors(operation)},
     }
@@ -131,7 +138,7 @@ def _operation(
                 "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH},
             }
         )
-    body = next((item for item in operation.parameters if item.place is Place.BODY), None)
+    body = next((item for item in operation.parameters if item.location is Location.BODY), None)
     if body is not None:
         types = ["text/plain"] if body.kind is Kind.TEXT else ["application/json", MSGPACK]
         described["requestBody"] = {
@@ -142,7 +149,7 @@ def _operation(
     return described
 
 
-def _parameter(item: Parameter) -> dict[str, Any]:
+def _parameter(item: Parameter) -> JsonObject:
     schema = dict(_TYPES[item.kind])
     if item.minimum is not None:
         schema["minimum"] = item.minimum
@@ -150,35 +157,37 @@ def _parameter(item: Parameter) -> dict[str, Any]:
         schema["maxLength" if item.kind is Kind.TEXT else "maximum"] = item.limit
     if item.default is not None:
         schema["default"] = item.default
-    place = {Place.PATH: "path", Place.QUERY: "query", Place.IF_MATCH: "header"}[item.place]
+    place = {Location.PATH: "path", Location.QUERY: "query", Location.IF_MATCH: "header"}[
+        item.location
+    ]
     return {
-        "name": "If-Match" if item.place is Place.IF_MATCH else item.name,
+        "name": "If-Match" if item.location is Location.IF_MATCH else item.name,
         "in": place,
         "description": item.summary,
-        "required": item.place is Place.PATH,
+        "required": item.location is Location.PATH,
         "schema": schema,
     }
 
 
-def _answers(operation: Operation) -> dict[str, Any]:
-    if operation.answer is None:
+def _answers(operation: Operation, answer: JsonObject | None) -> JsonObject:
+    if answer is None:
         return {"200": {"description": "done; the body is empty"}}
-    schema = {"schema": operation.answer}
+    schema = {"schema": answer}
     if operation.media_type == "text/plain":
         return {"200": _success(operation.summary, {"text/plain": schema})}
     return {"200": _success(operation.summary, {"application/json": schema, MSGPACK: schema})}
 
 
-def _success(summary: str, content: dict[str, Any]) -> dict[str, Any]:
+def _success(summary: str, content: JsonObject) -> JsonObject:
     return {"description": summary, "content": content}
 
 
-def _errors(operation: Operation) -> dict[str, Any]:
-    has_body = any(item.place is Place.BODY for item in operation.parameters)
+def _errors(operation: Operation) -> JsonObject:
+    has_body = any(item.location is Location.BODY for item in operation.parameters)
     return _described(_refusals(operation), has_body=has_body)
 
 
-def _described(errors: list[type[ExperimentServerError]], *, has_body: bool) -> dict[str, Any]:
+def _described(errors: list[type[ExperimentServerError]], *, has_body: bool) -> JsonObject:
     """The errors by status, each with its codes and what they mean."""
     by_status: dict[str, list[str]] = defaultdict(list)
     for error in errors:
@@ -195,10 +204,10 @@ def _described(errors: list[type[ExperimentServerError]], *, has_body: bool) -> 
 
 
 def _refusals(operation: Operation) -> list[type[ExperimentServerError]]:
-    places = {item.place for item in operation.parameters}
+    places = {item.location for item in operation.parameters}
     names = {item.name for item in operation.parameters}
     found: list[type[ExperimentServerError]] = [*_ANYWHERE, *operation.refusals]
-    if Place.PATH in places:
+    if Location.PATH in places:
         found.append(IdentifierInvalid)
     if any(item.presence is Presence.OWN for item in operation.parameters):
         found += _WITH_PARTICIPANT

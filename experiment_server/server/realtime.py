@@ -24,30 +24,30 @@ from experiment_server.errors import (
     TokenInvalid,
 )
 from experiment_server.limits import EXPIRY_CHECKED, FAREWELL
-from experiment_server.live.calls import Caller, Role, call, shown
-from experiment_server.live.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
-from experiment_server.live.live import Live
-from experiment_server.live.operations import OPERATIONS
-from experiment_server.live.requests import Actor
-from experiment_server.live.tasks import Tasks
-from experiment_server.server.engine import Census, Door
-from experiment_server.server.frames import JsonPacket, MsgpackPacket
+from experiment_server.server.engine import Census, Door, OutgoingQueue, Push
+from experiment_server.server.frames import JSON, MSGPACK, Dialect
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.security import Admitted, Gate
+from experiment_server.session.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
+from experiment_server.session.operations import invoke, shown
+from experiment_server.session.requests import BY_SERVER, Caller, Role
+from experiment_server.session.session import OPERATIONS, StudySession
+from experiment_server.session.tasks import Tasks
+from experiment_server.wire.events import Actor
 
 log = logging.getLogger(__name__)
 
 APP_NAMESPACE = "/"
 DASHBOARD_NAMESPACE = "/dashboard"
-PATHS = {"socket.io": JsonPacket, "socket.io-msgpack": MsgpackPacket}
-"""Where each serialisation is spoken."""
+PATHS = {"socket.io": JSON, "socket.io-msgpack": MSGPACK}
+"""Where each dialect is spoken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What sockets are served with."""
 
-    live: Live
+    session: StudySession
     gate: Gate
     metrics: Metrics
     tasks: Tasks
@@ -58,11 +58,9 @@ class Realtime:
     """The Socket.IO endpoints of one application."""
 
     def __init__(self, app: web.Application, parts: Parts, hub: Hub) -> None:
-        self._endpoints = [
-            _Endpoint(app, path, packet_class, parts) for path, packet_class in PATHS.items()
-        ]
+        self._endpoints = [_Endpoint(app, path, dialect, parts) for path, dialect in PATHS.items()]
         for endpoint in self._endpoints:
-            hub.subscribe(endpoint.deliver, endpoint.hears)
+            hub.subscribe(endpoint)
         parts.metrics.count_sockets(self.sockets)
 
     def sockets(self) -> dict[str, int]:
@@ -77,7 +75,7 @@ class Realtime:
         """Tell every socket that the server stops, and disconnect them."""
         for endpoint in self._endpoints:
             for room in (PARTICIPANTS, DASHBOARD):
-                await endpoint.deliver(Message(room, "server-shutdown", None))
+                endpoint.deliver(Message(room, "server-shutdown", None))
         await asyncio.gather(*(endpoint.close() for endpoint in self._endpoints))
 
 
@@ -98,15 +96,15 @@ class _Session:
 class _Endpoint:
     """One Socket.IO server at one path."""
 
-    def __init__(self, app: web.Application, path: str, packet_class: type, parts: Parts) -> None:
-        self._live = parts.live
-        self._service = parts.live.service
+    def __init__(self, app: web.Application, path: str, dialect: Dialect, parts: Parts) -> None:
+        self._session = parts.session
         self._gate = parts.gate
         self._metrics = parts.metrics
         self._tasks = parts.tasks
         self._sessions: dict[str, _Session] = {}
-        self._rooms: dict[str, set[str]] = defaultdict(set)
-        self._door = Door(packet_class, parts.census, parts.tasks)
+        self._rooms: dict[str, dict[str, OutgoingQueue]] = defaultdict(dict)
+        self._dialect = dialect
+        self._door = Door(dialect.packet_class, parts.census, parts.tasks)
         self._server = self._door.server
         self._server.on("connect", self._connect_app, namespace=APP_NAMESPACE)
         self._server.on("connect", self._connect_dashboard, namespace=DASHBOARD_NAMESPACE)
@@ -115,18 +113,18 @@ class _Endpoint:
             self._server.on("*", self._ask, namespace=namespace)
         self._server.attach(app, socketio_path=path)
 
-    async def deliver(self, message: Message) -> None:
-        """Push a message to the sockets of its room."""
+    def deliver(self, message: Message) -> None:
+        """Push a message to the sockets of its room; never waits."""
         namespace = DASHBOARD_NAMESPACE if message.room == DASHBOARD else APP_NAMESPACE
-        await self._server.emit(
-            message.event, message.payload, room=message.room, namespace=namespace
-        )
+        push = Push(self._dialect.event(namespace, message.event, message.payload))
+        for queue in list(self._rooms[message.room].values()):
+            queue.push(push)
 
     def sockets(self) -> tuple[int, int]:
         """How many apps are connected, and how many dashboards."""
         return len(self._rooms[PARTICIPANTS]), len(self._rooms[DASHBOARD])
 
-    def hears(self, room: str) -> bool:
+    def has_listeners(self, room: str) -> bool:
         """Whether any socket is in a room."""
         return bool(self._rooms.get(room))
 
@@ -149,19 +147,19 @@ class _Endpoint:
         try:
             wanted, token = _participant_of(auth), _token_of(auth)
             admitted = self._gate.admit(environ["aiohttp.request"], given=token)
-            index = _spoken_for(admitted.caller, wanted, self._service.default_participant_index)
+            index = _spoken_for(admitted.caller, wanted, self._session.default_participant_index)
             # An app whose blocks cannot be made hears so now, instead of waiting for its state.
-            self._service.blocks(index)
-            self._service.connected(index)
+            await self._session.state(BY_SERVER, index)
+            await self._session.connected(index)
         except ExperimentServerError as error:
             raise _refusal(error) from None
         app = Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index)
-        await self._let_in(sid, Admitted(app, admitted.token))
+        self._let_in(sid, Admitted(app, admitted.token))
         # The greeting waits for its turn behind the packet that accepts the connection.
         self._tasks.start(self._greet_app(sid, index), "greet-app")
 
     async def _greet_app(self, sid: str, index: int) -> None:
-        snapshot = self._service.snapshot(index)
+        snapshot = await self._session.state(BY_SERVER, index)
         await self._server.emit("state", snapshot, to=sid, namespace=APP_NAMESPACE)
 
     async def _connect_dashboard(self, sid: str, environ: Any, auth: Any = None) -> None:
@@ -169,13 +167,13 @@ class _Endpoint:
             admitted = self._gate.admit_experimenter(environ["aiohttp.request"], _token_of(auth))
         except ExperimentServerError as error:
             raise _refusal(error) from None
-        await self._let_in(sid, admitted)
+        self._let_in(sid, admitted)
         self._tasks.start(self._greet_dashboard(sid), "greet-dashboard")
 
     async def _greet_dashboard(self, sid: str) -> None:
         event = "snapshot"
-        async for part in self._live.overview():
-            payload = part if event == "snapshot" else part["participants"]
+        async for part in self._session.overview():
+            payload = part if event == "snapshot" else part.participants
             await self._server.emit(event, payload, to=sid, namespace=DASHBOARD_NAMESPACE)
             event = "participants-changed"
             if sid not in self._sessions:
@@ -188,22 +186,22 @@ class _Endpoint:
             return
         caller = session.caller
         for room in _rooms_of(caller):
-            self._rooms[room].discard(sid)
+            self._rooms[room].pop(sid, None)
             if not self._rooms[room]:
                 del self._rooms[room]
         if session.expiry is not None:
             session.expiry.cancel()
         if caller.participant_index is not None:
-            self._service.disconnected(caller.participant_index)
+            await self._session.disconnected(caller.participant_index)
 
-    async def _let_in(self, sid: str, admitted: Admitted) -> None:
+    def _let_in(self, sid: str, admitted: Admitted) -> None:
         namespace = _namespace(admitted.caller)
         connection = self._server.manager.eio_sid_from_sid(sid, namespace)
         self._sessions[sid] = _Session(admitted, connection)
         self._await_expiry(sid)
+        queue = self._door.queue_of(connection)
         for room in _rooms_of(admitted.caller):
-            self._rooms[room].add(sid)
-            await self._server.enter_room(sid, room, namespace=namespace)
+            self._rooms[room][sid] = queue
 
     def _await_expiry(self, sid: str) -> None:
         """End a session when its token expires, also where the clock is set meanwhile."""
@@ -261,7 +259,7 @@ class _Endpoint:
         with self._metrics.counting(operation.name, session.caller.actor):
             given = _arguments(event, payload)
             key = given.pop("request_id", None)
-            return await call(self._live, operation, session.caller, given, key)
+            return await invoke(self._session, operation, session.caller, given, key)
 
 
 def _namespace(caller: Caller) -> str:

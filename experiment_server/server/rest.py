@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
+from msgspec import Struct
 
 from experiment_server.errors import IdentifierInvalid, OperationUnknown, ParameterInvalid
-from experiment_server.flow import export
-from experiment_server.live.calls import (
-    Arguments,
-    Kind,
-    Operation,
-    Parameter,
-    Place,
-    Presence,
-    Table,
-    call,
-    resolve,
-)
-from experiment_server.live.live import Live
-from experiment_server.live.operations import OPERATIONS
 from experiment_server.server.encoding import body_of, quoted, reply, text_of
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.security import Gate
+from experiment_server.session.operations import (
+    Call,
+    Kind,
+    Location,
+    Operation,
+    Parameter,
+    Presence,
+    Table,
+    checked_call,
+    invoke,
+)
+from experiment_server.session.session import OPERATIONS, StudySession
+from experiment_server.wire.tables import MEDIA_TYPES, Format, csv_heading, csv_lines, json_lines
+from experiment_server.wire.values import JsonObject, JsonValue
 
 # As many digits as an index can have, and some; Python would also take "١٢" and "1_0".
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -37,28 +37,30 @@ def paths(operation: Operation) -> Iterator[str]:
 
     `/api/move-to-block/{participant_index}/{block_id}` and `/api/move-to-block/{block_id}`.
     """
-    parameters = _in(operation, Place.PATH)
+    parameters = _in(operation, Location.PATH)
     required = [item.name for item in parameters if item.presence is Presence.REQUIRED]
     everything = [item.name for item in parameters]
     for names in [everything] if required == everything else [required, everything]:
-        yield "/".join(["/api", operation.rest_path, *(f"{{{name}}}" for name in names)])
+        yield "/".join(["/api", operation.path, *(f"{{{name}}}" for name in names)])
 
 
-def add_routes(app: web.Application, live: Live, gate: Gate, metrics: Metrics) -> None:
+def add_routes(app: web.Application, session: StudySession, gate: Gate, metrics: Metrics) -> None:
     """Serve the table of operations under /api/."""
     for operation in OPERATIONS.values():
         for path in paths(operation):
-            app.router.add_route(operation.method, path, _handler(live, gate, metrics, operation))
+            app.router.add_route(
+                operation.method, path, _handler(session, gate, metrics, operation)
+            )
         if operation.table:
-            for output_format in export.MEDIA_TYPES:
+            for output_format in MEDIA_TYPES:
                 app.router.add_get(
-                    f"/api/{operation.rest_path}.{output_format}",
-                    _stream(live, gate, operation, operation.table, output_format),
+                    f"/api/{operation.path}.{output_format}",
+                    _stream(session, gate, operation, operation.table, output_format),
                 )
     app.router.add_route("*", "/api/{rest:.*}", _unknown)
 
 
-def _handler(live: Live, gate: Gate, metrics: Metrics, operation: Operation):  # type: ignore[no-untyped-def]
+def _handler(session: StudySession, gate: Gate, metrics: Metrics, operation: Operation):  # type: ignore[no-untyped-def]
     read = _reader(operation)
 
     async def handle(request: web.Request) -> web.Response:
@@ -66,7 +68,7 @@ def _handler(live: Live, gate: Gate, metrics: Metrics, operation: Operation):  #
         with metrics.counting(operation.name, caller.actor):
             given = await read(request)
             key = request.headers.get("Idempotency-Key")
-            result = await call(live, operation, caller, given, key)
+            result = await invoke(session, operation, caller, given, key)
         body = operation.rest_body(result) if operation.rest_body else result
         if operation.answer is None:
             return web.Response()
@@ -74,7 +76,8 @@ def _handler(live: Live, gate: Gate, metrics: Metrics, operation: Operation):  #
         if tag is not None and _has(request, tag):
             response = web.Response(status=304)
         else:
-            response = await reply(request, body, operation.media_type)
+            text = operation.media_type == "text/plain"
+            response = web.Response(text=str(body)) if text else await reply(request, body)
         if tag is not None:
             response.etag = tag
         return response
@@ -89,21 +92,21 @@ def _has(request: web.Request, tag: str) -> bool:
 
 
 def _stream(  # type: ignore[no-untyped-def]
-    live: Live, gate: Gate, operation: Operation, table: Table, output_format: export.Format
+    session: StudySession, gate: Gate, operation: Operation, table: Table, output_format: Format
 ):
     read = _reader(operation)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = gate.caller(request)
         given = await read(request)
-        arguments = resolve(operation, caller, given, live.service.default_participant_index)
+        call = checked_call(operation, caller, given, session.default_participant_index)
         response = web.StreamResponse(
             headers={
-                "Content-Type": f"{export.MEDIA_TYPES[output_format]}; charset=utf-8",
+                "Content-Type": f"{MEDIA_TYPES[output_format]}; charset=utf-8",
                 "Content-Disposition": f'attachment; filename="{operation.name}.{output_format}"',
             }
         )
-        return await _write(request, response, live, arguments, table, output_format)
+        return await _write(request, response, session, call, table, output_format)
 
     return handle
 
@@ -111,16 +114,17 @@ def _stream(  # type: ignore[no-untyped-def]
 async def _write(
     request: web.Request,
     response: web.StreamResponse,
-    live: Live,
-    arguments: Arguments,
+    session: StudySession,
+    call: Call,
     table: Table,
-    output_format: export.Format,
+    output_format: Format,
 ) -> web.StreamResponse:
-    pages = table.pages(live, arguments)
+    pages = table.pages(session, *call.values)
     # The first page comes before the headers: what refuses can still say so with a status.
-    first: list[dict[str, Any]] = await anext(pages, [])
+    first: Sequence[Struct] = await anext(pages, [])
     await response.prepare(request)
-    await response.write(export.heading(table.columns, output_format).encode())
+    if output_format == "csv":
+        await response.write(csv_heading(table.columns).encode())
     await response.write(_lines(table, first, output_format))
     async for rows in pages:
         await response.write(_lines(table, rows, output_format))
@@ -128,22 +132,23 @@ async def _write(
     return response
 
 
-def _lines(table: Table, rows: list[dict[str, Any]], output_format: export.Format) -> bytes:
-    cells = map(table.cells, rows) if output_format == "csv" else rows
-    return export.lines(cells, table.columns, output_format).encode("utf-8", "replace")
+def _lines(table: Table, rows: Sequence[Struct], output_format: Format) -> bytes:
+    if output_format == "jsonl":
+        return json_lines(rows).encode()
+    return csv_lines(map(table.cells, rows), table.columns).encode()
 
 
-def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[dict[str, Any]]]:
+def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[JsonObject]]:
     """What reads an operation's parameters from a request."""
-    query = {item.name: item for item in _in(operation, Place.QUERY)}
+    query = {item.name: item for item in _in(operation, Location.QUERY)}
     # The classic reads take none, and pass over what they get.
     lenient = not query and not operation.changes
     elsewhere = [
-        item for item in operation.parameters if item.place in (Place.BODY, Place.IF_MATCH)
+        item for item in operation.parameters if item.location in (Location.BODY, Location.IF_MATCH)
     ]
 
-    async def read(request: web.Request) -> dict[str, Any]:
-        given: dict[str, Any] = {
+    async def read(request: web.Request) -> JsonObject:
+        given: JsonObject = {
             name: _integer(name, text) for name, text in request.match_info.items()
         }
         if request.query_string and not lenient:
@@ -155,8 +160,8 @@ def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[dict[str,
     return read
 
 
-async def _elsewhere(request: web.Request, parameter: Parameter) -> Any:
-    if parameter.place is Place.IF_MATCH:
+async def _elsewhere(request: web.Request, parameter: Parameter) -> JsonValue:
+    if parameter.location is Location.IF_MATCH:
         header = request.headers.get("If-Match")
         return None if header is None else quoted(header)
     return await (text_of(request) if parameter.kind is Kind.TEXT else body_of(request))
@@ -164,8 +169,8 @@ async def _elsewhere(request: web.Request, parameter: Parameter) -> Any:
 
 def _query(
     request: web.Request, operation: Operation, known: Mapping[str, Parameter]
-) -> dict[str, Any]:
-    given: dict[str, Any] = {}
+) -> JsonObject:
+    given: JsonObject = {}
     try:
         # The library keeps what it cannot decode as it was written, with percent signs.
         unquote_to_bytes(request.rel_url.raw_query_string).decode("utf-8")
@@ -188,8 +193,8 @@ def _query(
     return given
 
 
-def _in(operation: Operation, place: Place) -> list[Parameter]:
-    return [parameter for parameter in operation.parameters if parameter.place is place]
+def _in(operation: Operation, place: Location) -> list[Parameter]:
+    return [parameter for parameter in operation.parameters if parameter.location is place]
 
 
 def _integer(name: str, text: str) -> int:
@@ -203,7 +208,7 @@ async def _unknown(request: web.Request) -> web.Response:
     at_path = [
         operation
         for operation in OPERATIONS.values()
-        if rest == operation.rest_path or rest.startswith(f"{operation.rest_path}/")
+        if rest == operation.path or rest.startswith(f"{operation.path}/")
     ]
     if not at_path:
         raise OperationUnknown(

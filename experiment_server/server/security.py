@@ -16,16 +16,18 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from experiment_server.errors import NotAllowed, TokenMissing
-from experiment_server.live.calls import Caller, Role
-from experiment_server.live.requests import Actor
-from experiment_server.live.tokens import Tokens
 from experiment_server.server.browsers import is_handshake
+from experiment_server.session.requests import Caller, Role
+from experiment_server.session.tokens import Tokens
+from experiment_server.wire.events import Actor
 
 COOKIE = "experiment_server"
 """The name of the cookie that a login link leaves."""
 
 CLI_AGENT = "experiment-server-cli"
 """How the command line names itself in User-Agent."""
+
+_CALLER = web.RequestKey("caller", Caller)
 
 FOR_ALL = ("/", "/index", "/login", "/login.css", "/healthz", "/readyz")
 """What needs no token: health, and the pages that ask for one themselves."""
@@ -51,8 +53,11 @@ class Gate:
     lets_participants_in: bool = False
 
     def caller(self, request: web.Request) -> Caller:
-        """Who sends a request; raises as `admit`."""
-        return self.admit(request).caller
+        """Who sends a request, found out once for each request; raises as `admit`."""
+        caller: Caller | None = request.get(_CALLER)
+        if caller is None:
+            caller = request[_CALLER] = self.admit(request).caller
+        return caller
 
     def admit(self, request: web.Request, door: Actor = Actor.REST, given: Any = None) -> Admitted:
         """Who sends a request through a door; `given` is a token from a socket's handshake.

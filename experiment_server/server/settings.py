@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiment_server.flow.versions import OnChange
 from experiment_server.limits import CONNECTIONS, CONNECTIONS_PER_ADDRESS, PARTICIPANT_INDEX
+from experiment_server.participants.versions import OnChange
 from experiment_server.server.addresses import is_loopback
 from experiment_server.server.choices import LogFormat
 from experiment_server.store.choices import DEFAULT_SESSION, Durability

@@ -17,17 +17,16 @@ from aiohttp import web
 
 from experiment_server.errors import ParameterInvalid
 from experiment_server.limits import FORM_NAME, RESULT_PIECE, RESULT_SIZE, RESULTS_AT_ONCE
-from experiment_server.live.shapes import BOOLEAN, TEXT, record
 from experiment_server.server.encoding import reply
 from experiment_server.server.forms import FORMS, Form, Take, form
 from experiment_server.server.security import Gate
 from experiment_server.store.results import Draft, Kept, Results
+from experiment_server.wire.replies import KeptFile
 
 log = logging.getLogger(__name__)
 
 PATH = "/api/uxf"
 FIELDS = ("filepath", "data")
-ANSWER = record(path=TEXT, known=BOOLEAN)
 
 # A byte that is no letter takes three in a form.
 _WRITTEN_LARGER = 3
@@ -43,7 +42,7 @@ def add_route(app: web.Application, gate: Gate, results: Results) -> None:
         kept = await _receive(request, _Upload(results, participant_index), threads)
         if not kept.known:
             log.info("results were kept: %s", kept.path)
-        return await reply(request, {"path": kept.path, "known": kept.known})
+        return await reply(request, KeptFile(kept.path, kept.known))
 
     async def stop(_app: web.Application) -> None:
         threads.shutdown(wait=False, cancel_futures=True)

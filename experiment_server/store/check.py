@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Connection
 
-from experiment_server.flow.events import Entry, EventType, Head, flaw
-from experiment_server.flow.overrides import digest_of_overrides
-from experiment_server.flow.participant import START
+from experiment_server.participants.events import Entry, Head, flaw
+from experiment_server.participants.overrides import digest_of_overrides
+from experiment_server.participants.state import START
 from experiment_server.store import records
 from experiment_server.study.parse import digest_of
+from experiment_server.wire.events import (
+    ConfigOverridden,
+    EventType,
+    Moved,
+    ParticipantReset,
+    StudyLoaded,
+)
 
 
 @dataclass(slots=True)
@@ -81,35 +86,35 @@ class _Told:
     def take(self, entry: Entry) -> None:
         """Take the next entry."""
         if entry.type == EventType.STUDY_LOADED.value:
-            self._load(json.loads(entry.data))
+            self._load(entry.told(StudyLoaded))
         elif entry.participant_index is None:
             return
         elif entry.type == EventType.PARTICIPANT_ADDED.value:
             self.states[entry.participant_index] = _State()
-        elif entry.type in _CHANGES:
-            state = self.states.setdefault(entry.participant_index, _State())
-            data = json.loads(entry.data)
-            state.revision = data["revision"]
-            if entry.type == EventType.MOVED.value:
-                state.block_id = data["to"]["block_id"]
-                state.ended = not data["in_block"] and state.block_id != START
-            else:
-                state.overrides = data.get("overrides", _NO_OVERRIDES)
+        else:
+            self._change(self.states.setdefault(entry.participant_index, _State()), entry)
 
-    def _load(self, data: Mapping[str, Any]) -> None:
-        self.versions[data["version"]] = data["digest"]
-        kept = frozenset(data["kept"])
+    def _change(self, state: _State, entry: Entry) -> None:
+        if entry.type == EventType.MOVED.value:
+            move = entry.told(Moved)
+            state.revision = move.revision
+            state.block_id = move.destination.block_id
+            state.ended = not move.in_block and state.block_id != START
+        elif entry.type == EventType.CONFIG_OVERRIDDEN.value:
+            change = entry.told(ConfigOverridden)
+            state.revision, state.overrides = change.revision, change.overrides
+        elif entry.type == EventType.PARTICIPANT_RESET.value:
+            state.revision = entry.told(ParticipantReset).revision
+            state.overrides = _NO_OVERRIDES
+
+    def _load(self, loaded: StudyLoaded) -> None:
+        self.versions[loaded.version] = loaded.digest
+        kept = frozenset(loaded.kept)
         for index, state in self.states.items():
-            study = (state.study or data["kept_study"]) if index in kept else None
+            study = (state.study or loaded.kept_study) if index in kept else None
             if study != state.study:
                 state.study = study
                 state.revision += 1
-
-
-_CHANGES = frozenset(
-    kind.value
-    for kind in (EventType.MOVED, EventType.CONFIG_OVERRIDDEN, EventType.PARTICIPANT_RESET)
-)
 
 
 def _changed_version(connection: Connection, session: int, told: _Told) -> str | None:

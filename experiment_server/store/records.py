@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, tuple_
 
 from experiment_server.errors import DatabaseUnusable
-from experiment_server.flow.events import Entry, EventType, Head
-from experiment_server.flow.participant import ParticipantState
 from experiment_server.limits import EVENTS_PAGE
+from experiment_server.participants.events import Entry, Head
+from experiment_server.participants.state import ParticipantState
 from experiment_server.store.schema import (
     events,
     heads,
@@ -21,6 +21,7 @@ from experiment_server.store.schema import (
     sessions,
     study_versions,
 )
+from experiment_server.wire.events import EventType
 
 _ENTRY = [column for column in events.columns if column.name != "session_id"]
 _STATE = [column for column in participants.columns if column.name != "session_id"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -22,7 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-from experiment_server.flow.overrides import Override, Overrides
+from experiment_server.participants.overrides import Override, Overrides
+from experiment_server.store.statements import moment_text, overrides_text
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -33,9 +33,7 @@ class UtcTime(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
         """To text, of one length, so that texts sort as their moments do."""
-        if value is None:
-            return None
-        return value.astimezone(timezone.utc).isoformat(timespec="microseconds")
+        return None if value is None else moment_text(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """From text."""
@@ -50,7 +48,7 @@ class OverridesText(TypeDecorator[Overrides]):
 
     def process_bind_param(self, value: Overrides | None, dialect: Dialect) -> str | None:
         """To text."""
-        return json.dumps([asdict(item) for item in value], ensure_ascii=False) if value else None
+        return overrides_text(value or ())
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Overrides:
         """From text."""

@@ -20,30 +20,18 @@ from experiment_server.errors import (
     SessionLost,
     StoreUnavailable,
 )
-from experiment_server.flow.events import Entry, Event, Head, chained
-from experiment_server.flow.participant import ParticipantState
 from experiment_server.limits import EVENTS_PAGE, REPLIES_KEPT
+from experiment_server.participants.events import Entry, Event, Head, chained
+from experiment_server.participants.state import ParticipantState
 from experiment_server.store import database, locks, records
 from experiment_server.store.choices import DEFAULT_SESSION, Durability
 from experiment_server.store.database import Place
 from experiment_server.store.records import StudyVersion
-from experiment_server.store.schema import events, heads, participants, replies, study_versions
+from experiment_server.store.schema import heads, participants, replies, study_versions
+from experiment_server.store.statements import Change, insert_entries, update_states
 from experiment_server.store.writer import Contradiction, Done, Performed, Work, Writer
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A participant's next state, and the revision it was made from; None adds a participant."""
-
-    state: ParticipantState
-    read_revision: int | None
-
-    @property
-    def adds(self) -> bool:
-        """Whether the participant is a new one."""
-        return self.read_revision is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,21 +337,7 @@ def _settle(future: Future[Any], outcome: Any) -> None:
         future.set_result(outcome)
 
 
-_VALUES = {
-    name: bindparam(f"new_{name}", type_=participants.c[name].type)
-    for name in ParticipantState.__slots__
-}
 _ADD = insert(participants)
-_UPDATE = (
-    update(participants)
-    .where(
-        participants.c.session_id == bindparam("in_session"),
-        participants.c.participant_index == bindparam("new_participant_index"),
-        participants.c.revision == bindparam("read_revision"),
-    )
-    .values({name: value for name, value in _VALUES.items() if name != "participant_index"})
-)
-_APPEND = insert(events)
 _NOTE = (
     update(heads)
     .where(heads.c.session_id == bindparam("in_session"), heads.c.fence == bindparam("from_fence"))
@@ -391,15 +365,22 @@ class _Group:
         self._next_fence = next_fence
         self._connection = connection
         self._session = session
-        self._changes: list[Change] = []
+        self._changes: dict[int, Change] = {}
+        self._adds = False
         self._unlogged: list[Written] = []
 
     def gather(self, commit: Commit) -> Written:
         """Take a plain commit, to be written together with its neighbours."""
         change = commit.changes[0]
-        if self._changes and change.adds is not self._changes[0].adds:
+        index = change.state.participant_index
+        before = self._changes.get(index)
+        if before is not None and before.state.revision == change.read_revision:
+            # Two changes of a participant in a row are written as one.
+            change = Change(change.state, before.read_revision)
+        elif before is not None or change.adds is not self._adds:
             self._write_changes()
-        self._changes.append(change)
+            self._adds = change.adds
+        self._changes[index] = change
         return self._to_log(commit)
 
     def attempt(self, commit: Commit) -> Written | Exception:
@@ -429,16 +410,15 @@ class _Group:
             raise _FenceMoved
         self.fence, self.wrote = self._next_fence, True
         if entries:
-            rows = [{"session_id": self._session, **fields(item)} for item in entries]
-            self._connection.execute(_APPEND, rows)
+            insert_entries(self._connection, self._session, entries)
         remaining = iter(entries)
         for item in self._unlogged:
             item.entries = [next(remaining) for _ in item.events]
         self._unlogged = []
 
     def _write_changes(self) -> None:
-        _change_all(self._connection, self._session, self._changes)
-        self._changes = []
+        _change_all(self._connection, self._session, list(self._changes.values()))
+        self._changes = {}
 
     def _to_log(self, commit: Commit) -> Written:
         written = Written(commit.events)
@@ -461,8 +441,7 @@ def _change_all(connection: Connection, session: int, changes: Sequence[Change])
         except IntegrityError:
             raise Contradiction from None
         return
-    rows = [_parameters(session, change) for change in changes]
-    if connection.execute(_UPDATE, rows).rowcount != len(changes):
+    if update_states(connection, session, changes) != len(changes):
         raise Contradiction
 
 
@@ -470,7 +449,9 @@ def _attempt(connection: Connection, session: int, commit: Commit) -> Exception 
     savepoint = connection.begin_nested()
     try:
         for change in commit.changes:
-            _change(connection, session, change)
+            if change.adds:
+                _add(connection, session, change)
+        _update(connection, session, [item for item in commit.changes if not item.adds])
         if commit.version:
             connection.execute(
                 insert(study_versions).values(session_id=session, **asdict(commit.version))
@@ -495,24 +476,22 @@ def _ask(connection: Connection, query: Query) -> Any:
         return error
 
 
-def _change(connection: Connection, session: int, change: Change) -> None:
-    index = change.state.participant_index
-    if change.adds:
-        try:
-            with connection.begin_nested():
-                connection.execute(_ADD, {"session_id": session, **fields(change.state)})
-        except IntegrityError:
-            raise RevisionConflict(f"participant {index} was added before") from None
-        return
-    if connection.execute(_UPDATE, _parameters(session, change)).rowcount == 0:
-        raise RevisionConflict(
-            f"participant {index} is no longer at revision {change.read_revision}"
-        )
+def _add(connection: Connection, session: int, change: Change) -> None:
+    try:
+        with connection.begin_nested():
+            connection.execute(_ADD, {"session_id": session, **fields(change.state)})
+    except IntegrityError:
+        index = change.state.participant_index
+        raise RevisionConflict(f"participant {index} was added before") from None
 
 
-def _parameters(session: int, change: Change) -> dict[str, Any]:
-    values = {f"new_{name}": value for name, value in fields(change.state).items()}
-    return {**values, "in_session": session, "read_revision": change.read_revision}
+def _update(connection: Connection, session: int, changes: Sequence[Change]) -> None:
+    if update_states(connection, session, changes) != len(changes):
+        who = ", ".join(str(change.state.participant_index) for change in changes[:_NAMED])
+        raise RevisionConflict(f"of participants {who} one was changed meanwhile")
+
+
+_NAMED = 5
 
 
 def fields(value: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from experiment_server.limits import DIAGNOSTICS
 from experiment_server.study.positions import Path, Positions, Span
+from experiment_server.wire.study import DiagnosticInfo
 
 Severity = Literal["error", "warning", "info"]
 
@@ -36,6 +37,10 @@ class Diagnostic:
     def as_dict(self) -> dict[str, Any]:
         """The wire form: the fields under their own names."""
         return asdict(self)
+
+    def on_wire(self) -> DiagnosticInfo:
+        """The finding as clients get it."""
+        return DiagnosticInfo(**asdict(self))
 
     def render(self, file_name: str = "study", text: str | None = None) -> str:
         """As compilers print it, with the line underlined if `text` is the file's.

@@ -47,7 +47,7 @@ def test_a_wrong_call_is_named(arguments, message):
 
 
 def test_all_operations_are_listed():
-    from experiment_server.live.operations import OPERATIONS
+    from experiment_server.session.session import OPERATIONS
 
     listed = [line.split()[0] for line in cli("call").splitlines()]
     assert listed == list(OPERATIONS)

@@ -50,7 +50,7 @@ def test_an_installed_wheel_serves_the_dashboard_without_node(unpacked, study_fi
             with urllib.request.urlopen(url) as response:
                 page = response.read().decode()
             assert "study.toml - experiment-server" in page
-            assert '"participant_index": 1' in page, "the first snapshot is in the page"
+            assert '"participant_index":1' in page, "the first snapshot is in the page"
             script = page.split('<script type="module"')[1].split('src="/')[1].split('"')[0]
             with urllib.request.urlopen(url + script) as response:
                 assert len(response.read()) > 10_000

@@ -14,6 +14,7 @@ from experiment_server import AsyncClient, StudyError
 from experiment_server.client.ways import PlainWay
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
+from experiment_server.session.requests import BY_SERVER
 from tests.clients.conformance import Network, Stranger
 from tests.conftest import server_running
 
@@ -90,8 +91,8 @@ async def test_a_cancelled_move_is_not_made_later(server, network):
             await unwanted
         await network.become("whole")
         assert (await soon(wanted))["block_name"] == "C"
-    state = server.service.snapshot(1)
-    assert (state["block_id"], state["revision"]) == (3, 1)
+    row = await server.session.row(1)
+    assert (row.block_id, row.revision) == (3, 1)
 
 
 async def test_a_cancelled_move_leaves_its_place_to_another(network):
@@ -119,14 +120,14 @@ async def test_what_goes_on_from_a_refused_move_is_refused_with_it(server, netwo
         await network.become("cut")
         await soon(hears(happenings, "connection", "none"))
         moves = [asyncio.create_task(client.next()) for _ in range(2)]
-        await server.service.move_to_block(1, 0)
+        await server.session.move_to_block(BY_SERVER, 1, 0)
         await network.become("whole")
         outcomes = await soon(asyncio.gather(*moves, return_exceptions=True))
         assert [getattr(outcome, "code", None) for outcome in outcomes] == [
             "participant-elsewhere",
             "participant-elsewhere",
         ]
-        assert server.service.snapshot(1)["block_id"] == 0
+        assert (await server.session.row(1)).block_id == 0
 
 
 async def test_iterators_end_when_the_client_is_closed(server):
@@ -146,7 +147,7 @@ async def test_a_wait_that_is_cancelled_loses_no_block(server):
         for each in (blocks, happenings):
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(anext(each), 0.01)
-        await server.service.move_to_block(1, 1)
+        await server.session.move_to_block(BY_SERVER, 1, 1)
         assert (await soon(anext(blocks)))["block_name"] == "A"
         assert (await soon(anext(happenings))).snapshot["block_name"] == "A"
 
@@ -183,7 +184,7 @@ async def test_a_late_look_at_old_news_does_not_take_the_app_back(server):
 
 async def test_where_the_participant_is_can_be_gone_on_from(server):
     async with AsyncClient(server.url, 1) as client:
-        await server.service.move_to_block(1, 2)
+        await server.session.move_to_block(BY_SERVER, 1, 2)
         with pytest.raises(StudyError, match="99"):
             await client.go_to(99)  # what is pushed comes before its answer
         assert client.snapshot["block_name"] == "B"

@@ -12,6 +12,7 @@ import pytest
 from experiment_server import Client, StudyError
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
+from experiment_server.session.requests import BY_SERVER
 from tests.clients.conformance import Network, Stranger
 from tests.conftest import need, server_running
 
@@ -38,18 +39,27 @@ async def of(call, *arguments, **more):
     return await asyncio.wait_for(asyncio.to_thread(call, *arguments, **more), 60)
 
 
-def at(server):
+async def at(server):
     """Where the participant is, and how often they were moved."""
-    state = server.service.snapshot(1)
-    return state["block_id"], state["revision"]
+    row = await server.session.row(1)
+    return row.block_id, row.revision
+
+
+def stands(server, *place):
+    """Whether the participant is there, as `until` asks it."""
+
+    async def holds():
+        return await at(server) == place
+
+    return holds
 
 
 async def begun_anew(server, block):
     """The experimenter has the participant begin the same block once more."""
     # A snapshot tells milliseconds, and the machine may be faster.
-    clock = server.service.clock
-    server.service.clock = lambda: clock() + timedelta(seconds=1)
-    await server.service.move_to_block(1, block["block_id"])
+    clock = server.session.clock
+    server.session.clock = lambda: clock() + timedelta(seconds=1)
+    await server.session.move_to_block(BY_SERVER, 1, block["block_id"])
 
 
 async def until(holds):
@@ -57,7 +67,7 @@ async def until(holds):
 
     async def waited():
         while True:
-            if holds():
+            if await holds():
                 return
             await asyncio.sleep(0.01)
 
@@ -79,46 +89,46 @@ async def test_a_move_whose_answer_is_lost_is_made_once(server, network):
     client = Client(network.url, timeout=PATIENCE)
     await network.become("mute")
     called = asyncio.create_task(of(client.move_to_next))
-    await until(lambda: at(server) == (0, 1))
+    await until(stands(server, 0, 1))
     await network.become("no-sockets")  # what is open breaks, what comes is let through
     assert await called == (True, {"name": "Hello"})
-    assert at(server) == (0, 1)
+    assert await at(server) == (0, 1)
 
 
 async def test_a_program_that_calls_again_gets_the_answer_that_it_missed(server, network):
     client = Client(network.url, timeout=PATIENCE, retries=0)
-    made = lambda: at(server) == (0, 1)  # noqa: E731
+    made = stands(server, 0, 1)
     ok, problem = await answer_lost(network, made, client.move_to_next)
     assert (ok, problem["code"], problem["status"]) == (False, "unreachable", 0)
     assert await of(client.move_to_next) == (True, {"name": "Hello"})
-    assert at(server) == (0, 1)
+    assert await at(server) == (0, 1)
     assert await of(client.move_to_next) == (True, {"name": "A"}), "that was another move"
 
 
 @pytest.mark.parametrize("look", ["get_config", "get_state"])
 async def test_who_has_seen_where_the_participant_is_moves_them_from_there(server, network, look):
     client = Client(network.url, timeout=PATIENCE, retries=0)
-    await answer_lost(network, lambda: at(server) == (0, 1), client.move_to_next)
+    await answer_lost(network, stands(server, 0, 1), client.move_to_next)
     assert (await of(getattr(client, look)))[1]["block_id"] == 0
     assert await of(client.move_to_next) == (True, {"name": "A"})
-    assert at(server) == (1, 2)
+    assert await at(server) == (1, 2)
 
 
 async def test_after_a_lost_answer_a_move_is_made_from_where_the_program_looked(server, network):
     """The server may have been too busy to make it by then: it would be made twice."""
     client = Client(network.url, timeout=PATIENCE, retries=0)
-    await answer_lost(network, lambda: at(server) == (0, 1), client.move_to_next)
+    await answer_lost(network, stands(server, 0, 1), client.move_to_next)
     assert (await of(client.get_state))[1]["block_id"] == 0
-    await server.service.move_to_block(1, 2)
+    await server.session.move_to_block(BY_SERVER, 1, 2)
     ok, problem = await of(client.move_to_next)
     assert (ok, problem["code"]) == (False, "participant-elsewhere")
-    assert at(server) == (2, 2)
+    assert await at(server) == (2, 2)
     assert await of(client.move_to_next) == (True, {"name": "C"}), "now the program knows"
 
 
 async def test_a_move_that_was_answered_ends_those_that_were_not(server, network):
     client = Client(network.url, timeout=PATIENCE, retries=0)
-    await answer_lost(network, lambda: at(server) == (0, 1), client.move_to_next)
+    await answer_lost(network, stands(server, 0, 1), client.move_to_next)
     assert await of(client.move_to_block, 2) == (True, 2)
     assert await of(client.move_to_next) == (True, {"name": "C"})
 
@@ -127,7 +137,10 @@ async def test_other_changes_are_made_once_too(server, network):
     client = Client(network.url, timeout=PATIENCE, retries=0)
 
     def has(index):
-        return lambda: index in [row["participant_index"] for row in server.service.participants()]
+        async def holds():
+            return index in [row.participant_index for row in await server.session.rows()]
+
+        return holds
 
     assert not (await answer_lost(network, has(2), client.new_participant))[0]
     assert not (await answer_lost(network, has(7), client.add_participant, 7))[0]
@@ -140,7 +153,7 @@ async def test_other_changes_are_made_once_too(server, network):
 async def test_a_move_names_the_block_that_it_is_made_from(server):
     client = Client(server.url)
     assert await of(client.move_to_next, from_block=-1) == (True, {"name": "Hello"})
-    await server.service.move_to_block(1, 3)
+    await server.session.move_to_block(BY_SERVER, 1, 3)
     ok, problem = await of(client.move_to_next, from_block=0)
     assert (ok, problem["code"], problem["status"]) == (False, "participant-elsewhere", 409)
     assert problem["snapshot"]["block_id"] == 3

@@ -5,10 +5,11 @@ import sqlite3
 import pytest
 
 from experiment_server.errors import DatabaseUnusable
-from experiment_server.flow.participant import ParticipantState
+from experiment_server.participants.state import ParticipantState
 from experiment_server.store.choices import Durability
 from experiment_server.store.database import Place, connect
-from experiment_server.store.store import Change, Commit, Store
+from experiment_server.store.statements import Change
+from experiment_server.store.store import Commit, Store
 from tests.contract.test_store import NOON, event
 
 

@@ -8,12 +8,15 @@ import pytest
 from sqlalchemy import text
 
 from experiment_server.errors import DatabaseInUse, RevisionConflict, StoreUnavailable
-from experiment_server.flow.events import Event, EventType, Head, flaw
-from experiment_server.flow.overrides import Override
-from experiment_server.flow.participant import ParticipantState
+from experiment_server.participants.events import Event, Head, flaw
+from experiment_server.participants.overrides import Override
+from experiment_server.participants.state import ParticipantState
 from experiment_server.store.database import Place, connect
 from experiment_server.store.records import StudyVersion
-from experiment_server.store.store import Change, Commit, Reply, Scope, Store
+from experiment_server.store.statements import Change
+from experiment_server.store.store import Commit, Reply, Scope, Store
+from experiment_server.wire.events import AppConnected
+from tests.noted import noted
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=timezone.utc)
 KEY = Scope("move-to-next", 1, "key")
@@ -24,7 +27,7 @@ def state(index, revision=0, **more):
 
 
 def event(index, **data):
-    return Event(EventType.MOVED, NOON, index, data)
+    return noted(NOON, index, **data)
 
 
 def answered(request="first", at=NOON, scope=KEY):
@@ -140,7 +143,7 @@ def test_commits_that_share_a_transaction_fail_alone_and_keep_their_order(store)
     assert set(outcomes) == {None}
     assert store.load().result() == [state(1, 300)]
     entries = store.entries(limit=1000).result()
-    assert [entry.as_dict()["data"]["number"] for entry in entries] == list(range(300))
+    assert [entry.on_wire().data["number"] for entry in entries] == list(range(300))
 
 
 def test_the_log_is_one_chain_also_over_several_openings(kept):
@@ -168,7 +171,7 @@ def test_the_log_is_read_a_page_at_a_time_and_by_participant(store):
 
 def test_moves_come_a_participants_together(store):
     commit(store, events=[event(number % 2 + 1) for number in range(6)])
-    commit(store, events=[Event(EventType.CONNECTED, NOON, 1)])
+    commit(store, events=[Event(NOON, AppConnected(apps=1), 1)])
     moves = [(entry.participant_index, entry.id) for entry in store.moves().result()]
     assert moves == [(1, 1), (1, 3), (1, 5), (2, 2), (2, 4), (2, 6)]
     assert [entry.id for entry in store.moves(after=(1, 3)).result()] == [5, 2, 4, 6]
@@ -300,7 +303,7 @@ def test_whatever_a_commit_raises_is_its_own_and_the_store_goes_on(store, spoile
     for future in (before, after):
         assert future.exception(timeout=5) is None
     assert store.read(1).result(timeout=5).revision == 2
-    numbers = [entry.as_dict()["data"].get("number") for entry in store.entries().result(timeout=5)]
+    numbers = [entry.on_wire().data.get("number") for entry in store.entries().result(timeout=5)]
     assert [number for number in numbers if number] == [1, 2]
     head = Head()
     for entry in store.entries().result(timeout=5):
@@ -349,7 +352,7 @@ def test_a_query_sees_the_log_of_what_was_committed_before_it(store):
             store.commit(Commit([Change(state(1, number + 1), number)], [event(1, number=number)]))
             asked.append(store.entries(after=number))
     for number, entries in enumerate(asked):
-        found = [entry.as_dict()["data"]["number"] for entry in entries.result(timeout=5)]
+        found = [entry.on_wire().data["number"] for entry in entries.result(timeout=5)]
         assert found == [number]
 
 

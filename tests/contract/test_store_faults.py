@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from experiment_server.errors import DatabaseInUse, DatabaseUnusable, SessionLost, StoreUnavailable
-from experiment_server.flow.events import Head, flaw
+from experiment_server.participants.events import Head, flaw
 from experiment_server.store import postgresql as driver
 from experiment_server.store import writer
 from experiment_server.store.database import Place
-from experiment_server.store.store import Change, Commit, Store
+from experiment_server.store.statements import Change
+from experiment_server.store.store import Commit, Store
 from tests.contract.test_store import commit, event, state
 from tests.faults import Proxy
 

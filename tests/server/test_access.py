@@ -9,12 +9,13 @@ import aiohttp
 import pytest
 import socketio
 
-from experiment_server.live.calls import Place, Presence
-from experiment_server.live.operations import OPERATIONS
-from experiment_server.live.tokens import login_path
 from experiment_server.server.app import serving
 from experiment_server.server.rest import paths
 from experiment_server.server.settings import Settings
+from experiment_server.session.operations import Location, Presence
+from experiment_server.session.requests import BY_SERVER
+from experiment_server.session.session import OPERATIONS
+from experiment_server.session.tokens import login_path
 from experiment_server.study.parse import digest_of
 from tests.conftest import SMALL_STUDY
 from tests.server.conftest import PATIENCE, Listener, PatientClient
@@ -69,14 +70,14 @@ def test_every_operation_has_a_row():
 async def guarded(study_file):
     settings = Settings(study_file, port=0, host=HOST, admin_token=ADMIN)
     async with serving(settings) as running:
-        await running.service.add_participant(2)
-        await running.service.move_to_next(2)
+        await running.session.add_participant(BY_SERVER, 2)
+        await running.session.move_to_next(BY_SERVER, 2)
         yield running
 
 
 def token_of(running, caller):
     now = datetime.now(timezone.utc)
-    tokens = running.live.tokens
+    tokens = running.session.tokens
     return {
         "none": None,
         "own": tokens.participant(2, now, timedelta(hours=1)),
@@ -108,7 +109,7 @@ def arguments_of(operation):
     wanted = {
         item.name
         for item in operation.parameters
-        if item.presence is not Presence.OPTIONAL or item.place is Place.IF_MATCH
+        if item.presence is not Presence.OPTIONAL or item.location is Location.IF_MATCH
     }
     return {name: value for name, value in values.items() if name in wanted}
 
@@ -240,7 +241,7 @@ async def test_a_link_becomes_a_cookie_that_pages_cannot_read(guarded):
 
 def link_of(running, index):
     now = datetime.now(timezone.utc)
-    return login_path(running.live.tokens.participant(index, now, timedelta(hours=1)))
+    return login_path(running.session.tokens.participant(index, now, timedelta(hours=1)))
 
 
 @pytest.mark.parametrize(
@@ -311,7 +312,7 @@ async def connected(running, token):
 def good_for(running, seconds):
     """A token of participant 2."""
     now = datetime.now(timezone.utc)
-    return running.live.tokens.participant(2, now, timedelta(seconds=seconds))
+    return running.session.tokens.participant(2, now, timedelta(seconds=seconds))
 
 
 async def test_a_socket_ends_when_its_token_expires(guarded):
@@ -363,24 +364,24 @@ async def test_tokens_never_get_into_logs(guarded, caplog):
 async def test_a_participants_link_outlives_a_restart(study_file):
     settings = Settings(study_file, port=0, host=HOST)
     async with serving(settings) as running:
-        link = running.live.tokens.participant(1, datetime.now(timezone.utc), timedelta(hours=1))
+        link = running.session.tokens.participant(1, datetime.now(timezone.utc), timedelta(hours=1))
         first_admin = running.admin_token
     async with serving(settings) as running:
         assert running.admin_token != first_admin, "made anew at each start"
-        assert running.live.tokens.participant_of(link) == 1
+        assert running.session.tokens.participant_of(link) == 1
         headers = {"Authorization": f"Bearer {link}"}
         async with aiohttp.request(
             "POST", f"{running.url}/api/move-to-next", headers=headers
         ) as response:
             assert response.status == 200
-        [*_, moved] = await running.service.history.entries(limit=100)
-        assert moved.as_dict()["data"]["by"] == "participant"
+        [*_, moved] = await running.session.events(BY_SERVER, 0, None, None, 100)
+        assert moved.data["by"] == "participant"
 
 
 async def test_another_sessions_link_is_refused(study_file):
     now = datetime.now(timezone.utc)
     async with serving(Settings(study_file, port=0, host=HOST, session="pilot")) as running:
-        link = running.live.tokens.participant(1, now, timedelta(hours=1))
+        link = running.session.tokens.participant(1, now, timedelta(hours=1))
     async with serving(Settings(study_file, port=0, host=HOST)) as running:
         headers = {"Authorization": f"Bearer {link}"}
         async with aiohttp.request("GET", f"{running.url}/api/state", headers=headers) as response:
@@ -389,7 +390,7 @@ async def test_another_sessions_link_is_refused(study_file):
 
 async def test_open_lets_participants_in_and_nobody_else(study_file):
     async with serving(Settings(study_file, port=0, host=HOST, open=True)) as running:
-        await running.service.add_participant(2)
+        await running.session.add_participant(BY_SERVER, 2)
         for name, operation in OPERATIONS.items():
             wanted = None if PARTICIPANTS_MAY[name] else "not-allowed"
             outcome = await by_rest(running, operation, None)

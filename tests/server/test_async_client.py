@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from experiment_server import AsyncClient, StudyError
+from experiment_server.session.requests import BY_SERVER
 
 
 async def test_a_program_goes_through_its_blocks(server):
@@ -23,10 +24,10 @@ async def test_blocks_wait_for_the_experimenter(server):
     async with AsyncClient(server.url, participant=1) as client:
         blocks = client.blocks()
         first = asyncio.ensure_future(anext(blocks))
-        await server.service.move_to_block(1, 2)
+        await server.session.move_to_block(BY_SERVER, 1, 2)
         assert (await asyncio.wait_for(first, 5))["block_name"] == "B"
         second = asyncio.ensure_future(anext(blocks))
-        await server.service.move_to_block(1, 0)
+        await server.session.move_to_block(BY_SERVER, 1, 0)
         assert (await asyncio.wait_for(second, 5))["block_name"] == "Hello"
 
 
@@ -39,7 +40,7 @@ async def test_what_a_client_leaves_behind_is_nothing(server, http, caplog):
         with pytest.raises(StudyError, match="stopped"):
             await client.next()
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
-    while server.service.connected_apps():
+    while any(row.connected for row in await server.session.rows()):
         async with http.get("/healthz"):
             pass
     assert not [task for task in asyncio.all_tasks() if "AsyncClient" in str(task.get_coro())]

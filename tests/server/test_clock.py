@@ -6,9 +6,10 @@ from datetime import datetime, timedelta, timezone
 import aiohttp
 import pytest
 
-from experiment_server.live import clock
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
+from experiment_server.session import clock
+from experiment_server.session.requests import BY_SERVER
 from tests.server.test_log import get
 
 HOUR = timedelta(hours=1)
@@ -79,9 +80,9 @@ async def timings(running):
 
 async def test_a_stay_lasts_as_long_as_it_lasts(study_file, monkeypatch):
     async with serving(Settings(study_file, port=0)) as running:
-        await running.service.move_to_next(1)
+        await running.session.move_to_next(BY_SERVER, 1)
         monkeypatch.setattr(clock, "wall_clock", lambda: datetime.now(timezone.utc) - HOUR)
-        await running.service.move_to_next(1)
+        await running.session.move_to_next(BY_SERVER, 1)
         [stay, _] = await timings(running)
         assert 0 <= stay["seconds"] < 60
         assert stay["started_at"] <= stay["ended_at"]
@@ -91,9 +92,9 @@ async def test_a_clock_that_is_set_back_between_two_runs_makes_no_stay_negative(
     study_file, monkeypatch
 ):
     async with serving(Settings(study_file, port=0)) as running:
-        await running.service.move_to_next(1)
+        await running.session.move_to_next(BY_SERVER, 1)
     monkeypatch.setattr(clock, "wall_clock", lambda: datetime.now(timezone.utc) - HOUR)
     async with serving(Settings(study_file, port=0)) as running:
-        await running.service.move_to_next(1)
+        await running.session.move_to_next(BY_SERVER, 1)
         [stay, _] = await timings(running)
         assert stay["seconds"] == 0

@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from experiment_server.errors import SessionLost
-from experiment_server.live import roster
 from experiment_server.server import readiness
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
+from experiment_server.session import participants
 from experiment_server.store import postgresql as driver
 from experiment_server.store import writer
 from tests.conftest import server_running
@@ -40,7 +40,7 @@ def soon(monkeypatch):
     monkeypatch.setattr(driver, "TRANSACTION_TIMEOUT", 1.0)
     monkeypatch.setitem(driver._NETWORK, "connect_timeout", 2)
     monkeypatch.setattr(writer, "SESSION_WATCHED", 0.1)
-    monkeypatch.setattr(roster, "COMMIT_TIMEOUT", 0.5)
+    monkeypatch.setattr(participants, "COMMIT_TIMEOUT", 0.5)
     monkeypatch.setattr(readiness, "READY_TIMEOUT", 0.5)
     monkeypatch.setattr(readiness, "READY_KEPT", 0.0)
 
@@ -64,7 +64,7 @@ async def test_what_is_kept_after_its_caller_gave_up_is_told_to_everybody(study_
         await app.client.connect(running.url, transports=["websocket"])
         await app.expect("state")
         # The connection of the app is in the log before anything is lost.
-        await running.service.history.answers()
+        await running.session.flush()
         proxy.hold_when_lost()
         proxy.lose_answer(b"COMMIT")
         status, problem = await ask(http, "POST", "/api/move-to-next")
@@ -160,4 +160,4 @@ async def test_who_serves_is_told_that_the_session_was_lost(study_file, monkeypa
             ):
                 status, problem = await ask(http, "POST", "/api/move-to-next")
                 assert (status, problem["code"]) == (503, "session-lost")
-            await asyncio.wait_for(running.service.stopping.wait(), PATIENCE)
+            await asyncio.wait_for(running.session.stopping.wait(), PATIENCE)

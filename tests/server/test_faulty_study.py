@@ -8,9 +8,10 @@ import pytest
 import socketio
 
 from experiment_server import AsyncClient, StudyError
-from experiment_server.live.study import StudyDesk
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
+from experiment_server.session.requests import BY_SERVER
+from experiment_server.session.study_file import StudyFile
 from experiment_server.study import functions
 from tests.conftest import SMALL_STUDY
 from tests.server.conftest import PATIENCE, Listener
@@ -86,13 +87,13 @@ async def test_an_app_that_is_there_is_told_that_its_new_blocks_cannot_be_made(d
         )
     await app.expect("state")
     failing()
-    drawing.live.desk.path.write_text(DRAWING.replace("hi", "hello"), encoding="utf-8")
+    drawing.session.study_file.path.write_text(DRAWING.replace("hi", "hello"), encoding="utf-8")
     assert (await app.expect("study-changed"))["name"] == "study.toml"
     problem = await app.expect("problem")
     assert problem["code"] == "expansion-failed"
     assert "shuffle failed" in problem["message"]
     assert (await app.ask("move-to-next"))["error"]["code"] == "expansion-failed"
-    drawing.live.desk.path.write_text(SMALL_STUDY, encoding="utf-8")
+    drawing.session.study_file.path.write_text(SMALL_STUDY, encoding="utf-8")
     await app.until("config-changed")
     assert (await app.ask("move-to-next"))["ok"]
     await dashboard.until("study-changed")
@@ -104,7 +105,7 @@ async def test_whatever_one_look_at_the_file_raises_the_next_change_is_served(
     connect, server, study_file, monkeypatch
 ):
     app, dashboard = await connect(), await connect("/dashboard")
-    monkeypatch.setattr(StudyDesk, "parse", fail)
+    monkeypatch.setattr(StudyFile, "parse", fail)
     study_file.write_text(SMALL_STUDY.replace("speed = 1", "speed = 2"), encoding="utf-8")
     news = await dashboard.until("study-changed")
     assert [item["code"] for item in news["diagnostics"]] == ["reader-failed"]
@@ -112,14 +113,14 @@ async def test_whatever_one_look_at_the_file_raises_the_next_change_is_served(
     monkeypatch.undo()
     study_file.write_text(SMALL_STUDY.replace("speed = 1", "speed = 3"), encoding="utf-8")
     await app.until("config-changed")
-    assert server.service.blocks(1)[1].config["speed"] == 3
+    assert (await server.session.all_configs(BY_SERVER, 1))[1]["speed"] == 3
 
 
 async def test_a_study_that_no_reader_can_read_is_an_error_of_the_study(server, http, monkeypatch):
     def unreadable(_value):
         raise Mistake("cannot be sent")
 
-    monkeypatch.setattr("experiment_server.live.reader._packed", unreadable)
+    monkeypatch.setattr("experiment_server.session.parse_worker._packed", unreadable)
     async with http.post("/api/verify", data=SMALL_STUDY.encode()) as response:
         outcome = await response.json()
     assert response.status == 200

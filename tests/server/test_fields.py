@@ -12,9 +12,9 @@ import aiohttp
 import msgpack
 import pytest
 
-from experiment_server.live.calls import Kind, Place
-from experiment_server.live.operations import OPERATIONS
 from experiment_server.server.rest import paths
+from experiment_server.session.operations import Kind, Location
+from experiment_server.session.session import OPERATIONS
 from tests.cli.test_stored import cli
 from tests.conftest import server_running
 from tests.server.conftest import PATIENCE
@@ -104,11 +104,11 @@ def request_of(operation, given):
         if item.name not in given:
             continue
         value = as_bytes(given[item.name])
-        if item.place is Place.QUERY:
+        if item.location is Location.QUERY:
             query.append(f"{item.name}={texts[item.name]}")
-        elif item.place is Place.BODY:
+        elif item.location is Location.BODY:
             body = value if item.kind is Kind.TEXT else json.dumps(given[item.name]).encode()
-        elif item.place is Place.IF_MATCH:
+        elif item.location is Location.IF_MATCH:
             headers.append(b'If-Match: "' + value + b'"')
     if key is not None:
         headers.append(b"Idempotency-Key: " + as_bytes(key))

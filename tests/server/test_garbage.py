@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from experiment_server.live.operations import OPERATIONS
+from experiment_server.session.session import OPERATIONS
 from tests.conftest import SMALL_STUDY, server_running
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=5)
@@ -112,7 +112,7 @@ def test_any_frames_in_messagepack(server, frames):
 @FUZZING
 @given(
     st.sampled_from(["POST", "PUT", "PATCH", "GET", "DELETE", "X"]),
-    st.sampled_from([item.rest_path for item in OPERATIONS.values() if item.name != "shutdown"]),
+    st.sampled_from([item.path for item in OPERATIONS.values() if item.name != "shutdown"]),
     st.lists(st.text("0123456789-x/.%é", max_size=6), max_size=3),
     st.dictionaries(
         st.sampled_from(["from_block", "from_started_at", "reason", "limit", "q"]), TEXT

@@ -10,12 +10,14 @@ import aiohttp
 import msgpack
 import pytest
 
-from experiment_server.flow.participant import ParticipantState
 from experiment_server.limits import NAMES_PUSHED, ORDERED_NAMES, STUDY_SIZE
+from experiment_server.participants.state import ParticipantState
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
+from experiment_server.session.requests import BY_SERVER
 from experiment_server.store.database import Place
-from experiment_server.store.store import Change, Commit, Store
+from experiment_server.store.statements import Change
+from experiment_server.store.store import Commit, Store
 from tests.server.conftest import Listener
 
 PEOPLE, BLOCKS = 3_000, 200
@@ -125,7 +127,7 @@ async def test_a_study_is_verified_and_saved_in_turns(server, http):
         http.put("/api/study/toml", data=changed, headers={"If-Match": "*"}) as response,
     ):
         assert response.status == 200
-    assert server.service.blocks(1)[0].config["x"] == 2
+    assert (await server.session.all_configs(BY_SERVER, 1))[0]["x"] == 2
     assert measured.longest < LONGEST
 
 

@@ -12,16 +12,16 @@ import aiohttp
 import pytest
 import socketio
 
-from experiment_server.live import reader, service
 from experiment_server.server import engine
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
+from experiment_server.session import parse_worker, participants
 from tests.conftest import server_running
 from tests.server.conftest import PATIENCE, PatientClient
 
 
 async def test_a_session_takes_so_many_participants(http, monkeypatch):
-    monkeypatch.setattr(service, "PARTICIPANTS", 3)
+    monkeypatch.setattr(participants, "PARTICIPANTS", 3)
     statuses = []
     for _ in range(3):
         async with http.put("/api/new-participant") as response:
@@ -241,7 +241,7 @@ async def verify(http, text):
 
 async def test_a_study_that_takes_too_long_stops_nobody(http, monkeypatch):
     await verify(http, drawing(1, 1))  # what reads studies has been started
-    monkeypatch.setattr(reader, "READING", 0.5)
+    monkeypatch.setattr(parse_worker, "READING", 0.5)
     verifying = asyncio.create_task(verify(http, drawing(2_000, 100_000)))
     moves = 0
     while not verifying.done():

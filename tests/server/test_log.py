@@ -8,7 +8,7 @@ import json
 
 import aiohttp
 
-from experiment_server.flow.events import Entry, Head, flaw
+from experiment_server.participants.events import Entry, Head, flaw
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 
@@ -119,7 +119,7 @@ async def test_the_log_as_csv_and_json_lines(http):
 
 
 async def test_a_long_log_is_streamed_whole(http, monkeypatch):
-    monkeypatch.setattr("experiment_server.live.operations.EVENTS_PAGE", 7)
+    monkeypatch.setattr("experiment_server.session.session.EVENTS_PAGE", 7)
     for number in range(40):
         await post(http, f"/api/move-to-block/{number % 5}")
     rows = list(csv.DictReader(io.StringIO(await get(http, "/api/events.csv"))))
@@ -192,6 +192,6 @@ async def test_a_move_whose_start_the_study_lost_cannot_be_taken_back(http, serv
     await post(http, "/api/move-to-block/4")
     await post(http, "/api/move-to-block/0")
     shorter = parse(SMALL_STUDY.replace('order = [["A", "B"], ["C", "D"]]', 'order = [["A"]]'))
-    await server.live.desk.load(shorter, "changed on disk")
+    await server.session.study_file.load(shorter, "changed on disk")
     status, problem = await post(http, "/api/undo")
     assert (status, problem["code"]) == (409, "nothing-to-undo")

@@ -27,7 +27,7 @@ async def figures(http):
 async def test_a_server_that_works_is_healthy_and_ready(http, server):
     assert (await get(http, "/healthz"))[0] == 200
     assert (await get(http, "/readyz"))[0] == 200
-    server.service.stopping.set()
+    server.session.stopping.set()
     assert (await get(http, "/readyz"))[0] == 503
 
 

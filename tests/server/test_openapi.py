@@ -12,8 +12,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from experiment_server.live.operations import OPERATIONS
 from experiment_server.server.openapi import description
+from experiment_server.session.session import OPERATIONS
 from tests.conftest import SMALL_STUDY, server_running
 
 CHECKS = [

@@ -5,9 +5,9 @@ import asyncio
 import aiohttp
 import pytest
 
-from experiment_server.live import presence
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
+from experiment_server.session import presence
 from tests.server.conftest import PATIENCE
 
 

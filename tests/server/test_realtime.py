@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 import socketio
 
-from experiment_server.live.operations import OPERATIONS
+from experiment_server.session.session import OPERATIONS
 from tests.server.conftest import PatientClient
 from tests.server.test_access import PARTICIPANTS_MAY
 
@@ -140,7 +140,7 @@ async def test_every_operation_says_who_may_call_it(connect, server):
         answer = await app.ask(operation.name, {"block_id": 0} if "block" in operation.name else {})
         refused = not answer["ok"] and answer["error"]["code"] == "not-allowed"
         assert refused is not PARTICIPANTS_MAY[operation.name], operation.name
-    assert not server.service.stopping.is_set()
+    assert not server.session.stopping.is_set()
 
 
 async def test_the_dashboard_begins_with_everything(connect, server):

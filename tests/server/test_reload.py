@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from experiment_server.session.requests import BY_SERVER
 from experiment_server.study.parse import digest_of
 from tests.conftest import SMALL_STUDY
 
@@ -38,7 +39,7 @@ async def test_a_file_renamed_over_the_study_is_served(connect, study_file, serv
     draft.write_text(FASTER, encoding="utf-8")
     draft.replace(study_file)
     await app.until("config-changed")
-    assert server.service.blocks(1)[1].config["speed"] == 10
+    assert (await server.session.all_configs(BY_SERVER, 1))[1]["speed"] == 10
 
 
 async def test_a_broken_study_changes_nothing_and_is_reported(connect, study_file, server):

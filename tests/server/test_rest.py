@@ -78,7 +78,7 @@ async def test_new_participants_come_after_the_largest(http):
 
 async def test_the_shutdown_is_acknowledged_with_an_empty_body(http, server):
     assert await text(http, "POST", "/api/shutdown") == (200, "")
-    assert server.service.stopping.is_set()
+    assert server.session.stopping.is_set()
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,13 @@ async def send(http, method, path, headers=KEY, **more):
 async def test_a_repeated_move_with_the_same_key_moves_once(http, server):
     answers = [await send(http, "POST", "/api/move-to-next") for _ in range(3)]
     assert answers == [(200, {"name": "Hello"})] * 3
-    assert server.service.row(1)["revision"] == 1
+    assert (await server.session.row(1)).revision == 1
 
 
 async def test_repeats_that_come_at_once_move_once(http, server):
     answers = await asyncio.gather(*(send(http, "POST", "/api/move-to-next") for _ in range(20)))
     assert set(map(str, answers)) == {"(200, {'name': 'Hello'})"}
-    assert server.service.row(1)["revision"] == 1
+    assert (await server.session.row(1)).revision == 1
 
 
 async def test_a_repeat_gets_the_first_answer_also_after_others_moved_on(http):
@@ -46,7 +46,7 @@ async def test_a_repeat_is_known_after_a_restart(study_file):
             aiohttp.ClientSession(running.url) as http,
         ):
             assert await send(http, "POST", "/api/move-to-next") == (200, {"name": "Hello"})
-            assert running.service.row(1)["block_id"] == 0
+            assert (await running.session.row(1)).block_id == 0
 
 
 async def test_a_key_is_scoped_by_operation_and_participant(http):
@@ -72,16 +72,16 @@ async def test_every_change_is_made_once_per_key(http, server, method, path):
     await send(http, "POST", "/api/move-to-next", headers={})
     first = await send(http, method, path)
     assert first[0] == 200
-    before = server.service.participants()
+    before = await server.session.rows()
     assert await send(http, method, path) == first
-    assert server.service.participants() == before
+    assert await server.session.rows() == before
 
 
 async def test_a_key_that_comes_with_another_request_is_refused(http, server):
     await send(http, "POST", "/api/move-to-block/2")
     status, problem = await send(http, "POST", "/api/move-to-block/3")
     assert (status, problem["code"]) == (422, "idempotency-key-reused")
-    assert server.service.row(1)["block_id"] == 2
+    assert (await server.session.row(1)).block_id == 2
 
 
 async def test_a_refused_request_may_come_again_with_its_key(http):
@@ -128,8 +128,8 @@ async def test_a_move_from_a_block_that_was_begun_anew_is_refused(connect, http,
     shown = (await app.ask("move-to-block", {"block_id": 1}))["data"]
     seen = {"from_block": 1, "from_started_at": shown["block_started_at"]}
     # A snapshot tells milliseconds, and the machine may be faster.
-    clock = server.service.clock
-    server.service.clock = lambda: clock() + timedelta(seconds=1)
+    clock = server.session.clock
+    server.session.clock = lambda: clock() + timedelta(seconds=1)
     again = (await app.ask("move-to-block", {"block_id": 1}))["data"]
     refused = await app.ask("move-to-next", seen)
     assert refused["error"]["code"] == "participant-elsewhere"
@@ -141,7 +141,7 @@ async def test_a_move_from_a_block_that_was_begun_anew_is_refused(connect, http,
         headers={},
     )
     assert (status, problem["code"]) == (409, "participant-elsewhere")
-    assert server.service.row(1)["block_id"] == 1
+    assert (await server.session.row(1)).block_id == 1
     moved = await app.ask("move-to-next", {**seen, "from_started_at": again["block_started_at"]})
     assert moved["data"]["block_id"] == 2
 
@@ -150,7 +150,7 @@ async def test_of_many_moves_from_the_same_block_one_is_made(http, server):
     moves = [send(http, "POST", "/api/move-to-next?from_block=-1", headers={}) for _ in range(50)]
     statuses = sorted(status for status, _ in await asyncio.gather(*moves))
     assert statuses == [200] + [409] * 49
-    assert server.service.row(1)["revision"] == 1
+    assert (await server.session.row(1)).revision == 1
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ async def test_of_many_moves_from_the_same_block_one_is_made(http, server):
 async def test_a_wrong_query_is_refused_and_nothing_is_moved(http, server, query):
     status, problem = await send(http, "POST", f"/api/move-to-next?{query}", headers={})
     assert (status, problem["code"]) == (400, "parameter-invalid")
-    assert server.service.row(1)["revision"] == 0
+    assert (await server.session.row(1)).revision == 0
 
 
 async def test_a_cache_buster_on_a_classic_read_is_passed_over(http):
@@ -178,7 +178,7 @@ async def test_two_hundred_moves_at_once_are_two_hundred_steps(tmp_path):
         moves = [send(http, "POST", "/api/move-to-next", headers={}) for _ in range(200)]
         answers = await asyncio.gather(*moves)
         assert sorted(body["name"] for _, body in answers) == sorted(names[:200])
-        assert running.service.row(1)["block_id"] == 199
+        assert (await running.session.row(1)).block_id == 199
 
 
 LARGE = "x" * 200_000

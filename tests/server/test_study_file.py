@@ -7,7 +7,7 @@ import stat
 import aiohttp
 import pytest
 
-from experiment_server.flow.versions import OnChange
+from experiment_server.participants.versions import OnChange
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.study.parse import digest_of, parse
@@ -176,12 +176,12 @@ async def test_who_gets_a_new_version_is_chosen_at_the_start(study_file, on_chan
                 assert (await save(http, SHORTER))[0] == 200
                 await add(http, 4)
             # After a restart too, everybody has the version that they had.
-            names = {index: running.service.row(index) for index in (1, 2, 3, 4)}
+            names = {index: await running.session.row(index) for index in (1, 2, 3, 4)}
             for index, row in names.items():
                 version = SMALL_STUDY if index in kept else SHORTER
-                assert row["study"] == digest_of(version), index
-                assert row["blocks_count"] == (5 if index in kept else 2)
-            assert names[3]["block_name"] == ("D" if 3 in kept else "END")
+                assert row.study == digest_of(version), index
+                assert row.blocks_count == (5 if index in kept else 2)
+            assert names[3].block_name == ("D" if 3 in kept else "END")
             [_, loaded] = await events_of(http, "study_loaded")
             assert loaded["kept"] == kept
 
@@ -222,11 +222,11 @@ async def test_a_file_that_changed_while_the_server_was_down_is_a_new_version(st
         serving(Settings(study_file, port=0)) as running,
         aiohttp.ClientSession(running.url) as http,
     ):
-        assert running.service.row(1)["block_name"] == "END"
+        assert (await running.session.row(1)).block_name == "END"
         [_, loaded] = await events_of(http, "study_loaded")
         assert (loaded["reason"], loaded["ended"], loaded["reordered"]) == ("start", [1], [1])
     async with serving(Settings(study_file, port=0)) as running:
-        assert running.live.desk.served()["version"] == 2
+        assert running.session.study_file.served().version == 2
 
 
 async def test_a_key_makes_saving_repeatable(http):
@@ -304,11 +304,11 @@ async def test_what_an_app_is_told_of_a_new_study_is_in_the_order_of_revisions(
     for number in range(20):
         text = FASTER if number % 2 == 0 else SMALL_STUDY
         await asyncio.gather(
-            server.live.desk.load(parse(text), "changed on disk"),
+            server.session.study_file.load(parse(text), "changed on disk"),
             *(move(http, 30, block) for block in (0, 1, 2, 3)),
         )
     await move(http, 30, 4)
-    last, revisions = server.service.row(30)["revision"], []
+    last, revisions = (await server.session.row(30)).revision, []
     while not revisions or revisions[-1] != last:
         event, snapshot = await apps[-1].next()
         if event in ("block-changed", "config-changed"):

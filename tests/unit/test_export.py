@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiment_server.flow import export
+from experiment_server.wire.tables import csv_heading, csv_lines
 
 COLUMNS = ("number", "text", "more")
 
 
 def table(*rows):
-    text = export.heading(COLUMNS, "csv") + export.lines(rows, COLUMNS, "csv")
+    text = csv_heading(COLUMNS) + csv_lines(rows, COLUMNS)
     return text, list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 

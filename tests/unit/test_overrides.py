@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiment_server.errors import OverrideRefused, ParameterInvalid
-from experiment_server.flow.overrides import (
+from experiment_server.participants.overrides import (
     checked,
     compared,
     difference,
@@ -94,14 +94,14 @@ def test_what_is_said_to_be_changed_is_what_is_changed(config, patch):
     whole = difference(config, merged(config, patch))
     for item in compared(config, whole):
         before, after = config, merged(config, whole)
-        for key in item["path"][:-1]:
+        for key in item.path[:-1]:
             before, after = before.get(key, {}), after[key]
-        last = item["path"][-1]
-        assert same(before.get(last) if isinstance(before, dict) else None, item["file"])
-        if item["value"] is None:
+        last = item.path[-1]
+        assert same(before.get(last) if isinstance(before, dict) else None, item.file)
+        if item.value is None:
             assert last not in after
         else:
-            assert same(after[last], item["value"])
+            assert same(after[last], item.value)
 
 
 def test_an_override_follows_its_block_through_another_order():

@@ -5,11 +5,23 @@ from datetime import datetime, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiment_server.flow.participant import ParticipantState, position
-from experiment_server.flow.versions import OnChange, fit
+from experiment_server.participants.blocks import BlockSequence
+from experiment_server.participants.events import Cause
+from experiment_server.participants.state import ParticipantState, position
+from experiment_server.participants.versions import Migration, OnChange
+from experiment_server.study.parse import parse
+from experiment_server.wire.events import Actor
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 BEFORE = ("A", "B", "C", "D")
+
+
+def sequence(names):
+    blocks = "".join(
+        f'[[blocks]]\nname = "{name}"\nconfig = {{ n = 1 }}\n' for name in sorted(set(names))
+    )
+    order = ", ".join(f'"{name}"' for name in names)
+    return BlockSequence(parse(f"[configuration]\norder = [{order}]\n{blocks}").require(), 1, 1)
 
 
 @st.composite
@@ -30,8 +42,11 @@ def states(draw):
 )
 def test_positions_are_kept_and_nobody_stands_beyond_the_end(before, names, on_change):
     after = tuple(names)
-    found = fit(before, lambda _: BEFORE, lambda _: after, "served", on_change, NOON)
-    changed = {new.participant_index: new for _, new in found.states}
+    served, next_one = sequence(BEFORE), sequence(after)
+    found = Migration()
+    for state in before:
+        found.take(state, served, next_one, on_change, Cause(Actor.SERVER), NOON)
+    changed = {old.participant_index: outcome.state for old, outcome in found.changed}
     for state in before:
         index = state.participant_index
         new = changed.get(index, state)
@@ -39,7 +54,7 @@ def test_positions_are_kept_and_nobody_stands_beyond_the_end(before, names, on_c
         keeps = {"all": False, "unstarted": started, "new": True}[on_change.value]
         assert (index in found.kept) is keeps
         if keeps:
-            assert new.study == (state.study or "served")
+            assert new.study == (state.study or served.study.digest)
             assert (new.block_id, new.ended) == (state.block_id, state.ended)
             continue
         assert new.study is None
@@ -48,5 +63,6 @@ def test_positions_are_kept_and_nobody_stands_beyond_the_end(before, names, on_c
         assert (index in found.reordered) is (after != BEFORE)
         if not new.ended:
             assert position(new, len(after)) == position(state, len(BEFORE))
-    for old, new in found.states:
+    for old, outcome in found.changed:
+        new = outcome.state
         assert new.revision > old.revision, "who changes has a new revision"

@@ -1,1 +1,0 @@
-"""The running study: one writer, the table of operations, and who is told what."""

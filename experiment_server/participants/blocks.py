@@ -1,0 +1,35 @@
+"""What a participant goes through: the blocks of one version of the study."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from experiment_server.study.expand import block_order, expand
+from experiment_server.study.model import Block, Names, Study
+
+
+class BlockSequence:
+    """A participant's blocks in one version of the study, in the participant's own order.
+
+    `study` is that version and `version` its number. Names are worked out at once, the blocks
+    when they are first needed.
+    """
+
+    def __init__(self, study: Study, version: int, participant_index: int) -> None:
+        self.study = study
+        self.version = version
+        self.names: Names = block_order(study, participant_index)
+        self._participant_index = participant_index
+
+    @property
+    def settings(self) -> int:
+        """How many settings the blocks have, which tells what they take in memory."""
+        return sum(len(self.study.blocks[name].config) for name in self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks as the study file has them, without overrides; raises ExpansionFailed."""
+        return expand(self.study, self._participant_index)

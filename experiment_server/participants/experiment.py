@@ -1,0 +1,187 @@
+"""A study and its participants in memory: the whole flow, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import datetime
+from functools import partial
+
+from msgspec import to_builtins
+
+from experiment_server.errors import ParticipantExists, ParticipantUnknown
+from experiment_server.participants import moves, snapshots
+from experiment_server.participants.blocks import BlockSequence
+from experiment_server.participants.events import Cause
+from experiment_server.participants.moves import Outcome, Transition
+from experiment_server.participants.state import ParticipantState, is_active
+from experiment_server.participants.versions import Migration, OnChange
+from experiment_server.study.model import Study
+from experiment_server.wire.events import Actor
+from experiment_server.wire.values import Config, JsonObject
+
+Listener = Callable[[JsonObject], None]
+"""Told the snapshot of a participant who was added or changed."""
+
+_CALLER = Cause(Actor.SERVER)
+
+
+class Experiment:
+    """Moves participants through a study, synchronously and in memory.
+
+    Participants are named by their index, 1 and up; where it is left out, the default participant
+    is meant, who is there from the start. `clock` tells the time in UTC. Methods raise
+    ParticipantUnknown for an index that was never added.
+    """
+
+    def __init__(
+        self, study: Study, clock: Callable[[], datetime], default_participant_index: int = 1
+    ) -> None:
+        self._study = study
+        self._version = 1
+        self._clock = clock
+        self._states: dict[int, ParticipantState] = {}
+        self._sequences: dict[int, BlockSequence] = {}
+        self._listeners: list[Listener] = []
+        self.default_participant_index = default_participant_index
+        self.add_participant(default_participant_index)
+
+    # Participants
+
+    def participants(self) -> list[int]:
+        """The indices of all participants, ascending."""
+        return sorted(self._states)
+
+    def add_participant(self, participant_index: int) -> None:
+        """Add a participant; raises ParticipantExists, or ParticipantIndexInvalid below 1."""
+        if participant_index in self._states:
+            raise ParticipantExists(participant_index)
+        self._keep(moves.add(participant_index, _CALLER, self._clock()))
+
+    def add_participant_index(self, participant_index: int) -> bool:
+        """Add a participant; False if they are there already."""
+        if participant_index in self._states:
+            return False
+        self.add_participant(participant_index)
+        return True
+
+    def get_next_participant(self) -> int:
+        """The index after the largest one, which is free."""
+        return max(self._states) + 1
+
+    def new_participant(self) -> int:
+        """Add the participant after the largest index, and return the new index."""
+        participant_index = self.get_next_participant()
+        self.add_participant(participant_index)
+        return participant_index
+
+    # Reading
+
+    def get_state(self, participant_index: int | None = None) -> JsonObject:
+        """The participant snapshot, as the server would push it."""
+        state = self._state(participant_index)
+        told: JsonObject = to_builtins(
+            snapshots.snapshot(state, self._sequence(state), connected=0)
+        )
+        return told
+
+    def is_active(self, participant_index: int | None = None) -> bool:
+        """Whether the participant is in a block."""
+        state = self._state(participant_index)
+        return is_active(state, len(self._sequence(state)))
+
+    def get_blocks_count(self, participant_index: int | None = None) -> int:
+        """How many blocks the participant goes through."""
+        return len(self._sequence(self._state(participant_index)))
+
+    def get_config(self, participant_index: int | None = None) -> Config:
+        """The current block's config; raises NotInBlock before the first and after the last."""
+        state = self._state(participant_index)
+        return deepcopy(snapshots.current_config(state, self._sequence(state)))
+
+    def get_all_configs(self, participant_index: int | None = None) -> list[Config]:
+        """The configs of all the participant's blocks, in order."""
+        state = self._state(participant_index)
+        return deepcopy(snapshots.all_configs(state, self._sequence(state)))
+
+    # Changing
+
+    def move_to_next(self, participant_index: int | None = None) -> str:
+        """Move one block on, and return the name of the block, or "END"."""
+        return self._change(participant_index, moves.move_to_next)
+
+    def move_to_previous(self, participant_index: int | None = None) -> str:
+        """Move one block back, and return the name of the block, or "START"."""
+        return self._change(participant_index, moves.move_to_previous)
+
+    def move_to_block(self, block_id: int, participant_index: int | None = None) -> str:
+        """Move to a block by its id, and return its name; raises BlockOutOfRange."""
+        return self._change(participant_index, partial(moves.move_to_block, block_id=block_id))
+
+    def move_all_to_block(self, block_id: int) -> list[int]:
+        """Move every active participant, all or none, and return their indices.
+
+        Raises BlockOutOfRange if one of them, or with nobody active the default participant, has
+        no such block.
+        """
+        now = self._clock()
+        active = [self._state(index) for index in self.participants() if self.is_active(index)]
+        outcomes = [
+            moves.move_to_block(state, self._sequence(state), _CALLER, now, block_id)
+            for state in active or [self._state(None)]
+        ]
+        if not active:
+            return []
+        for outcome in outcomes:
+            self._keep(outcome)
+        return [outcome.state.participant_index for outcome in outcomes]
+
+    def reset_participant(self, participant_index: int | None = None) -> bool:
+        """Take a participant back to before their first block, as if they had just been added."""
+        index = self._state(participant_index).participant_index
+        self._keep(moves.add(index, _CALLER, self._clock()))
+        return True
+
+    def on_change(self, listener: Listener) -> None:
+        """Have `listener` told the snapshot of every participant who is added or changed."""
+        self._listeners.append(listener)
+
+    def use(self, study: Study) -> None:
+        """Take everybody to another version of the study; positions are kept."""
+        now, migration = self._clock(), Migration()
+        self._version += 1
+        after = {index: BlockSequence(study, self._version, index) for index in self._states}
+        for state in self._states.values():
+            before = self._sequence(state)
+            migration.take(
+                state, before, after[state.participant_index], OnChange.ALL, _CALLER, now
+            )
+        self._study, self._sequences = study, after
+        for _, outcome in migration.changed:
+            self._keep(outcome)
+
+    def _state(self, participant_index: int | None) -> ParticipantState:
+        index = self.default_participant_index if participant_index is None else participant_index
+        if index not in self._states:
+            raise ParticipantUnknown(index)
+        return self._states[index]
+
+    def _sequence(self, state: ParticipantState) -> BlockSequence:
+        index = state.participant_index
+        if index not in self._sequences:
+            self._sequences[index] = BlockSequence(self._study, self._version, index)
+        return self._sequences[index]
+
+    def _change(self, participant_index: int | None, transition: Transition) -> str:
+        state = self._state(participant_index)
+        sequence = self._sequence(state)
+        outcome = transition(state, sequence, _CALLER, self._clock())
+        if outcome.state is not state:
+            self._keep(outcome)
+        return moves.place_of(outcome.state, sequence.names).block_name
+
+    def _keep(self, outcome: Outcome) -> None:
+        index = outcome.state.participant_index
+        self._states[index] = outcome.state
+        for listener in self._listeners:
+            listener(self.get_state(index))

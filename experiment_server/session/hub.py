@@ -1,0 +1,65 @@
+"""Rooms: what is published to a room goes to every transport that has sockets in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from msgspec import Struct
+
+from experiment_server.wire.encoding import Encoded
+from experiment_server.wire.snapshots import ParticipantSnapshot
+
+DASHBOARD = "dashboard"
+PARTICIPANTS = "participants"
+"""The room of every participant's app."""
+
+
+def participant_room(participant_index: int) -> str:
+    """The room of one participant's apps."""
+    return f"participant:{participant_index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event for everybody in a room, with a struct, a list of structs, or nothing."""
+
+    room: str
+    event: str
+    payload: Encoded[ParticipantSnapshot] | Struct | Sequence[Struct] | None
+
+
+class Transport(Protocol):
+    """What carries messages to the sockets of one endpoint."""
+
+    def has_listeners(self, room: str) -> bool:
+        """Whether any socket is in a room."""
+
+    def deliver(self, message: Message) -> None:
+        """Send a message to the sockets of its room, or into their queues; never waits."""
+
+
+class Hub:
+    """Delivers messages within this process.
+
+    `publish` never waits, so messages reach every socket in the order in which they were
+    published: a participant's pushes come in the order of their revisions.
+    """
+
+    def __init__(self) -> None:
+        self._transports: list[Transport] = []
+
+    def subscribe(self, transport: Transport) -> None:
+        """Have every message from now on delivered by a transport."""
+        self._transports.append(transport)
+
+    def has_listeners(self, room: str) -> bool:
+        """Whether any socket is in a room."""
+        return any(transport.has_listeners(room) for transport in self._transports)
+
+    def publish(self, message: Message) -> None:
+        """Deliver a message to every transport with sockets in its room."""
+        for transport in self._transports:
+            if transport.has_listeners(message.room):
+                transport.deliver(message)

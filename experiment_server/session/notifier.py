@@ -1,0 +1,89 @@
+"""Publishes what has changed: snapshots to participants at once, rows to dashboards gathered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable
+
+from experiment_server.errors import ExpansionFailed
+from experiment_server.limits import DASHBOARD_GATHERING, PUSHES_AT_ONCE
+from experiment_server.participants.events import Entry
+from experiment_server.participants.state import ParticipantState
+from experiment_server.session.hub import DASHBOARD, Hub, Message, participant_room
+from experiment_server.session.tasks import Tasks
+from experiment_server.session.views import ParticipantViews
+from experiment_server.wire.replies import ErrorInfo
+
+log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """Pushes snapshots to participants' rooms, and rows and log entries to the dashboards.
+
+    Pushes keep their order. Many at once are sent in portions, with other work served in between.
+    """
+
+    def __init__(self, hub: Hub, tasks: Tasks, views: ParticipantViews) -> None:
+        self._hub = hub
+        self._tasks = tasks
+        self._views = views
+        self._pushes: deque[tuple[str, ParticipantState]] = deque()
+        self._pushing = False
+        self._changed: dict[int, ParticipantState] = {}
+        self._entries: list[Entry] = []
+        self._gathering: asyncio.Task[None] | None = None
+
+    def publish(self, message: Message) -> None:
+        """Send a message as it is."""
+        self._hub.publish(message)
+
+    def push(self, event: str, states: Iterable[ParticipantState]) -> None:
+        """Push each state's snapshot to its participant's room."""
+        self._pushes.extend((event, state) for state in states)
+        if not self._pushing:
+            self._push_portion()
+
+    def gather(
+        self, *, changed: Iterable[ParticipantState] = (), entries: Iterable[Entry] = ()
+    ) -> None:
+        """Tell the dashboards: at once, or with what else happens within the gathering time."""
+        if not self._hub.has_listeners(DASHBOARD):
+            return
+        self._changed.update((state.participant_index, state) for state in changed)
+        self._entries.extend(entries)
+        waits = self._changed or self._entries
+        if waits and (self._gathering is None or self._gathering.done()):
+            self._gathering = self._tasks.start(self._tell_dashboards(), "tell-dashboards")
+
+    def _push_portion(self) -> None:
+        for _ in range(min(PUSHES_AT_ONCE, len(self._pushes))):
+            event, state = self._pushes.popleft()
+            room = participant_room(state.participant_index)
+            if not self._hub.has_listeners(room):
+                continue
+            self._hub.publish(self._pushed(room, event, state))
+        self._pushing = bool(self._pushes)
+        if self._pushing:
+            asyncio.get_running_loop().call_soon(self._push_portion)
+
+    def _pushed(self, room: str, event: str, state: ParticipantState) -> Message:
+        try:
+            return Message(room, event, self._views.snapshot(state))
+        except ExpansionFailed as error:
+            # Who waits for blocks that cannot be made hears why.
+            log.error("participant %d has no blocks: %s", state.participant_index, error)
+            return Message(room, "problem", ErrorInfo(error.code, error.detail))
+
+    async def _tell_dashboards(self) -> None:
+        while self._changed or self._entries:
+            changed, self._changed = self._changed, {}
+            entries, self._entries = self._entries, []
+            states = [changed[index] for index in sorted(changed)]
+            async for rows in self._views.row_pages(states):
+                self._hub.publish(Message(DASHBOARD, "participants-changed", rows))
+            if entries:
+                told = [entry.on_wire() for entry in entries]
+                self._hub.publish(Message(DASHBOARD, "event", told))
+            await asyncio.sleep(DASHBOARD_GATHERING)

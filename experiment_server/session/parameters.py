@@ -1,0 +1,104 @@
+"""The parameters of operations, each once: a type with what the API says of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from experiment_server.limits import (
+    DESIGN_PARTICIPANTS,
+    EVENT_ID,
+    EVENTS_PAGE,
+    ORDERS_LISTED,
+    PARTICIPANT_INDEX,
+)
+from experiment_server.session.operations import Location, Parameter, Presence
+from experiment_server.wire.values import JsonObject
+
+_QUERY, _OPTIONAL = Location.QUERY, Presence.OPTIONAL
+
+OwnParticipant = Annotated[
+    int,
+    Parameter("the participant, 1 and up; left out, the default one", presence=Presence.OWN),
+]
+NewParticipant = Annotated[int, Parameter("the index to add, 1 and up")]
+BlockId = Annotated[int, Parameter("the block's place in the participant's order, 0 and up")]
+ConfigPatch = Annotated[
+    JsonObject,
+    Parameter(
+        "new values for the current block's config, as a JSON merge patch (null takes a key away)",
+        location=Location.BODY,
+    ),
+]
+StudyText = Annotated[str, Parameter("the whole study file, as TOML", location=Location.BODY)]
+EditedDigest = Annotated[
+    str | None,
+    Parameter(
+        "the digest of the text that was edited", location=Location.IF_MATCH, presence=_OPTIONAL
+    ),
+]
+VersionNumber = Annotated[
+    int, Parameter("the number of a version that was served, 1 and up", minimum=1)
+]
+ListedOrders = Annotated[
+    int,
+    Parameter(
+        "for how many participants to list the orders",
+        location=_QUERY,
+        presence=_OPTIONAL,
+        default=5,
+        minimum=0,
+        limit=ORDERS_LISTED,
+    ),
+]
+ReportedParticipants = Annotated[
+    int | None,
+    Parameter(
+        "for participants 1 to this one; left out, for a whole cycle of the orders, or 24",
+        location=_QUERY,
+        presence=_OPTIONAL,
+        minimum=1,
+        limit=DESIGN_PARTICIPANTS,
+    ),
+]
+OnlyParticipant = Annotated[
+    int | None,
+    Parameter(
+        "only of this participant",
+        location=_QUERY,
+        presence=_OPTIONAL,
+        minimum=1,
+        limit=PARTICIPANT_INDEX,
+    ),
+]
+AfterEntry = Annotated[
+    int,
+    Parameter(
+        "only entries with a larger id",
+        location=_QUERY,
+        presence=_OPTIONAL,
+        default=0,
+        minimum=0,
+        limit=EVENT_ID,
+    ),
+]
+BeforeEntry = Annotated[
+    int | None,
+    Parameter(
+        "only entries with a smaller id, the last of them",
+        location=_QUERY,
+        presence=_OPTIONAL,
+        minimum=1,
+        limit=EVENT_ID,
+    ),
+]
+EntriesLimit = Annotated[
+    int,
+    Parameter(
+        "how many at most",
+        location=_QUERY,
+        presence=_OPTIONAL,
+        default=100,
+        minimum=1,
+        limit=EVENTS_PAGE,
+    ),
+]

@@ -1,0 +1,175 @@
+"""Reads studies in a process of its own, so that none of them can stop the server.
+
+`python -m experiment_server.session.parse_worker` answers on its standard output what it is asked
+on its standard input; `ParseWorker` is what asks. A study that takes longer than it may ends that
+process, and the next one gets a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import pickle
+import struct
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, BinaryIO
+
+import msgspec
+
+from experiment_server.errors import StudyTooLarge
+from experiment_server.limits import ORDERED_NAMES, ORDERS_LISTED, READING, READING_MEMORY
+from experiment_server.study.balance import balance, usual_participants
+from experiment_server.study.diagnostics import Diagnostic
+from experiment_server.study.expand import block_order
+from experiment_server.study.model import Names, Study
+from experiment_server.study.parse import Parsed, parse, reader_failed
+from experiment_server.wire.study import DesignReport
+
+log = logging.getLogger(__name__)
+
+_LENGTH = struct.Struct("!Q")
+
+# Typing asks for the text as it is, saving for the same text, and the report for the served one.
+_parse = lru_cache(maxsize=2)(parse)
+
+
+def _report(text: str, participants: int | None) -> DesignReport:
+    study = _parse(text).require()
+    count = participants or usual_participants(study)
+    orders = _orders(study, min(count, ORDERS_LISTED))
+    return msgspec.convert({**balance(study, count).as_dict(), "orders": orders}, DesignReport)
+
+
+def _preview(text: str, participants: int) -> tuple[Parsed, list[Names]]:
+    parsed = _parse(text)
+    return parsed, _orders(parsed.study, participants) if parsed.study else []
+
+
+def _orders(study: Study, participants: int) -> list[Names]:
+    orders: list[Names] = []
+    left = ORDERED_NAMES
+    for participant_index in range(1, participants + 1):
+        order = block_order(study, participant_index)
+        left -= len(order)
+        if left < 0:
+            break
+        orders.append(order)
+    return orders
+
+
+_TASKS: dict[str, Callable[..., Any]] = {"report": _report, "preview": _preview}
+
+
+class ParseWorker:
+    """Has studies read in another process, one after the other, each within the time it may take.
+
+    The process is started when it is first needed.
+    """
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+
+    async def parse(self, text: str) -> Parsed:
+        """As `study.parse.parse`; what takes too long is reported as an error of the study."""
+        parsed, _ = await self.preview(text, 0)
+        return parsed
+
+    async def preview(self, text: str, participants: int) -> tuple[Parsed, list[Names]]:
+        """What is in a text, and the block names of participants 1 to `participants`."""
+        try:
+            preview: tuple[Parsed, list[Names]] = await self._ask("preview", text, participants)
+        except StudyTooLarge as error:
+            found = Diagnostic("study-too-large", "error", error.detail)
+            return Parsed(None, (found,), text), []
+        except Exception as error:
+            log.exception("having a study read failed")
+            return Parsed(None, (reader_failed(error),), text), []
+        return preview
+
+    async def report(self, text: str, participants: int | None) -> DesignReport:
+        """The design report of a study without errors, with the orders of the first participants.
+
+        Raises StudyTooLarge.
+        """
+        report: DesignReport = await self._ask("report", text, participants)
+        return report
+
+    async def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _ask(self, task: str, *arguments: Any) -> Any:
+        async with self._turn:
+            try:
+                return await asyncio.wait_for(self._answer(task, arguments), READING)
+            except (asyncio.TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+                await self.close()
+                raise StudyTooLarge(
+                    f"reading the study takes more than {READING:.0f} seconds, or more memory than "
+                    "there is; it has to have fewer blocks, or draw fewer values"
+                ) from None
+            except asyncio.CancelledError:
+                # Its answer would be taken for that of the next question.
+                await self.close()
+                raise
+
+    async def _answer(self, task: str, arguments: tuple[Any, ...]) -> Any:
+        if self._process is None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                __name__,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+        to, back = self._process.stdin, self._process.stdout
+        if to is None or back is None:
+            raise ConnectionError("a process that was started with pipes has none")
+        to.write(_packed((task, arguments)))
+        await to.drain()
+        (length,) = _LENGTH.unpack(await back.readexactly(_LENGTH.size))
+        answer, error = pickle.loads(await back.readexactly(length))  # noqa: S301 - our own process
+        if error is not None:
+            raise error
+        return answer
+
+
+def _packed(value: Any) -> bytes:
+    body = pickle.dumps(value)
+    return _LENGTH.pack(len(body)) + body
+
+
+def _bound_memory() -> None:
+    # Windows has no such limit; there, time alone bounds what a study takes.
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (READING_MEMORY, READING_MEMORY))
+
+
+def _serve(asked: BinaryIO, answers: BinaryIO) -> None:
+    while len(head := asked.read(_LENGTH.size)) == _LENGTH.size:
+        task, arguments = pickle.loads(asked.read(_LENGTH.unpack(head)[0]))  # noqa: S301 - our own
+        answer: tuple[Any, Exception | None]
+        try:
+            answer = _TASKS[task](*arguments), None
+        except MemoryError:
+            return
+        except Exception as error:  # noqa: BLE001 - it is raised where it was asked
+            answer = None, error
+        answers.write(_packed(answer))
+        answers.flush()
+
+
+if __name__ == "__main__":
+    _bound_memory()
+    with contextlib.suppress(KeyboardInterrupt):
+        _serve(sys.stdin.buffer, sys.stdout.buffer)

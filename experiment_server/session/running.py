@@ -1,0 +1,248 @@
+"""The parts of one running session, put together, from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from experiment_server.errors import ParticipantExists, RevisionConflict, StoreUnavailable
+from experiment_server.participants import moves
+from experiment_server.participants.events import Entry, Event
+from experiment_server.participants.moves import Transition
+from experiment_server.participants.state import ParticipantState, timestamp
+from experiment_server.participants.versions import OnChange
+from experiment_server.session.answers import Snapshot
+from experiment_server.session.clock import Clock
+from experiment_server.session.event_log import EventLog
+from experiment_server.session.hub import Hub
+from experiment_server.session.idempotency import Idempotency
+from experiment_server.session.notifier import Notifier
+from experiment_server.session.participants import Committed, ParticipantRepository
+from experiment_server.session.presence import Presence
+from experiment_server.session.requests import BY_SERVER, Request
+from experiment_server.session.study_file import StudyFile
+from experiment_server.session.tasks import Tasks
+from experiment_server.session.tokens import Tokens
+from experiment_server.session.versions import StudyVersions
+from experiment_server.session.views import ParticipantViews
+from experiment_server.store.store import Store
+from experiment_server.study.parse import Parsed
+from experiment_server.wire.events import (
+    Moved,
+    ServerStarted,
+    ServerStopped,
+)
+from experiment_server.wire.snapshots import ParticipantRow
+from experiment_server.wire.study import MoreParticipants, Overview, StudyInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How a session is served. `database` and `session` are for people to read.
+
+    `has_app` tells whether the participants' app is served here, and `guarded` whether an app
+    needs a token.
+    """
+
+    default_participant_index: int = 1
+    on_change: OnChange = OnChange.ALL
+    database: str = ""
+    session: str = ""
+    has_app: bool = False
+    guarded: bool = False
+    urls: Callable[[], list[str]] = list
+
+
+class RunningSession:
+    """The parts of one session, put together. Call `start` before anything else."""
+
+    def __init__(
+        self,
+        path: Path,
+        parsed: Parsed,
+        store: Store,
+        hub: Hub,
+        tasks: Tasks,
+        tokens: Tokens,
+        options: SessionOptions | None = None,
+        stopping: asyncio.Event | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self.options = options = options or SessionOptions()
+        self.tokens = tokens
+        self.stopping = stopping or asyncio.Event()
+        self.clock = clock or Clock()
+        self._store = store
+        self._tasks = tasks
+        self._log = EventLog(store, self._logged)
+        self._presence = Presence(self._log.append, self.now)
+        self._versions = StudyVersions(parsed.require())
+        self._views = ParticipantViews(self._versions, self._presence)
+        self._notifier = Notifier(hub, tasks, self._views)
+        self._idempotency = Idempotency(store, tasks, self.now)
+        self._repository = ParticipantRepository(
+            store, self._versions, self._views, self._idempotency, self.now, self._committed
+        )
+        self.study_file = StudyFile(
+            path,
+            parsed,
+            options.on_change,
+            versions=self._versions,
+            participants=self._repository,
+            presence=self._presence,
+            event_log=self._log,
+            notifier=self._notifier,
+            clock=self.now,
+        )
+
+    @property
+    def default_participant_index(self) -> int:
+        """The participant that is meant by clients that name none."""
+        return self.options.default_participant_index
+
+    async def start(self) -> None:
+        """Take the session up where it was left."""
+        # All that is settled by one commit is told in one go.
+        self._store.deliver_with(asyncio.get_running_loop().call_soon_threadsafe)
+        states = await self._repository.all()
+        self._versions.restore(await asyncio.wrap_future(self._store.versions()), states)
+        self._tasks.start(self._idempotency.sweep(), "sweep-replies")
+        started = ServerStarted(release=version("experiment-server"), session=self.options.session)
+        self._log.append(Event(self.clock(), started))
+        await self.study_file.start()
+        with contextlib.suppress(ParticipantExists):
+            await self._repository.add(BY_SERVER, self.options.default_participant_index)
+
+    async def stop(self) -> None:
+        """Log that the server was stopped on purpose."""
+        self._presence.close()
+        self._log.append(Event(self.clock(), ServerStopped()))
+        with contextlib.suppress(StoreUnavailable):
+            await self._log.flush()
+
+    async def overview(self) -> AsyncIterator[Overview | MoreParticipants]:
+        """All that a dashboard needs to begin with, and then, where it is much, the rest of it.
+
+        The first part has everything but, in large sessions, the later participants.
+        """
+        pages = self._views.row_pages(await self._repository.all())
+        yield self._beginning(await anext(pages, []))
+        async for rows in pages:
+            yield MoreParticipants(rows)
+
+    def _beginning(self, rows: list[ParticipantRow]) -> Overview:
+        return Overview(
+            study=self.study_file.served(),
+            diagnostics=self.study_file.diagnostics(),
+            participants=rows,
+            default_participant=self.options.default_participant_index,
+            database=self.options.database,
+            session=self.options.session,
+            has_app=self.options.has_app,
+            guarded=self.options.guarded,
+            urls=self.options.urls(),
+            server_time=timestamp(self.clock()),
+        )
+
+    # Presence
+
+    async def connected(self, participant_index: int) -> None:
+        """An app of this participant has connected; raises ParticipantUnknown."""
+        state = await self._repository.get(participant_index)
+        self._presence.enter(participant_index)
+        self._notifier.gather(changed=[state])
+
+    async def disconnected(self, participant_index: int) -> None:
+        """An app of this participant has gone."""
+        self._presence.leave(participant_index)
+        self._notifier.gather(changed=[await self._repository.get(participant_index)])
+
+    async def rows(self) -> list[ParticipantRow]:
+        """Everybody's row, ascending by index."""
+        pages = self._views.row_pages(await self._repository.all())
+        return [row async for page in pages for row in page]
+
+    def drop_cache(self) -> None:
+        """Forget whatever can be read or worked out again; nothing else changes."""
+        self._repository.drop_cache()
+        self._versions.drop_cache()
+        self._views.drop_cache()
+
+    # How operations are carried out
+
+    async def row(self, participant_index: int) -> ParticipantRow:
+        """One participant as lists show them."""
+        return self._views.row(await self._repository.get(participant_index))
+
+    async def _change(
+        self, request: Request, participant_index: int, transition: Transition
+    ) -> Snapshot:
+        """Carry a change of a participant out once, and answer with the snapshot after it."""
+        state = await self._idempotency.once(
+            request, ParticipantState,
+            self._repository.change, request, participant_index, transition,
+        )  # fmt: skip
+        return await self._answer(state)
+
+    async def _answer(self, state: ParticipantState) -> Snapshot:
+        if state.study is not None:
+            # A repeated request is answered with the blocks of the version that it was made in.
+            await self._versions.require(state.study)
+        return self._views.snapshot(state)
+
+    async def _undo(self, request: Request, participant_index: int) -> ParticipantState:
+        while True:
+            state = await self._repository.get(participant_index)
+            # Read behind all changes of this participant that are on their way to the log.
+            move = await self._log.last_move(participant_index, state.revision)
+            try:
+                undo = partial(moves.undo, move=move)
+                return await self._repository.change(request, participant_index, undo)
+            except RevisionConflict:
+                continue
+
+    async def _save(self, request: Request, text: str, made_from: str | None) -> StudyInfo:
+        saved = await self.study_file.save(request, text, made_from)
+        # It is saved, also if its reply is not: a repeat finds the text there already.
+        with contextlib.suppress(StoreUnavailable):
+            await self._idempotency.keep(request, saved)
+        return saved
+
+    def now(self) -> datetime:
+        """The time in UTC, by the session's clock."""
+        return self.clock()
+
+    @property
+    def participants_count(self) -> int:
+        """How many participants are known."""
+        return self._repository.known_count
+
+    async def flush(self) -> None:
+        """Wait until everything that was logged is durable; raises StoreUnavailable."""
+        await self._log.flush()
+
+    # News
+
+    def _committed(self, committed: Committed) -> None:
+        self._notifier.gather(changed=committed.changed, entries=committed.written.entries)
+        if committed.version is not None:
+            return  # whoever serves it tells everybody in one go
+        for item in committed.planned:
+            event = _push_name(item.outcome.events)
+            if event is not None and item.before is not None:
+                self._notifier.push(event, [item.outcome.state])
+
+    def _logged(self, entries: list[Entry]) -> None:
+        self._notifier.gather(entries=entries)
+
+
+def _push_name(events: Sequence[Event]) -> str | None:
+    if not events:
+        return None
+    return "block-changed" if isinstance(events[0].data, Moved) else "config-changed"

@@ -1,0 +1,346 @@
+"""Every operation on a session of a study, once, as a method."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
+
+from msgspec import structs
+
+from experiment_server.errors import (
+    BlockOutOfRange,
+    NothingToUndo,
+    NotInBlock,
+    OverrideRefused,
+    ParameterInvalid,
+    ParticipantExists,
+    PreconditionMissing,
+    StudyFileUnreadable,
+    StudyInvalid,
+    StudyStale,
+    StudyTooLarge,
+    VersionUnknown,
+)
+from experiment_server.limits import EVENTS_PAGE, LINK_VALID
+from experiment_server.participants import moves, timings
+from experiment_server.participants.events import LOG_COLUMNS, log_cells
+from experiment_server.participants.overrides import checked
+from experiment_server.participants.state import ParticipantState, timestamp
+from experiment_server.session.answers import (
+    Snapshot,
+    block_id_reached,
+    config_reached,
+    name_reached,
+    snapshot_tag,
+)
+from experiment_server.session.operations import (
+    EVERYBODY,
+    FROM_BLOCK,
+    FROM_STARTED_AT,
+    REASON,
+    Table,
+    operation,
+    registry,
+)
+from experiment_server.session.parameters import (
+    AfterEntry,
+    BeforeEntry,
+    BlockId,
+    ConfigPatch,
+    EditedDigest,
+    EntriesLimit,
+    ListedOrders,
+    NewParticipant,
+    OnlyParticipant,
+    OwnParticipant,
+    ReportedParticipants,
+    StudyText,
+    VersionNumber,
+)
+from experiment_server.session.requests import Request
+from experiment_server.session.running import RunningSession
+from experiment_server.session.tokens import login_path
+from experiment_server.study.parse import digest_of
+from experiment_server.study.schema import json_schema
+from experiment_server.wire.encoding import Encoded
+from experiment_server.wire.events import LogEntry
+from experiment_server.wire.replies import BlocksCount, ParticipantLink, Visit
+from experiment_server.wire.snapshots import ParticipantRow
+from experiment_server.wire.study import DesignReport, StudyInfo, Verified
+from experiment_server.wire.values import Config, JsonObject
+
+_MOVE = (FROM_BLOCK, FROM_STARTED_AT, REASON)
+
+
+class StudySession(RunningSession):
+    """One session of a study: its participants, their moves, its file, and its log.
+
+    Operations raise ParticipantUnknown for an index that was never added, and StoreUnavailable
+    when a change could not be made durable; it was not made then. A request with a key is carried
+    out once.
+    """
+
+    # Reading
+
+    @operation("GET", "How many blocks the participant goes through", roles=EVERYBODY)
+    async def blocks_count(self, _request: Request, participant_index: OwnParticipant) -> int:
+        """How many blocks a participant goes through."""
+        return (await self.row(participant_index)).blocks_count
+
+    @operation("GET", "Where the participant is: -1 before the first block", roles=EVERYBODY)
+    async def block_id(self, _request: Request, participant_index: OwnParticipant) -> int:
+        """Where a participant is."""
+        return (await self.row(participant_index)).block_id
+
+    @operation("GET", "Whether the participant is in a block", roles=EVERYBODY)
+    async def active(self, _request: Request, participant_index: OwnParticipant) -> bool:
+        """Whether a participant is in a block."""
+        return (await self.row(participant_index)).active
+
+    @operation("GET", "The current block's config", roles=EVERYBODY, refusals=(NotInBlock,))
+    async def config(
+        self, _request: Request, participant_index: OwnParticipant
+    ) -> Encoded[Config | None]:
+        """The current block's config."""
+        return self._views.config(await self._repository.get(participant_index))
+
+    @operation("GET", "The participant's index and number of blocks", roles=EVERYBODY)
+    async def summary_data(
+        self, _request: Request, participant_index: OwnParticipant
+    ) -> BlocksCount:
+        """A participant's index and number of blocks."""
+        count = (await self.row(participant_index)).blocks_count
+        return BlocksCount(participant_index, count, count)
+
+    @operation("GET", "The configs of all blocks, in the participant's order", roles=EVERYBODY)
+    async def all_configs(
+        self, _request: Request, participant_index: OwnParticipant
+    ) -> list[Config]:
+        """The configs of all blocks of a participant."""
+        return self._views.all_configs(await self._repository.get(participant_index))
+
+    @operation(
+        "GET", "One line about where the participant is", roles=EVERYBODY, media_type="text/plain"
+    )
+    async def status_string(self, _request: Request, participant_index: OwnParticipant) -> str:
+        """One line about where a participant is."""
+        row = await self.row(participant_index)
+        return (
+            f"Participant {row.participant_index}, "
+            f"block {row.block_id} / {row.blocks_count}, {row.block_name}"
+        )
+
+    @operation("GET", "The participant snapshot", roles=EVERYBODY, tag=snapshot_tag)
+    async def state(self, _request: Request, participant_index: OwnParticipant) -> Snapshot:
+        """The participant snapshot; raises ExpansionFailed."""
+        return self._views.snapshot(await self._repository.get(participant_index))
+
+    @operation("GET", "A row for every participant")
+    async def participants(self, _request: Request) -> list[ParticipantRow]:
+        """Everybody's row, ascending by index."""
+        return await self.rows()
+
+    # Moving
+
+    @operation(
+        "POST", "One block on; the last block is followed by END",
+        roles=EVERYBODY, context=_MOVE, rest_body=name_reached,
+    )  # fmt: skip
+    async def move_to_next(self, request: Request, participant_index: OwnParticipant) -> Snapshot:
+        """One block on; END stays END."""
+        return await self._change(request, participant_index, moves.move_to_next)
+
+    @operation("POST", "One block back", roles=EVERYBODY, context=_MOVE, rest_body=name_reached)
+    async def move_to_previous(
+        self, request: Request, participant_index: OwnParticipant
+    ) -> Snapshot:
+        """One block back; START stays START."""
+        return await self._change(request, participant_index, moves.move_to_previous)
+
+    @operation(
+        "POST", "To a block by its id",
+        roles=EVERYBODY, context=_MOVE, rest_body=block_id_reached, refusals=(BlockOutOfRange,),
+    )  # fmt: skip
+    async def move_to_block(
+        self, request: Request, participant_index: OwnParticipant, block_id: BlockId
+    ) -> Snapshot:
+        """To a block by its id; raises BlockOutOfRange."""
+        return await self._change(
+            request, participant_index, partial(moves.move_to_block, block_id=block_id)
+        )
+
+    @operation(
+        "POST", "Every active participant to a block",
+        context=(REASON,), refusals=(BlockOutOfRange,),
+    )  # fmt: skip
+    async def move_all_to_block(self, request: Request, block_id: BlockId) -> int:
+        """Everybody who is in a block to a block, all or none; raises BlockOutOfRange."""
+        default = self.options.default_participant_index
+        await self._idempotency.once(
+            request, list, self._repository.move_all_to_block, request, block_id, default
+        )
+        return block_id
+
+    @operation(
+        "POST", "Take the participant's last move back",
+        context=(REASON,), rest_body=name_reached, refusals=(NothingToUndo,),
+    )  # fmt: skip
+    async def undo(self, request: Request, participant_index: OwnParticipant) -> Snapshot:
+        """Take a participant's last move back that was not taken back yet.
+
+        Raises NothingToUndo where there is none, or the study no longer has the place it came from.
+        """
+        state = await self._idempotency.once(
+            request, ParticipantState, self._undo, request, participant_index
+        )
+        return await self._answer(state)
+
+    # Configs
+
+    @operation(
+        "PATCH", "Change the current block's config, for this participant alone",
+        context=_MOVE, rest_body=config_reached, path="config",
+        refusals=(NotInBlock, OverrideRefused),
+    )  # fmt: skip
+    async def update_config(
+        self, request: Request, participant_index: OwnParticipant, patch: ConfigPatch
+    ) -> Snapshot:
+        """Change the config of a participant's current block, for them alone."""
+        update = partial(moves.update_config, patch=checked(patch))
+        return await self._change(request, participant_index, update)
+
+    @operation(
+        "POST", "Drop what was changed about the participant's configs",
+        context=(REASON,), rest_body=config_reached,
+    )  # fmt: skip
+    async def reset_participant(
+        self, request: Request, participant_index: OwnParticipant
+    ) -> Snapshot:
+        """Drop all that was changed about a participant's configs; the position is kept."""
+        return await self._change(request, participant_index, moves.reset)
+
+    # Adding
+
+    @operation("GET", "A link that lets a participant's app in, until it expires")
+    async def participant_link(
+        self, _request: Request, participant_index: OwnParticipant
+    ) -> ParticipantLink:
+        """A link that lets a participant's app in, until it expires."""
+        await self._repository.get(participant_index)
+        now, valid = self.clock(), timedelta(seconds=LINK_VALID)
+        token = self.tokens.participant(participant_index, now, valid)
+        path = login_path(token)
+        urls = [f"{url}{path}" for url in self.options.urls()]
+        return ParticipantLink(path, urls, token, timestamp(now + valid))
+
+    @operation("PUT", "Add a participant after the largest index")
+    async def new_participant(self, request: Request) -> int:
+        """Add the participant after the largest index; returns the new index."""
+        return await self._idempotency.once(request, int, self._repository.add_next, request)
+
+    @operation("PUT", "Add a participant by index", refusals=(ParticipantExists,))
+    async def add_participant(self, request: Request, participant_index: NewParticipant) -> bool:
+        """Add a participant; raises ParticipantExists."""
+        await self._idempotency.once(request, int, self._repository.add, request, participant_index)
+        return True
+
+    # The study
+
+    @operation("GET", "The study's name, diagnostics and versions")
+    async def study(self, _request: Request) -> StudyInfo:
+        """The study's name, diagnostics and versions."""
+        return self.study_file.info()
+
+    @operation(
+        "GET", "The study file as it is on disk",
+        media_type="text/plain", path="study/toml", tag=digest_of, refusals=(StudyFileUnreadable,),
+    )  # fmt: skip
+    async def study_text(self, _request: Request) -> str:
+        """The study file as it is on disk."""
+        return await self.study_file.read()
+
+    @operation(
+        "PUT", "Write the study file, and serve it", context=(REASON,), path="study/toml",
+        refusals=(PreconditionMissing, StudyStale, StudyInvalid),
+    )  # fmt: skip
+    async def save_study(
+        self, request: Request, text: StudyText, made_from: EditedDigest
+    ) -> StudyInfo:
+        """Write the study file, and serve it."""
+        return await self._idempotency.once(
+            request, StudyInfo, self._save, request, text, made_from
+        )
+
+    @operation(
+        "GET", "The study as it was in a version",
+        media_type="text/plain", path="study/versions", refusals=(VersionUnknown,),
+    )  # fmt: skip
+    async def study_version(self, _request: Request, version: VersionNumber) -> str:
+        """The study as it was in a version."""
+        return self.study_file.version_text(version)
+
+    @operation("GET", "The JSON Schema of a study file, for editors")
+    async def schema(self, _request: Request) -> JsonObject:
+        """The JSON Schema of a study file."""
+        return json_schema()
+
+    @operation("POST", "What is wrong with a study, and whom serving it would affect")
+    async def verify(
+        self, _request: Request, text: StudyText, participants: ListedOrders
+    ) -> Verified:
+        """What is wrong with a study, and whom serving it would concern."""
+        return await self.study_file.verify(text, participants)
+
+    @operation("GET", "What the served study's orders balance", refusals=(StudyTooLarge,))
+    async def design(self, _request: Request, participants: ReportedParticipants) -> DesignReport:
+        """What the served study's orders balance."""
+        return await self.study_file.design(participants)
+
+    # The log
+
+    async def _event_pages(
+        self, after: int, before: int | None, participant: int | None, _limit: int
+    ) -> AsyncIterator[list[LogEntry]]:
+        if before is not None:
+            raise ParameterInvalid("a stream of the log goes on from `after`; it takes no `before`")
+        while page := await self._log.entries(
+            after=after, participant_index=participant, limit=EVENTS_PAGE
+        ):
+            yield [entry.on_wire() for entry in page]
+            after = page[-1].id
+
+    @operation("GET", "The event log, ascending", table=Table(LOG_COLUMNS, _event_pages, log_cells))
+    async def events(
+        self,
+        _request: Request,
+        after: AfterEntry,
+        before: BeforeEntry,
+        participant: OnlyParticipant,
+        limit: EntriesLimit,
+    ) -> list[LogEntry]:
+        """The next entries of the log, or the last before another."""
+        entries = await self._log.entries(
+            after=after, before=before, participant_index=participant, limit=limit
+        )
+        return [entry.on_wire() for entry in entries]
+
+    def _visit_pages(self, participant: int | None) -> AsyncIterator[list[Visit]]:
+        return self._log.visits(participant)
+
+    @operation(
+        "GET", "How long participants were in their blocks",
+        table=Table(timings.COLUMNS, _visit_pages, structs.asdict),
+    )  # fmt: skip
+    async def timings(self, _request: Request, participant: OnlyParticipant) -> list[Visit]:
+        """Every stay of a participant in a block."""
+        return [visit async for page in self._log.visits(participant) for visit in page]
+
+    @operation("POST", "Stop the server")
+    async def shutdown(self, _request: Request) -> None:
+        """Stop the server."""
+        self.stopping.set()
+
+
+OPERATIONS = registry(StudySession)
+"""Every operation, by the name that clients ask for it."""

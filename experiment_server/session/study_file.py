@@ -1,0 +1,368 @@
+"""The study file of a running session: loading its versions, refusing broken ones, saving edits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from experiment_server.errors import (
+    ExperimentServerError,
+    PreconditionMissing,
+    RevisionConflict,
+    StoreUnavailable,
+    StudyFileUnreadable,
+    StudyStale,
+    VersionUnknown,
+)
+from experiment_server.limits import COMMIT_ATTEMPTS, DIAGNOSTICS_LOGGED
+from experiment_server.participants.blocks import BlockSequence
+from experiment_server.participants.events import Cause, Event
+from experiment_server.participants.state import ParticipantState, timestamp
+from experiment_server.participants.versions import Migration, OnChange
+from experiment_server.session.event_log import EventLog
+from experiment_server.session.hub import DASHBOARD, Message, participant_room
+from experiment_server.session.notifier import Notifier
+from experiment_server.session.parse_worker import ParseWorker
+from experiment_server.session.participants import ParticipantRepository, Planned
+from experiment_server.session.presence import Presence
+from experiment_server.session.requests import BY_SERVER, Request
+from experiment_server.session.turns import in_turns
+from experiment_server.session.versions import StudyVersions
+from experiment_server.store.records import StudyVersion
+from experiment_server.store.study_file import StudyDraft, read_text
+from experiment_server.study.diagnostics import Diagnostic
+from experiment_server.study.model import Study
+from experiment_server.study.parse import Parsed, digest_of, parse
+from experiment_server.wire.events import RefusedLine, StudyLoaded, StudyRefused
+from experiment_server.wire.study import (
+    Affected,
+    DesignReport,
+    DiagnosticInfo,
+    ServedStudy,
+    StudyChanged,
+    StudyChangedForApp,
+    StudyInfo,
+    Verified,
+    VersionInfo,
+)
+
+AT_START, ON_DISK, SAVED = "start", "changed on disk", "saved"
+"""Why a version was loaded."""
+
+ANY_VERSION = "*"
+
+_SHORTENED = Cause(BY_SERVER.by, "the study became shorter")
+
+
+class StudyFile:
+    """The file that a session's study comes from, and who gets what when it changes."""
+
+    def __init__(
+        self,
+        path: Path,
+        parsed: Parsed,
+        on_change: OnChange,
+        *,
+        versions: StudyVersions,
+        participants: ParticipantRepository,
+        presence: Presence,
+        event_log: EventLog,
+        notifier: Notifier,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.path = path
+        self._first = parsed
+        self._on_change = on_change
+        self._versions = versions
+        self._participants = participants
+        self._presence = presence
+        self._log = event_log
+        self._notifier = notifier
+        self._clock = clock
+        self._diagnostics = parsed.diagnostics
+        self._worker = ParseWorker()
+        self._loading = asyncio.Lock()
+        # The text that was loaded or refused last: nothing is to be done about it any more.
+        self._seen: str | None = None
+
+    async def start(self) -> None:
+        """Load the file as it was read at the start, as a new version if it is one."""
+        await self.load(self._first, AT_START)
+
+    async def stop(self) -> None:
+        """End the process that reads studies."""
+        await self._worker.close()
+
+    # Reading
+
+    @property
+    def name(self) -> str:
+        """What people call the study: its file's name."""
+        return self.path.name
+
+    def served(self) -> ServedStudy:
+        """The version that is served."""
+        versions = self._versions
+        return ServedStudy(
+            name=self.name, digest=versions.served.digest, version=versions.served_number
+        )
+
+    def info(self) -> StudyInfo:
+        """The study with its diagnostics and all versions that were loaded."""
+        versions = [
+            VersionInfo(item.version, item.digest, timestamp(item.loaded_at), item.reason)
+            for item in self._versions.all
+        ]
+        return StudyInfo(
+            name=self.name,
+            digest=self._versions.served.digest,
+            version=self._versions.served_number,
+            diagnostics=self.diagnostics(),
+            on_change=self._on_change.value,
+            versions=versions,
+        )
+
+    def diagnostics(self) -> list[DiagnosticInfo]:
+        """What was found in the text that was read last, whether it is served or not."""
+        return [item.on_wire() for item in self._diagnostics]
+
+    async def read(self) -> str:
+        """The file's text as it is on disk; raises StudyFileUnreadable."""
+        return await asyncio.to_thread(read_text, self.path)
+
+    async def parse(self, text: str) -> Parsed:
+        """What is in a text, without loading it. Never raises for what is in it."""
+        return await self._worker.parse(text)
+
+    async def verify(self, text: str, participants: int) -> Verified:
+        """What is in a text, the first participants' orders, and whom serving it would concern."""
+        parsed, orders = await self._worker.preview(text, participants)
+        return Verified(
+            ok=parsed.study is not None,
+            digest=digest_of(text),
+            diagnostics=[item.on_wire() for item in parsed.diagnostics],
+            orders=orders,
+            affected=await self._affected(parsed.study) if parsed.study else None,
+        )
+
+    async def design(self, participants: int | None) -> DesignReport:
+        """The design report of the served study; by default over a whole cycle of the orders."""
+        last = self._versions.last
+        return await self._worker.report(last.text if last else "", participants)
+
+    def version_text(self, version: int) -> str:
+        """The text of a version that was served; raises VersionUnknown."""
+        for item in self._versions.all:
+            if item.version == version:
+                return item.text
+        raise VersionUnknown(
+            f"there is no version {version}; the last one is {self._versions.served_number}"
+        )
+
+    def knows(self, text: str) -> bool:
+        """Whether this text was loaded or refused already, and none since."""
+        return text == self._seen
+
+    # Changing
+
+    async def load(self, parsed: Parsed, reason: str, request: Request = BY_SERVER) -> None:
+        """Serve a changed study; a broken one is reported and changes nothing.
+
+        Raises StoreUnavailable, with nothing changed, if it cannot be recorded.
+        """
+        async with self._loading:
+            await self._load(parsed, reason, request)
+
+    async def refuse(self, error: ExperimentServerError) -> None:
+        """Report that the study file cannot be read; the last good study keeps running."""
+        self._refused((_as_diagnostic(error),), None, BY_SERVER)
+        self._seen = None
+        self._tell_dashboards()
+
+    async def save(self, request: Request, text: str, edited_digest: str | None) -> StudyInfo:
+        """Write the file and serve it; `edited_digest` is of the text that was edited.
+
+        Raises PreconditionMissing without that, StudyStale if the file is another by now,
+        StudyInvalid for a study with errors, and StoreUnavailable; the file is as it was then.
+        """
+        if edited_digest is None:
+            raise PreconditionMissing(
+                "say with If-Match which text was edited: the digest that GET /api/study/toml "
+                "gives as its ETag"
+            )
+        parsed = await self.parse(text)
+        parsed.require()
+        async with self._loading:
+            on_disk = await self._digest_on_disk()
+            # What is there already has been saved, perhaps by this very request.
+            if edited_digest not in (on_disk, ANY_VERSION) and on_disk != digest_of(text):
+                raise StudyStale(
+                    f"{self.name} was changed meanwhile, so it was not overwritten; read it "
+                    "again and put your changes into that"
+                )
+            # Recorded before it is put in place: what cannot be recorded must not be on disk,
+            # where the watcher would find and serve it.
+            # A server that ends in between starts with the file as it was, as a version after the
+            # one that nobody was told of.
+            draft = await asyncio.to_thread(StudyDraft, self.path, text)
+            try:
+                await self._load(parsed, SAVED, request)
+                await self._publish(draft)
+            finally:
+                await asyncio.to_thread(draft.discard)
+        return self.info()
+
+    async def _publish(self, draft: StudyDraft) -> None:
+        try:
+            await asyncio.to_thread(draft.publish)
+        except StoreUnavailable:
+            # What is on disk counts: whoever watches the file serves it again.
+            self._seen = None
+            raise
+
+    async def _load(self, parsed: Parsed, reason: str, request: Request) -> None:
+        if parsed.study is None:
+            self._refused(parsed.diagnostics, digest_of(parsed.text), request)
+            self._seen = parsed.text
+            self._tell_dashboards()
+            return
+        try:
+            migration = await self._record(parsed.study, parsed.text, reason, request)
+        except StoreUnavailable as error:
+            self._diagnostics = (_as_diagnostic(error),)
+            self._tell_dashboards()
+            raise
+        self._diagnostics = parsed.diagnostics
+        self._seen = parsed.text
+        await self._tell(migration)
+
+    async def _digest_on_disk(self) -> str:
+        try:
+            return digest_of(await self.read())
+        except StudyFileUnreadable:
+            # Nothing there that could be lost: what is served is what people have edited.
+            return self._versions.served.digest
+
+    async def _record(
+        self, study: Study, text: str, reason: str, request: Request
+    ) -> Migration | None:
+        """Serve a study, with everybody taken to it; None if it is served already."""
+        last = self._versions.last
+        if last is not None and last.digest == study.digest:
+            self._versions.serve(study)
+            return None
+        async with self._participants.alone():
+            if last is not None:
+                self._serve_last(last)
+            for _ in range(COMMIT_ATTEMPTS):
+                now = self._clock()
+                number = self._versions.served_number + 1
+                migration = await self._migration(study, number, now)
+                version = StudyVersion(number, study.digest, text, now, reason)
+                planned = [Planned(before, outcome) for before, outcome in migration.changed]
+                loaded = self._loaded(version, migration, request)
+                try:
+                    await self._participants.commit(
+                        planned, events=[loaded], version=version, served=study
+                    )
+                except RevisionConflict:
+                    self._participants.drop_cache()
+                    continue
+                return migration
+        raise StoreUnavailable("participants are being changed too often; save the file again")
+
+    def _serve_last(self, last: StudyVersion) -> None:
+        # At the start the served study is the new one; whom it changes is seen against the last.
+        if self._versions.served.digest != last.digest:
+            before = parse(last.text).study
+            if before is not None:
+                self._versions.serve(before)
+
+    async def _migration(self, study: Study, number: int, now: datetime) -> Migration:
+        """Everybody taken to a study, from their newest states."""
+        while True:
+            migration, taken = Migration(), await self._participants.newest()
+            async for state in in_turns(taken):
+                self._take(migration, state, study, number, now)
+            # Changes that were on their way when the plan began may have come to an end.
+            if all(map(self._participants.is_newest, taken)):
+                return migration
+
+    def _take(
+        self,
+        migration: Migration,
+        state: ParticipantState,
+        study: Study,
+        number: int,
+        now: datetime,
+    ) -> None:
+        before = self._versions.sequence(state)
+        after = BlockSequence(study, number, state.participant_index)
+        migration.take(state, before, after, self._on_change, _SHORTENED, now)
+
+    async def _affected(self, study: Study) -> Affected:
+        migration, now = Migration(), self._clock()
+        states = await self._participants.all()
+        async for state in in_turns(states):
+            self._take(migration, state, study, 0, now)
+        return migration.report()
+
+    def _loaded(self, version: StudyVersion, migration: Migration, request: Request) -> Event:
+        told = StudyLoaded(
+            version=version.version,
+            digest=version.digest,
+            on_change=self._on_change.value,
+            reordered=migration.reordered,
+            ended=migration.ended,
+            kept=migration.kept,
+            kept_study=self._versions.served.digest,
+            by=request.by,
+            reason=request.reason or version.reason,
+        )
+        return Event(version.loaded_at, told)
+
+    def _refused(
+        self, diagnostics: tuple[Diagnostic, ...], digest: str | None, request: Request
+    ) -> None:
+        self._diagnostics = diagnostics
+        errors = [item for item in diagnostics if item.severity == "error"]
+        first = [
+            RefusedLine(item.code, item.line, item.message) for item in errors[:DIAGNOSTICS_LOGGED]
+        ]
+        told = StudyRefused(
+            digest=digest, errors=len(errors), first=first, by=request.by, reason=request.reason
+        )
+        self._log.append(Event(self._clock(), told))
+
+    async def _tell(self, migration: Migration | None) -> None:
+        """Tell the dashboards, and those participants whose study has changed."""
+        if migration is None:
+            self._tell_dashboards()
+            return
+        kept = frozenset(migration.kept)
+        news = StudyChangedForApp(self._versions.served.digest, self.name)
+        connected = [index for index in self._presence.participants() if index not in kept]
+        for index in connected:
+            self._notifier.publish(Message(participant_room(index), "study-changed", news))
+        self._tell_dashboards(migration.report())
+        states = [await self._participants.get(index) for index in connected]
+        self._notifier.push("config-changed", states)
+        self._notifier.gather(changed=await self._participants.all())
+
+    def _tell_dashboards(self, affected: Affected | None = None) -> None:
+        news = StudyChanged(
+            name=self.name,
+            digest=self._versions.served.digest,
+            version=self._versions.served_number,
+            diagnostics=self.diagnostics(),
+            reordered=affected.reordered if affected else None,
+            ended=affected.ended if affected else None,
+            kept=affected.kept if affected else None,
+        )
+        self._notifier.publish(Message(DASHBOARD, "study-changed", news))
+
+
+def _as_diagnostic(error: ExperimentServerError) -> Diagnostic:
+    return Diagnostic(error.code, "error", error.detail)

@@ -1,0 +1,152 @@
+"""Many rows in one statement.
+
+A statement for each row lets SQLite's driver hand the interpreter back and forth as often, and
+SQLAlchemy look at every value; here the driver gets one statement, and its values as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from experiment_server.limits import ROWS_IN_STATEMENT
+from experiment_server.participants.events import Entry
+from experiment_server.participants.overrides import Overrides
+from experiment_server.participants.state import ParticipantState
+
+Value = str | int | None
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A participant's next state, and the revision it was made from; None adds a participant."""
+
+    state: ParticipantState
+    read_revision: int | None
+
+    @property
+    def adds(self) -> bool:
+        """Whether the participant is a new one."""
+        return self.read_revision is None
+
+
+_ENTRY_COLUMNS = (
+    "session_id", "id", "time", "type", "participant_index", "data", "previous", "hash",
+)  # fmt: skip
+_STATE_TYPES = {
+    "block_id": "INTEGER",
+    "ended": "BOOLEAN",
+    "revision": "INTEGER",
+    "block_started_at": "TEXT",
+    "updated_at": "TEXT",
+    "overrides": "TEXT",
+    "study": "TEXT",
+}
+_KEY_TYPES = {"session_id": "INTEGER", "participant_index": "INTEGER", "read_revision": "INTEGER"}
+
+
+def update_states(connection: Connection, session: int, changes: Sequence[Change]) -> int:
+    """Write states over those of the revisions that they were made from; how many these were."""
+
+    def values(change: Change) -> tuple[Value, ...]:
+        state = change.state
+        return (
+            state.block_id,
+            state.ended,
+            state.revision,
+            moment_text(state.block_started_at) if state.block_started_at else None,
+            moment_text(state.updated_at),
+            overrides_text(state.overrides),
+            state.study,
+            session,
+            state.participant_index,
+            change.read_revision,
+        )
+
+    return _execute(connection, _update, changes, values)
+
+
+def insert_entries(connection: Connection, session: int, entries: Sequence[Entry]) -> None:
+    """Append entries to the log."""
+
+    def values(entry: Entry) -> tuple[Value, ...]:
+        return (
+            session,
+            entry.id,
+            entry.time,
+            entry.type,
+            entry.participant_index,
+            entry.data,
+            entry.previous,
+            entry.hash,
+        )
+
+    _execute(connection, _insert, entries, values)
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment in UTC as ISO 8601 text of one length, so that texts sort as their moments do."""
+    utc = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)
+    return utc.isoformat(timespec="microseconds")
+
+
+def overrides_text(overrides: Overrides) -> str | None:
+    """A participant's overrides as JSON text, None for none."""
+    if not overrides:
+        return None
+    return json.dumps([asdict(item) for item in overrides], ensure_ascii=False)
+
+
+def _execute(
+    connection: Connection,
+    statement: Callable[[int, str], str],
+    rows: Sequence[Row],
+    values: Callable[[Row], tuple[Value, ...]],
+) -> int:
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    written = 0
+    for portion in _portions(rows):
+        parameters = tuple(value for row in portion for value in values(row))
+        written += connection.exec_driver_sql(statement(len(portion), mark), parameters).rowcount
+    return written
+
+
+def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows by powers of two, so that there are few different statements to prepare."""
+    start = 0
+    while start < len(rows):
+        size = ROWS_IN_STATEMENT
+        while size > len(rows) - start:
+            size //= 2
+        yield rows[start : start + size]
+        start += size
+
+
+@lru_cache(maxsize=64)
+def _update(rows: int, mark: str) -> str:
+    types = {**_STATE_TYPES, **_KEY_TYPES}
+    # The first row says which types the columns have; by themselves parameters have none.
+    first = ", ".join(f"CAST({mark} AS {kind})" for kind in types.values())
+    more = f", ({', '.join([mark] * len(types))})" * (rows - 1)
+    number = {name: place for place, name in enumerate(types, start=1)}
+    assigned = ", ".join(f"{name} = v.column{number[name]}" for name in _STATE_TYPES)
+    return (
+        f"UPDATE participants SET {assigned} FROM (VALUES ({first}){more}) AS v "  # noqa: S608
+        f"WHERE participants.session_id = v.column{number['session_id']} "
+        f"AND participants.participant_index = v.column{number['participant_index']} "
+        f"AND participants.revision = v.column{number['read_revision']}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _insert(rows: int, mark: str) -> str:
+    row = f"({', '.join([mark] * len(_ENTRY_COLUMNS))})"
+    columns = ", ".join(_ENTRY_COLUMNS)
+    return f"INSERT INTO events ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608

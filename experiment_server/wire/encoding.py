@@ -1,0 +1,67 @@
+"""Structs and plain values as bytes: JSON and MessagePack."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+Value = TypeVar("Value")
+Decoded = TypeVar("Decoded")
+
+
+class Encoded(Generic[Value]):
+    """A value with its encodings, each made once, when it is first needed.
+
+    It stands for its value wherever values are encoded.
+    """
+
+    __slots__ = ("_json", "_msgpack", "value")
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+        self._json: bytes | None = None
+        self._msgpack: bytes | None = None
+
+    @property
+    def json(self) -> bytes:
+        """Compact JSON as UTF-8."""
+        if self._json is None:
+            self._json = to_json_bytes(self.value)
+        return self._json
+
+    @property
+    def msgpack(self) -> bytes:
+        """MessagePack."""
+        if self._msgpack is None:
+            self._msgpack = to_msgpack(self.value)
+        return self._msgpack
+
+
+def _as_json(value: object) -> msgspec.Raw:
+    if isinstance(value, Encoded):
+        return msgspec.Raw(value.json)
+    raise NotImplementedError(type(value))
+
+
+def _as_msgpack(value: object) -> msgspec.Raw:
+    if isinstance(value, Encoded):
+        return msgspec.Raw(value.msgpack)
+    raise NotImplementedError(type(value))
+
+
+to_json_bytes = msgspec.json.Encoder(enc_hook=_as_json).encode
+"""Compact JSON as UTF-8 bytes."""
+
+to_msgpack = msgspec.msgpack.Encoder(enc_hook=_as_msgpack).encode
+"""MessagePack bytes."""
+
+
+def to_json(value: object) -> str:
+    """Compact JSON text."""
+    return to_json_bytes(value).decode()
+
+
+def from_json(text: str | bytes, kind: type[Decoded]) -> Decoded:
+    """The value of a type that our own JSON holds; raises msgspec.ValidationError."""
+    return msgspec.json.decode(text, type=kind)

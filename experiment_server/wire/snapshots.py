@@ -1,0 +1,63 @@
+"""Where a participant stands: what every push, every state reply and every list carries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from experiment_server.wire.values import Config, JsonValue
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+"""ISO 8601 in UTC, with milliseconds and a Z."""
+
+
+class ParticipantSummary(Struct, frozen=True, kw_only=True):
+    """What is known of a participant everywhere."""
+
+    participant_index: int
+    active: Annotated[bool, Meta(description="Whether the participant is in a block.")]
+    block_id: Annotated[
+        int, Meta(description="-1 before the first block, `blocks_count` after the last.")
+    ]
+    block_name: Annotated[
+        str, Meta(description='"START" before the first block, "END" after the last.')
+    ]
+    blocks_count: int
+    revision: Annotated[
+        int, Meta(description="Counts the participant's changes; a lower one is older.")
+    ]
+    connected: Annotated[
+        int, Meta(description="The number of the participant's apps that are connected.")
+    ]
+    block_started_at: Annotated[
+        Timestamp | None, Meta(description="ISO 8601 in UTC; null outside a block.")
+    ]
+    updated_at: Timestamp
+    study: Annotated[str, Meta(description="The digest of the participant's study version.")]
+    overridden: Annotated[
+        int, Meta(description="The number of blocks whose config was changed for them alone.")
+    ]
+
+
+class ParticipantRow(ParticipantSummary, frozen=True, kw_only=True):
+    """A participant as lists show them."""
+
+    block_names: Annotated[tuple[str, ...], Meta(description="The participant's own block order.")]
+
+
+class OverriddenValue(Struct, frozen=True):
+    """A value of a config that was changed for one participant."""
+
+    path: Annotated[list[str], Meta(description="The keys that lead to the value.")]
+    value: Annotated[JsonValue, Meta(description="The new value; null where it was taken away.")]
+    file: Annotated[JsonValue, Meta(description="The study file's value; null where it has none.")]
+
+
+class ParticipantSnapshot(ParticipantSummary, frozen=True, kw_only=True):
+    """Where a participant stands, with the current block's config."""
+
+    config: Annotated[
+        Config | None, Meta(description="The current block's config; null outside a block.")
+    ]
+    overrides: list[OverriddenValue]

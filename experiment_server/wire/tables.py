@@ -1,0 +1,57 @@
+"""Rows as text that other programs read: CSV and JSON Lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from experiment_server.wire.encoding import to_json
+from experiment_server.wire.values import JsonValue
+
+Format = Literal["csv", "jsonl"]
+
+MEDIA_TYPES: Mapping[Format, str] = {
+    "csv": "text/csv",
+    "jsonl": "application/x-ndjson",
+}
+
+# A spreadsheet runs a cell that begins with one of these signs (the last four are those of a
+# full-width keyboard). One that separates by semicolons or tabs does not see our quotes, and
+# begins a cell, or a row, in the midst of a text.
+_FORMULA = re.compile(r"""(^|[;\t\r\n])(?=[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+
+
+def csv_heading(columns: Sequence[str]) -> str:
+    """What stands before the first row."""
+    return _line(columns)
+
+
+def csv_lines(rows: Iterable[Mapping[str, JsonValue]], columns: Sequence[str]) -> str:
+    """The rows' columns, as RFC 4180 with line feeds.
+
+    Every text is quoted and gets a ' before what a spreadsheet would run as a formula; numbers and
+    truth values are bare, and nothing is an empty cell.
+    """
+    return "".join(_line(row.get(column) for column in columns) for row in rows)
+
+
+def json_lines(rows: Iterable[object]) -> str:
+    """Everything that the rows have, an object in each line."""
+    return "".join(f"{to_json(row)}\n" for row in rows)
+
+
+def _line(values: Iterable[JsonValue]) -> str:
+    return ",".join(map(_cell, values)) + "\n"
+
+
+def _cell(value: JsonValue) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    text = value if isinstance(value, str) else to_json(value)
+    quoted = _FORMULA.sub(r"\1'", text).replace('"', '""')
+    return f'"{quoted}"'

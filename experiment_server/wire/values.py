@@ -1,0 +1,19 @@
+"""Where a study's own data begin: values that no release of the server knows in advance."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import Meta
+
+JsonValue: TypeAlias = Any
+"""A value as JSON knows it: text, a number, a boolean, null, a list or an object."""
+
+JsonObject: TypeAlias = dict[str, Any]
+"""An object with text keys and JSON values."""
+
+Config: TypeAlias = Annotated[
+    JsonObject,
+    Meta(description="A block's config as the study file has it, with the server's keys."),
+]
+"""A block's settings."""

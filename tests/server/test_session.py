@@ -1,0 +1,110 @@
+"""The live service when the store refuses: nothing is half done, and nobody waits in vain."""
+
+import asyncio
+
+import pytest
+
+from experiment_server.errors import StoreUnavailable
+from experiment_server.session.hub import Hub
+from experiment_server.session.requests import BY_SERVER
+from experiment_server.session.session import StudySession
+from experiment_server.session.tasks import Tasks
+from experiment_server.session.tokens import Tokens
+from experiment_server.store import writer
+from experiment_server.store.database import Place
+from experiment_server.store.store import Commit, Store
+from experiment_server.study.parse import parse
+from experiment_server.wire.encoding import Encoded
+from tests.conftest import SMALL_STUDY
+
+
+class FullDisk(Store):
+    """A real store whose disk is full for the next few commits."""
+
+    refusals = 0
+
+    def send(self, commit, done):
+        if not self.refusals:
+            super().send(commit, done)
+            return
+        self.refusals -= 1
+        # Told in its turn, as the writer would: after the commits that are already waiting.
+        super().send(Commit(), lambda _: done(StoreUnavailable("the disk is full")))
+
+
+@pytest.fixture
+async def store():
+    opened = FullDisk(Place.of(":memory:"))
+    yield opened
+    await asyncio.to_thread(opened.close)
+
+
+@pytest.fixture
+async def session(store, tmp_path):
+    tasks = Tasks()
+    started = StudySession(
+        tmp_path / "study.toml", parse(SMALL_STUDY), store, Hub(), tasks, Tokens("key", "main")
+    )
+    await started.start()
+    yield started
+    await tasks.close()
+    assert len(tasks) == 0
+
+
+async def outcomes(*requests):
+    return await asyncio.gather(*requests, return_exceptions=True)
+
+
+@pytest.mark.parametrize("refusals", [1, 7])
+@pytest.mark.parametrize("grouped", [1, 3, 256])
+async def test_moves_that_lined_up_behind_a_refused_one_start_over(
+    session, store, refusals, grouped, monkeypatch
+):
+    monkeypatch.setattr(writer, "COMMITS_GROUPED", grouped)
+    store.refusals = refusals
+    moves = [session.move_to_block(BY_SERVER, 1, number % 5) for number in range(100)]
+    done = await outcomes(*moves)
+    refused = [outcome for outcome in done if isinstance(outcome, StoreUnavailable)]
+    moved = [item.value.revision for item in done if isinstance(item, Encoded)]
+    assert len(refused) == refusals
+    assert sorted(moved) == list(range(1, 101 - refusals))
+    assert (await session.row(1)).revision == 100 - refusals
+
+
+async def test_a_refused_move_changes_nothing_and_the_next_one_works(session, store):
+    before = await session.row(1)
+    store.refusals = 1
+    with pytest.raises(StoreUnavailable, match="disk is full"):
+        await session.move_to_next(BY_SERVER, 1)
+    assert await session.row(1) == before
+    assert (await session.move_to_next(BY_SERVER, 1)).value.block_name == "Hello"
+
+
+async def test_a_study_that_cannot_be_recorded_is_not_served_until_it_can(session, store):
+    await session.move_to_block(BY_SERVER, 1, 4)
+    store.refusals = 1
+    shorter = parse(SMALL_STUDY.replace('order = [["A", "B"], ["C", "D"]]', 'order = [["A"]]'))
+    before = await session.row(1)
+    with pytest.raises(StoreUnavailable):
+        await session.study_file.load(shorter, "changed on disk")
+    assert await session.row(1) == before
+    assert [item.code for item in session.study_file.diagnostics()] == ["store-unavailable"]
+    assert not session.study_file.knows(shorter.text)
+    await session.study_file.load(shorter, "changed on disk")
+    row = await session.row(1)
+    assert (row.block_name, row.blocks_count) == ("END", 2)
+    assert session.study_file.served().version == 2
+
+
+async def test_new_participants_at_once_get_indices_of_their_own(session):
+    added = await outcomes(*(session.new_participant(BY_SERVER) for _ in range(50)))
+    assert sorted(added) == list(range(2, 52))
+
+
+async def test_a_cancelled_request_leaves_the_truth_behind(session):
+    request = asyncio.create_task(session.move_to_next(BY_SERVER, 1))
+    await asyncio.sleep(0)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert (await session.move_to_next(BY_SERVER, 1)).value.block_name == "A"

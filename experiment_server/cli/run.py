@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import signal
@@ -109,6 +108,7 @@ def command(config_file: Path, ask_default_participant_index: bool, **settings: 
         )
         chosen = replace(chosen, default_participant_index=index)
     from experiment_server.server.app import serve
+    from experiment_server.server.event_loop import run_loop
     from experiment_server.server.logs import set_up
 
     set_up(chosen.log_format)
@@ -116,7 +116,7 @@ def command(config_file: Path, ask_default_participant_index: bool, **settings: 
     try:
         # On Windows an interrupt ends the loop from outside, after the server has been closed.
         with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
-            asyncio.run(serve(chosen, lambda running: _greet_or_stop(chosen, running, stack)))
+            run_loop(serve(chosen, lambda running: _greet_or_stop(chosen, running, stack)))
         # From here on there is nothing left that an interrupt could put into disorder.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     except StudyInvalid as error:

@@ -89,10 +89,11 @@ def command(
     keeps nothing: no real session is touched.
     """
     from experiment_server.client.simulated import Pace
+    from experiment_server.server.event_loop import run_loop
 
     pace = Pace(block_seconds, 0.4, arrival_seconds, drop_out, speed, seed)
     try:
-        outcomes = asyncio.run(_rehearse(config_file, port, participants, pace, stay=stay))
+        outcomes = run_loop(_rehearse(config_file, port, participants, pace, stay=stay))
     except KeyboardInterrupt:
         raise click.Abort from None
     if any(outcome.left == "failed" for outcome in outcomes):

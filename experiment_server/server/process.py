@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import sys
 from os import PathLike
@@ -34,8 +33,9 @@ def server_process(
 
 def _serve(settings: Settings) -> None:
     from experiment_server.server.app import serve
+    from experiment_server.server.event_loop import run_loop
 
     try:
-        asyncio.run(serve(settings, lambda _running: None))
+        run_loop(serve(settings, lambda _running: None))
     except ExperimentServerError as error:
         sys.exit(f"experiment-server: {error.detail}")

@@ -128,14 +128,15 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                 name_requests,
                 metrics.middleware(),
                 errors_as_problems,
-                behind(settings.trusted_proxy),
+                *([behind(settings.trusted_proxy)] if settings.trusted_proxy else []),
                 browser_guard(rules),
                 utf_8_only,
                 gatekeeper(gate),
             ],
             client_max_size=BODY_SIZE,
         )
-        allow_origins(app, rules)
+        if rules.cors_origins:
+            allow_origins(app, rules)
         dashboard.add_headers(app)
         add_login(app, gate, has_app=settings.app is not None)
         dashboard.add_routes(app, session, gate)

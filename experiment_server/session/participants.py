@@ -246,18 +246,15 @@ class ParticipantRepository:
             self._pending[state.participant_index] = state
             changes.append(Change(state, None if item.before is None else item.before.revision))
             happened.extend(item.outcome.events)
-        waiting: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[Committed] = loop.create_future()
         commit = Commit(changes, happened, version, reply)
         self._store.send(commit, partial(self._settle, planned, version, served, waiting))
-        await asyncio.wait((waiting,), timeout=COMMIT_TIMEOUT)
-        if waiting.done():
-            return waiting.result()
-        # It may be kept after all: then everybody hears of it, and who repeats it is answered.
-        waiting.cancel()
-        raise StoreUnavailable(
-            "the database has not answered yet, and whether the change is made will be known when "
-            "it does; ask for the state, or repeat the request with its idempotency key"
-        )
+        timer = loop.call_later(COMMIT_TIMEOUT, _give_up, waiting)
+        try:
+            return await waiting
+        finally:
+            timer.cancel()
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -368,6 +365,17 @@ class ParticipantRepository:
             known = self._known.get(state.participant_index)
             if known is None or known.revision < state.revision:
                 self._known[state.participant_index] = state
+
+
+def _give_up(waiting: asyncio.Future[Committed]) -> None:
+    # The change may be kept after all: then everybody hears of it, and who repeats it is answered.
+    if not waiting.done():
+        waiting.set_exception(
+            StoreUnavailable(
+                "the database has not answered yet, and whether the change is made will be known "
+                "when it does; ask for the state, or repeat the request with its idempotency key"
+            )
+        )
 
 
 def _changed_too_often() -> StoreUnavailable:

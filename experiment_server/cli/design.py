@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +14,7 @@ from experiment_server.cli.output import note
 from experiment_server.errors import ExtraMissing, OutputUnwritable
 from experiment_server.limits import DESIGN_PARTICIPANTS
 from experiment_server.store.study_file import load_study
-from experiment_server.study.balance import Balance, balance, usual_participants
+from experiment_server.study.balance import Balance, Ordered, balance, usual_participants
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +64,8 @@ def command(
     """Report how often each condition of CONFIG_FILE stands where, and after what.
 
     Position: how many participants have a condition first, second, ... Carry-over: how often a
-    condition is followed at once by another. Init and final blocks are left out.
+    condition is followed at once by another. Init and final blocks, and blocks with condition =
+    false, are left out. Where order has groups that are tables, each is reported by itself.
     """
     study = load_study(config_file)
     report = balance(study, participants or usual_participants(study))
@@ -82,26 +84,87 @@ def _show(report: Balance) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 10_000
-    _table(
-        console,
-        "Position: how many participants have the condition at each position",
-        report.conditions,
-        [str(position) for position in range(1, len(report.positions[0]) + 1)],
-        report.positions,
-    )
-    _table(
-        console,
-        "Carry-over: how often the condition on the left is followed by the one above",
-        report.conditions,
-        report.conditions,
-        report.carry_over,
-    )
+    for part in _parts(report):
+        positions = [str(position) for position in range(1, len(part.positions[0]) + 1)]
+        _table(console, part.of_position, part.items, positions, part.positions)
+        _table(console, part.of_carry_over, part.items, part.items, part.carry_over)
     for cell in report.cells:
         levels = ", ".join(f"{factor} = {level}" for factor, level in cell.levels.items())
         console.out(f"{cell.participants:>5} participants in {levels}")
     if report.repeats:
         console.out(f"A condition follows itself {report.repeats} times.")
     click.secho(report.sentence, fg="green" if all(report.balanced.values()) else "yellow")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One pair of tables or pictures: counts, and what stands above them."""
+
+    name: str
+    of_position: str
+    of_carry_over: str
+    items: Sequence[str]
+    positions: Sequence[Sequence[int]]
+    carry_over: Sequence[Sequence[int]]
+
+
+def _parts(report: Balance) -> list[_Part]:
+    """What there is to show: the conditions, or the groups of a tree, and then the factors."""
+    parts = []
+    if not report.groups and report.conditions:
+        parts.append(
+            _Part(
+                "",
+                "Position: how many participants have the condition at each position",
+                "Carry-over: how often the condition on the left is followed by the one above",
+                report.conditions,
+                report.positions,
+                report.carry_over,
+            )
+        )
+    for ordered in report.groups:
+        parts.append(
+            _part(
+                ordered,
+                f"{ordered.name} ({ordered.strategy}), position: how often each is met there",
+                f"{ordered.name}, carry-over: how often the left one is followed by the one above",
+            )
+        )
+    for ordered in report.factors:
+        parts.append(
+            _part(
+                replace(ordered, name=f"factor {ordered.name}"),
+                f"Factor {ordered.name}: how many participants meet the level first, second, ...",
+                f"Factor {ordered.name}, from condition to condition: what follows what",
+            )
+        )
+    return [part for part in parts if part.positions and part.positions[0]]
+
+
+def _part(ordered: Ordered, of_position: str, of_carry_over: str) -> _Part:
+    return _Part(
+        ordered.name,
+        of_position,
+        of_carry_over,
+        ordered.items,
+        ordered.positions,
+        ordered.carry_over,
+    )
+
+
+def _draw_counts(
+    axis: Any, part: _Part, label: str, columns: list[str], counts: Sequence[Sequence[int]]
+) -> None:
+    largest = max(max(row) for row in counts) or 1
+    axis.imshow(counts, cmap="Blues", vmin=0, vmax=largest * 1.25)
+    axis.set_xticks(range(len(columns)), columns, rotation=90 if label != "position" else 0)
+    axis.set_yticks(range(len(part.items)), part.items)
+    axis.set_xlabel(label)
+    axis.tick_params(length=0)
+    for y, row in enumerate(counts):
+        for x, count in enumerate(row):
+            dark = count > 0.7 * largest
+            axis.text(x, y, count, ha="center", va="center", color="white" if dark else "black")
 
 
 def _table(
@@ -114,7 +177,8 @@ def _table(
     from rich.table import Table
     from rich.text import Text
 
-    table: Table = Table(title=title, title_justify="left")
+    console.out(title)
+    table: Table = Table()
     table.add_column("")
     for column in columns:
         table.add_column(Text(column), justify="right")
@@ -133,30 +197,20 @@ def _draw(report: Balance, path: Path) -> None:
             "--plot draws with matplotlib, which is not installed: "
             "pip install 'experiment-server[plot]'"
         ) from None
-    matrices = (
-        ("position", [str(at + 1) for at in range(len(report.positions[0]))], report.positions),
-        ("next condition", list(report.conditions), report.carry_over),
-    )
+    parts = _parts(report)
     # A cell is large enough for its count; names need about a tenth of an inch per letter.
-    letters = 0.1 * max(map(len, report.conditions))
-    sides = [0.45 * len(columns) + 1 for _, columns, _ in matrices]
+    widest = max((len(part.positions[0]) + len(part.items) for part in parts), default=2)
+    letters = 0.1 * max((len(item) for part in parts for item in part.items), default=1)
+    heights = [0.45 * len(part.items) + letters + 1.2 for part in parts] or [1.0]
     figure = Figure(
-        figsize=(sum(sides) + 2 * letters + 1, 0.45 * len(report.conditions) + letters + 1.6),
-        layout="constrained",
+        figsize=(0.45 * widest + 2 * letters + 3, sum(heights) + 0.6), layout="constrained"
     )
-    axes = figure.subplots(1, 2, width_ratios=sides)
-    for axis, (label, columns, counts) in zip(axes, matrices, strict=True):
-        largest = max(max(row) for row in counts) or 1
-        axis.imshow(counts, cmap="Blues", vmin=0, vmax=largest * 1.25)
-        axis.set_xticks(range(len(columns)), columns, rotation=90 if label != "position" else 0)
-        axis.set_yticks(range(len(report.conditions)), report.conditions)
-        axis.set_xlabel(label)
-        axis.tick_params(length=0)
-        for y, row in enumerate(counts):
-            for x, count in enumerate(row):
-                dark = count > 0.7 * largest
-                axis.text(x, y, count, ha="center", va="center", color="white" if dark else "black")
-    axes[0].set_ylabel("condition")
+    rows = figure.subplots(len(heights), 2, height_ratios=heights, squeeze=False)
+    for part, axes in zip(parts, rows, strict=False):
+        positions = [str(at + 1) for at in range(len(part.positions[0]))]
+        _draw_counts(axes[0], part, "position", positions, part.positions)
+        _draw_counts(axes[1], part, "next", list(part.items), part.carry_over)
+        axes[0].set_ylabel(part.name or "condition")
     figure.suptitle(report.sentence, fontsize="medium", wrap=True)
     try:
         # Without a date, the same design gives the same file.

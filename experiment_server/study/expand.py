@@ -9,6 +9,7 @@ who was expanded before.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -24,7 +25,7 @@ from experiment_server.study.model import (
     Names,
     Study,
 )
-from experiment_server.study.order import arrange, arrange_groups, arrange_tree
+from experiment_server.study.order import Step, arrange, arrange_groups, arrange_tree, walk_tree
 
 
 def block_order(study: Study, participant_index: int) -> Names:
@@ -35,6 +36,13 @@ def block_order(study: Study, participant_index: int) -> Names:
 def condition_order(study: Study, participant_index: int) -> Names:
     """The part of a participant's block order that `order` rules: no init and final blocks."""
     return _ordered(study, participant_index, _generator(study, participant_index))
+
+
+def condition_walk(study: Study, participant_index: int) -> Iterator[tuple[str, tuple[Step, ...]]]:
+    """The blocks of `condition_order` in a study with an order tree, with their ways through it."""
+    tree = study.order.trees[cell_place(study, participant_index)]
+    generator = _generator(study, participant_index)
+    return walk_tree(tree, turn_of(study, participant_index), generator, study.random_seed)
 
 
 def expand(study: Study, participant_index: int) -> tuple[Block, ...]:

@@ -94,6 +94,22 @@ class CellCount(Struct, frozen=True):
     participants: int
 
 
+class OrderedItems(Struct, frozen=True):
+    """What has an order: a group of an order tree, or a factor, whose `strategy` is null."""
+
+    name: str
+    strategy: str | None
+    items: tuple[str, ...]
+    positions: Annotated[
+        list[list[int]], Meta(description="How often an item (row) is at a position (column).")
+    ]
+    carry_over: Annotated[
+        list[list[int]],
+        Meta(description="How often an item (row) is followed by another (column)."),
+    ]
+    balanced: dict[str, bool]
+
+
 class DesignReport(Struct, frozen=True):
     """What the orders of participants 1 to `participants` balance."""
 
@@ -109,6 +125,11 @@ class DesignReport(Struct, frozen=True):
     ]
     cells: list[CellCount]
     repeats: int
+    groups: Annotated[
+        list[OrderedItems],
+        Meta(description="The groups of an order tree that a strategy orders, one by one."),
+    ]
+    factors: list[OrderedItems]
     balanced: dict[str, bool]
     better: Annotated[
         list[int], Meta(description="The nearest numbers of participants that balance more.")

@@ -113,3 +113,109 @@ def test_between_subjects_cells_are_counted_and_balanced_inside():
     assert odd.balanced == {"cells": False, "position": False, "carry_over": False}
     assert odd.better == (8, 16)
     assert "the between-subjects cells (counts from 4 to 5)" in odd.sentence
+
+
+TREE = """
+[configuration]
+order = [
+  "welcome",
+  { each = "technique", strategy = "latin_square", blocks = [
+      "practice-{technique}",
+      { strategy = "randomize", label = "conditions", blocks = ["select-{technique}-{size}"] },
+      "tlx-{technique}",
+  ] },
+]
+[configuration.factors]
+technique = ["ray", "hand", "gaze"]
+size = ["small", "large"]
+[[blocks]]
+name = "welcome"
+config = {}
+[[blocks]]
+name = "practice-{technique}"
+factors = ["technique"]
+[[blocks]]
+name = "select-{technique}-{size}"
+factors = ["technique", "size"]
+[[blocks]]
+name = "tlx-{technique}"
+factors = ["technique"]
+condition = false
+"""
+
+
+def test_a_tree_is_reported_group_by_group_and_factor_by_factor():
+    report = balance(parse(TREE).require(), 6)
+    technique, conditions = report.groups
+    assert (technique.name, technique.strategy) == ("technique", "latin_square")
+    assert technique.items == ("ray", "hand", "gaze")
+    assert technique.positions == ((2, 2, 2),) * 3
+    assert technique.carry_over == ((0, 2, 2), (2, 0, 2), (2, 2, 0))
+    assert technique.balanced == {"position": True, "carry_over": True}
+    assert (conditions.name, conditions.items) == ("conditions", ("small", "large"))
+    assert [sum(row) for row in conditions.positions] == [18, 18]
+    assert conditions.balanced == {}
+    factor, size = report.factors
+    assert (factor.name, factor.positions) == ("technique", ((2, 2, 2),) * 3)
+    assert factor.carry_over == ((6, 2, 2), (2, 6, 2), (2, 2, 6))
+    assert (size.items, sum(map(sum, size.positions))) == (("small", "large"), 12)
+
+
+def test_practice_questionnaires_and_fixed_blocks_of_a_tree_are_no_conditions():
+    report = balance(parse(TREE).require(), 6)
+    assert all(name.startswith("select-") for name in report.conditions)
+    assert len(report.conditions) == 6
+
+
+def test_the_sentence_about_a_tree_names_its_groups():
+    study = parse(TREE).require()
+    assert usual_participants(study) == 6
+    whole = balance(study, 6)
+    assert whole.balanced == {"position": True, "carry_over": True}
+    assert whole.sentence.startswith(
+        "6 participants: technique balanced for position and carry-over;"
+    )
+    assert "conditions shuffled for each participant" in whole.sentence
+    half = balance(study, 4)
+    assert "technique not balanced for position (counts from 0 to 2)" in half.sentence
+    assert half.better == (6,)
+
+
+def test_blocks_that_are_no_condition_are_left_out_of_a_plain_order_too():
+    study = parse(
+        '[configuration]\norder = ["A", "pause", "B"]\n'
+        '[[blocks]]\nname = "A"\nconfig = {}\n[[blocks]]\nname = "B"\nconfig = {}\n'
+        '[[blocks]]\nname = "pause"\ncondition = false\nconfig = {}\n'
+    ).require()
+    report = balance(study, 2)
+    assert report.conditions == ("A", "B")
+    assert report.carry_over == ((0, 2), (0, 0))
+
+
+@given(st.integers(2, 5), st.integers(2, 5), st.sampled_from(["latin_square", "permutations"]))
+def test_a_square_in_a_square_is_balanced_over_its_whole_cycle(outer, inner, strategy):
+    groups = ", ".join(
+        f'{{ strategy = "{strategy}", label = "inner {group}", blocks = '
+        f"{[f'{group}{item}' for item in range(inner)]} }}"
+        for group in NAMES[:outer]
+    )
+    blocks = "".join(
+        f'[[blocks]]\nname = "{group}{item}"\nconfig = {{}}\n'
+        for group in NAMES[:outer]
+        for item in range(inner)
+    )
+    study = parse(
+        f'[configuration]\norder = [{{ strategy = "latin_square", blocks = [{groups}] }}]\n{blocks}'
+    ).require()
+    report = balance(study, usual_participants(study))
+    if usual_participants(study) > 24 or strategy == "latin_square":
+        assert all(report.balanced.values())
+    assert len(report.groups) == outer + 1
+
+
+def test_a_tree_with_cells_is_balanced_in_each_of_them():
+    study = parse(TREE.replace("[configuration]", '[configuration]\nbetween = ["size"]')).require()
+    assert usual_participants(study) == 12
+    report = balance(study, 12)
+    assert report.balanced == {"cells": True, "position": True, "carry_over": True}
+    assert report.sentence.startswith("12 participants: balanced for the between-subjects cells;")

@@ -118,6 +118,18 @@ export interface Verified {
   affected: Affected | null;
 }
 
+/** What has an order: a group of an order tree, or a factor; then nothing deals it (`strategy` null). */
+export interface Ordered {
+  name: string;
+  strategy: string | null;
+  items: string[];
+  /** How often an item (row) is at a position (column). */
+  positions: number[][];
+  /** How often an item (row) is followed by another (column). */
+  carry_over: number[][];
+  balanced: Record<string, boolean>;
+}
+
 /** The design report, for participants 1 to `participants`. */
 export interface Design {
   participants: number;
@@ -128,6 +140,9 @@ export interface Design {
   carry_over: number[][];
   cells: { levels: Config; participants: number }[];
   repeats: number;
+  /** The groups of an order tree that a strategy orders; none where the order is no tree. */
+  groups: Ordered[];
+  factors: Ordered[];
   balanced: Record<string, boolean>;
   /** The nearest numbers of participants that balance more. */
   better: number[];

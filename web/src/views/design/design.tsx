@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Desk } from "../../desk";
 import type { Design } from "../../protocol";
-import { carryOver, grid, positions } from "./plots";
+import { type Counted, carryOver, grid, positions } from "./plots";
 import { save } from "./save";
 
 const MOST = 10_000;
@@ -76,22 +76,58 @@ export function DesignView({ desk }: { desk: Desk }) {
         draw={(width) => grid(report, names, width)}
         file="orders"
       />
-      <div class="figures">
-        <Figure
-          title="Position"
-          caption="How many participants have the condition at each position"
-          draw={(width) => positions(report, width)}
-          file="position"
-        />
-        <Figure
-          title="Carry-over"
-          caption="How often the condition on the left is followed at once by the one above"
-          draw={(width) => carryOver(report, width)}
-          file="carry-over"
-        />
-      </div>
+      {partsOf(report).map((part) => (
+        <div class="figures" key={part.file} data-testid={`design-part${part.file}`}>
+          <Figure
+            title={`${part.title}Position`}
+            caption={part.ofPosition}
+            draw={(width) => positions(part.counted, width)}
+            file={`position${part.file}`}
+          />
+          <Figure
+            title={`${part.title}Carry-over`}
+            caption={part.ofCarryOver}
+            draw={(width) => carryOver(part.counted, width)}
+            file={`carry-over${part.file}`}
+          />
+        </div>
+      ))}
     </div>
   );
+}
+
+interface Part {
+  title: string;
+  file: string;
+  ofPosition: string;
+  ofCarryOver: string;
+  counted: Counted;
+}
+
+/** What there is to show: the conditions, or the groups of an order tree, and then the factors. */
+function partsOf(report: Design): Part[] {
+  const whole: Part = {
+    title: "",
+    file: "",
+    ofPosition: "How many participants have the condition at each position",
+    ofCarryOver: "How often the condition on the left is followed at once by the one above",
+    counted: { ...report, items: report.conditions },
+  };
+  const groups = report.groups.map((group, place) => ({
+    title: `${group.name}: `,
+    file: `-group-${place + 1}`,
+    ofPosition: `How often each item of the group (${group.strategy}) is met at each position`,
+    ofCarryOver: "How often the item on the left is followed by the one above",
+    counted: group,
+  }));
+  const factors = report.factors.map((factor) => ({
+    title: `Factor ${factor.name}: `,
+    file: `-factor-${factor.name}`,
+    ofPosition: "How many participants meet the level first, second, …",
+    ofCarryOver: "What follows what, from condition to condition",
+    counted: factor,
+  }));
+  return [...(groups.length ? groups : [whole]), ...factors];
 }
 
 interface FigureProps {

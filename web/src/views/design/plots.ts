@@ -3,7 +3,7 @@
 import * as Plot from "@observablehq/plot";
 import { colourOf } from "../../colours";
 import { nonce } from "../../nonce";
-import type { Design } from "../../protocol";
+import type { Design, Ordered } from "../../protocol";
 
 const CELL = 30;
 const NAME_WIDTH = 8;
@@ -58,15 +58,18 @@ export function grid(report: Design, names: readonly string[], width: number): S
   );
 }
 
-/** How many participants have each condition at each position. */
-export function positions(report: Design, width: number): SVGElement {
-  const columns = report.positions[0]?.map((_, position) => String(position + 1)) ?? [];
-  return heatmap(report.conditions, columns, report.positions, "position", width);
+/** What was counted: the conditions, the items of a group, or the levels of a factor. */
+export type Counted = Pick<Ordered, "items" | "positions" | "carry_over">;
+
+/** How often each item is at each position. */
+export function positions(counted: Counted, width: number): SVGElement {
+  const columns = counted.positions[0]?.map((_, position) => String(position + 1)) ?? [];
+  return heatmap(counted.items, columns, counted.positions, "position", width);
 }
 
-/** How often each condition is followed by each other one. */
-export function carryOver(report: Design, width: number): SVGElement {
-  return heatmap(report.conditions, report.conditions, report.carry_over, "followed by", width);
+/** How often each item is followed by each other one. */
+export function carryOver(counted: Counted, width: number): SVGElement {
+  return heatmap(counted.items, counted.items, counted.carry_over, "followed by", width);
 }
 
 function heatmap(

@@ -1,0 +1,79 @@
+"""What a participant meets as the design report sees it: the orders of groups, and conditions.
+
+Practice, instructions, questionnaires and breaks are left out: blocks with `condition = false`, and
+in a tree the fixed items that stand around a strategy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from experiment_server.study.expand import condition_order, condition_walk
+from experiment_server.study.model import Group, Names, Strategy, Study
+from experiment_server.study.order import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A group as a participant has met it: what reports call its items, in that order."""
+
+    group: Group
+    order: Names
+
+
+def conditions(study: Study, participant_index: int) -> Names:
+    """The names of the conditions that a participant meets, in order."""
+    if not study.order.trees:
+        names = condition_order(study, participant_index)
+        return tuple(name for name in names if study.blocks[name].condition)
+    return tuple(
+        name
+        for name, way in condition_walk(study, participant_index)
+        if study.blocks[name].condition and _is_ordered(way)
+    )
+
+
+def groups_met(study: Study, participant_index: int) -> Iterator[Met]:
+    """The groups of a tree that a strategy orders, each time that a participant meets one."""
+    found: dict[tuple[int, ...], tuple[Group, dict[int, int]]] = {}
+    for _, way in condition_walk(study, participant_index):
+        for depth, step in enumerate(way):
+            if step.group.strategy is not Strategy.AS_IS:
+                around = tuple(outer.place for outer in way[:depth])
+                found.setdefault(around, (step.group, {}))[1][step.place] = step.item
+    for group, places in found.values():
+        # Places are met in their order, so that this is the order of the items.
+        items = (item for item in places.values() if _is_condition(study, group.items[item]))
+        yield Met(group, tuple(group.labels[item] for item in items))
+
+
+def labels(study: Study, group: Group) -> Names:
+    """What reports call the items of a group that count."""
+    return tuple(
+        label
+        for item, label in zip(group.items, group.labels, strict=True)
+        if _is_condition(study, item)
+    )
+
+
+def _is_condition(study: Study, item: str | Group) -> bool:
+    return isinstance(item, Group) or study.blocks[item].condition
+
+
+def _is_ordered(way: tuple[Step, ...]) -> bool:
+    """Whether a strategy has a say in where a block is: it is no fixed item around one."""
+    parent = way[-1].group
+    if parent.strategy is not Strategy.AS_IS:
+        return True
+    return not _has_strategy_inside(parent) and any(
+        step.group.strategy is not Strategy.AS_IS for step in way
+    )
+
+
+def _has_strategy_inside(group: Group) -> bool:
+    return any(
+        isinstance(item, Group)
+        and (item.strategy is not Strategy.AS_IS or _has_strategy_inside(item))
+        for item in group.items
+    )

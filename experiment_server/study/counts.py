@@ -1,0 +1,105 @@
+"""Counting orders: how often each item is at each position, and after which other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from experiment_server.study.model import Names
+
+Matrix = tuple[tuple[int, ...], ...]
+
+
+class Counts:
+    """The counts of the orders that were added."""
+
+    def __init__(self) -> None:
+        self.participants = 0
+        self.length = 0
+        self.items: dict[str, None] = {}
+        self._positions: dict[tuple[str, int], int] = {}
+        self._carry_over: dict[tuple[str, str], int] = {}
+
+    def know(self, items: Iterable[str]) -> None:
+        """Count with these items, also if none of the orders has them."""
+        self.items.update(dict.fromkeys(items))
+
+    def add(self, order: Names) -> None:
+        """Count one order."""
+        self.add_order(order)
+        self.add_pairs(order)
+
+    def add_order(self, order: Names) -> None:
+        """Count the positions of one order alone."""
+        self.participants += 1
+        self.length = max(self.length, len(order))
+        self.know(order)
+        for position, name in enumerate(order):
+            self._positions[name, position] = self._positions.get((name, position), 0) + 1
+
+    def add_pairs(self, order: Names) -> None:
+        """Count who follows whom alone."""
+        self.know(order)
+        for pair in pairwise(order):
+            self._carry_over[pair] = self._carry_over.get(pair, 0) + 1
+
+    def take(self, other: Counts) -> None:
+        """Add the counts of others."""
+        self.participants += other.participants
+        self.length = max(self.length, other.length)
+        self.know(other.items)
+        for place, count in other._positions.items():
+            self._positions[place] = self._positions.get(place, 0) + count
+        for pair, count in other._carry_over.items():
+            self._carry_over[pair] = self._carry_over.get(pair, 0) + count
+
+    def positions(self, items: Names) -> Matrix:
+        """How often each item is at each position."""
+        return tuple(
+            tuple(self._positions.get((name, position), 0) for position in range(self.length))
+            for name in items
+        )
+
+    def carry_over(self, items: Names) -> Matrix:
+        """How often each item is followed by each."""
+        return tuple(
+            tuple(self._carry_over.get((name, other), 0) for other in items) for name in items
+        )
+
+    def is_position_balanced(self) -> bool:
+        """Whether each item is equally often at each position."""
+        return all(
+            self._positions.get((name, 0), 0) == self._positions.get((name, position), 0)
+            for name in self.items
+            for position in range(1, self.length)
+        )
+
+    def is_carry_over_balanced(self) -> bool:
+        """Whether each item is followed equally often by each other one."""
+        counts = (count for _, count in self.followers())
+        first = next(counts, 0)
+        return all(count == first for count in counts)
+
+    def followers(self) -> Iterator[tuple[tuple[str, str], int]]:
+        """How often each item is followed by each other one."""
+        for name in self.items:
+            for other in self.items:
+                if name != other:
+                    yield (name, other), self._carry_over.get((name, other), 0)
+
+    def balanced(self) -> dict[str, bool]:
+        """Which of `position` and `carry_over` are balanced; neither where nothing has an order."""
+        if self.length < 2:
+            return {}
+        return {
+            "position": self.is_position_balanced(),
+            "carry_over": self.is_carry_over_balanced(),
+        }
+
+    def extent(self, goal: str) -> tuple[int, int]:
+        """The smallest and the largest count of a goal."""
+        if goal == "position":
+            found = [count for row in self.positions(tuple(self.items)) for count in row]
+        else:
+            found = [count for _, count in self.followers()]
+        return min(found, default=0), max(found, default=0)

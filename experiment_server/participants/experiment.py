@@ -65,15 +65,15 @@ class Experiment:
         self.add_participant(participant_index)
         return True
 
-    def get_next_participant(self) -> int:
-        """The index after the largest one, which is free."""
-        return max(self._states) + 1
-
     def new_participant(self) -> int:
         """Add the participant after the largest index, and return the new index."""
-        participant_index = self.get_next_participant()
+        participant_index = max(self._states) + 1
         self.add_participant(participant_index)
         return participant_index
+
+    def get_next_participant(self) -> int:
+        """Add the participant after the largest index, as `new_participant` (its name in 0.3)."""
+        return self.new_participant()
 
     # Reading
 
@@ -137,9 +137,8 @@ class Experiment:
         return [outcome.state.participant_index for outcome in outcomes]
 
     def reset_participant(self, participant_index: int | None = None) -> bool:
-        """Take a participant back to before their first block, as if they had just been added."""
-        index = self._state(participant_index).participant_index
-        self._keep(moves.add(index, _CALLER, self._clock()))
+        """Drop what was changed about a participant's configs; the position is kept."""
+        self._change(participant_index, moves.reset)
         return True
 
     def on_change(self, listener: Listener) -> None:

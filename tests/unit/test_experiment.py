@@ -58,6 +58,43 @@ def test_configs_belong_to_the_caller(study_file):
     assert experiment.get_config()["text"] == "hi"
 
 
+def test_programs_of_0_3_find_what_they_use(study_file):
+    experiment = Experiment(study_file)
+    assert [experiment.get_next_participant() for _ in range(2)] == [2, 3]
+    assert experiment.add_participant_index(3) is False
+    assert experiment.add_participant_index(7) is True
+    assert experiment.get_next_participant() == 8
+    experiment.move_to_next(7)
+    experiment.move_to_next(7)
+    assert experiment.reset_participant(7) is True
+    assert experiment.get_state(7)["block_id"] == 1
+
+
+def test_whoever_listens_hears_of_every_change(study_file):
+    experiment, heard = Experiment(study_file), []
+    experiment.on_change(
+        lambda state: heard.append((state["participant_index"], state["block_id"]))
+    )
+    experiment.new_participant()
+    experiment.move_to_next(2)
+    experiment.move_to_previous()  # before the first block already: nothing changes
+    assert heard == [(2, -1), (2, 0)]
+
+
+def test_a_file_that_was_changed_is_read_again_and_a_broken_one_changes_nothing(study_file):
+    experiment = Experiment(study_file)
+    experiment.move_to_block(4)
+    study_file.write_text("not a study", encoding="utf-8")
+    with pytest.raises(StudyInvalid):
+        experiment.reload()
+    assert experiment.get_blocks_count() == 5
+    study_file.write_text('[[blocks]]\nname = "only"\nconfig = { x = 1 }\n', encoding="utf-8")
+    experiment.reload()
+    assert experiment.get_state()["block_name"] == "END", "they were beyond the new last block"
+    experiment.move_to_previous()
+    assert experiment.get_config()["x"] == 1
+
+
 def test_a_file_that_is_no_study_is_refused(tmp_path):
     with pytest.raises(StudyFileUnreadable, match="does not exist"):
         Experiment(tmp_path / "none.toml")

@@ -28,6 +28,7 @@ COMMANDS = (
     Command("verify-config-file", ("v", "verify"), "Check a study file and show its orders."),
     Command("generate-config-json", ("g", "generate"), "Write participants' blocks as JSON."),
     Command("design", ("d",), "Report what the orders balance, and for how many participants."),
+    Command("explain", (), "Show where a participant's blocks and values come from."),
     Command("schema", (), "Print the JSON Schema of a study file, for editors."),
     Command("run", ("r",), "Serve a study to participants and experimenters."),
     Command("simulate", (), "Rehearse a study with participants that are not there."),

@@ -87,6 +87,14 @@ def _parse(text: str) -> Parsed:
     return Parsed(None if findings.has_errors else study, findings.all(), text)
 
 
+def read_blocks(text: str) -> Mapping[str, RawBlock]:
+    """The blocks of a study without errors as its file has them, members of families one by one."""
+    findings = Findings(text)
+    document = _document(text.removeprefix("\ufeff"), findings) or {}
+    levels = read_levels(document.get(SECTION, {}).get("factors", {}), findings)
+    return cross(_raw_blocks(document.get("blocks"), findings), levels, findings).blocks
+
+
 def _document(text: str, findings: Findings) -> dict[str, Any] | None:
     try:
         document = tomli.loads(text)

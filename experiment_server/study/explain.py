@@ -1,0 +1,187 @@
+"""Where each block and each value of a participant comes from."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiment_server.study.expand import cell_of, condition_walk, expand, turn_of
+from experiment_server.study.model import (
+    RESERVED_KEYS,
+    Config,
+    FunctionCall,
+    Names,
+    Strategy,
+    Study,
+)
+from experiment_server.study.order import Step, arrange, cycle_length
+from experiment_server.study.parse import Parsed, read_blocks
+from experiment_server.study.positions import Path
+from experiment_server.study.templates import RawBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a value comes from.
+
+    `block` wrote it, the block itself or one that it extends. `variable` stands there, or is None;
+    `factor` says whether the value is the block's level; `function` drew it, or is None.
+    """
+
+    block: str
+    variable: str | None = None
+    factor: bool = False
+    function: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The source as JSON knows it."""
+        return {
+            "block": self.block,
+            "variable": self.variable,
+            "factor": self.factor,
+            "function": self.function,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One block of a participant: how it came to its place, and its values with their sources."""
+
+    block_id: int
+    name: str
+    reasons: Names
+    values: tuple[tuple[str, Any, Source], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The explanation as JSON knows it."""
+        return {
+            "block_id": self.block_id,
+            "name": self.name,
+            "reasons": list(self.reasons),
+            "values": [
+                {"key": key, "value": value, **source.as_dict()}
+                for key, value, source in self.values
+            ],
+        }
+
+
+def explain(parsed: Parsed, participant_index: int) -> tuple[Explained, ...]:
+    """Each block of a participant with its reasons; raises StudyInvalid and ExpansionFailed."""
+    study = parsed.require()
+    raw_blocks = read_blocks(parsed.text)
+    blocks = expand(study, participant_index)
+    reasons = _reasons(study, participant_index, len(blocks))
+    return tuple(
+        Explained(
+            block_id,
+            block.name,
+            reasons[block_id],
+            tuple(_values(study.blocks[block.name].config, block.config, block.name, raw_blocks)),
+        )
+        for block_id, block in enumerate(blocks)
+    )
+
+
+def _reasons(study: Study, participant_index: int, count: int) -> list[Names]:
+    """Why each block stands where it does."""
+    if study.order.trees:
+        ordered = [tuple(map(_step, way)) for _, way in condition_walk(study, participant_index)]
+        ordered = [tuple(filter(None, steps)) or ("as in the file",) for steps in ordered]
+    else:
+        ordered = list(_in_groups(study, participant_index))
+    left_out = cell_of(study, participant_index).left_out
+    row = study.init_blocks.row(participant_index)
+    first = len([name for name in row if name not in left_out])
+    last = count - first - len(ordered)
+    return [("init_blocks",)] * first + ordered + [("final_blocks",)] * last
+
+
+def _step(step: Step) -> str:
+    """How a group of a tree came to have an item where it is; empty where the file says it all."""
+    group = step.group
+    if group.strategy is Strategy.AS_IS:
+        return ""
+    met = group.pick or len(group.items)
+    return (
+        f"{group.name}: {group.labels[step.item]}, {step.place + 1} of {met} "
+        f"({_how(group.strategy, step.row, step.rows)})"
+    )
+
+
+def _how(strategy: Strategy, row: int, rows: int | None) -> str:
+    if strategy is Strategy.RANDOMIZE:
+        return "shuffled"
+    if strategy is Strategy.AS_IS or not rows:
+        return "as in the file"
+    return f"{strategy.value}, order {row + 1} of {rows}"
+
+
+def _in_groups(study: Study, participant_index: int) -> Iterator[Names]:
+    """The reasons of the blocks in a classic order: their group, and their place in it."""
+    order = study.order.without(cell_of(study, participant_index).left_out)
+    turn = turn_of(study, participant_index)
+    groups = order.row(turn + 1)
+    generator = random.Random(study.random_seed + participant_index)
+    places = range(len(groups))
+    arranged = arrange(places, order.groups_strategy, turn, generator, study.random_seed)
+    rows = cycle_length(order.groups_strategy, len(groups))
+    inner_turn = turn // (rows or len(groups))
+    table = f"row {turn % len(order.rows) + 1} of {len(order.rows)}" if len(order.rows) > 1 else ""
+    for place, at in enumerate(arranged):
+        group = groups[at]
+        inside = order.within_groups_strategy
+        inner_rows = cycle_length(inside, len(group))
+        which = f"group {at + 1} of the file, {place + 1} of {len(groups)}"
+        how = _how(order.groups_strategy, turn % (rows or 1), rows)
+        for number in range(len(group)):
+            inner = _how(inside, inner_turn % (inner_rows or 1), inner_rows)
+            own = f"in it {number + 1} of {len(group)} ({inner})" if len(group) > 1 else ""
+            yield tuple(filter(None, (table, f"{which} ({how})", own)))
+
+
+def _values(
+    template: Any, value: Any, name: str, raw_blocks: Mapping[str, RawBlock], path: Path = ()
+) -> Iterator[tuple[str, Any, Source]]:
+    """The values in a config, each with its dotted key; what a call drew is one value."""
+    if isinstance(template, dict) and template:
+        for key, item in template.items():
+            if path or key not in RESERVED_KEYS:
+                yield from _values(item, value[key], name, raw_blocks, (*path, key))
+    elif path:
+        function = template.function_name if isinstance(template, FunctionCall) else None
+        yield ".".join(map(str, path)), value, _source(name, raw_blocks, path, function)
+
+
+def _source(
+    name: str, raw_blocks: Mapping[str, RawBlock], path: Path, function: str | None
+) -> Source:
+    for raw in _ancestors(name, raw_blocks):
+        found, variable = _written(raw.config, path)
+        if found:
+            factor = len(path) == 1 and path[0] in raw.levels
+            return Source(raw.name, variable, factor, function)
+    return Source(name, None, False, function)
+
+
+def _ancestors(name: str, raw_blocks: Mapping[str, RawBlock]) -> Iterator[RawBlock]:
+    """A block, what it extends, and so on; each once, also in a circle."""
+    met: set[str] = set()
+    following: str | None = name
+    while following is not None and following in raw_blocks and following not in met:
+        met.add(following)
+        yield raw_blocks[following]
+        following = raw_blocks[following].extends
+
+
+def _written(config: Config, path: Path) -> tuple[bool, str | None]:
+    """Whether a block has a value at a path, and the variable that stands there or around it."""
+    value: Any = config
+    for key in path:
+        if not isinstance(value, dict) or key not in value:
+            return False, None
+        value = value[key]
+        if isinstance(value, str) and value[:1] == "$" and value[1:2] != "$":
+            return True, value[1:]
+    return True, None

@@ -59,6 +59,14 @@ class EventLog:
             )
         )
 
+    async def pages(self, after: int, participant_index: int | None) -> AsyncIterator[list[Entry]]:
+        """The whole log after an id, some entries at a time."""
+        while page := await asyncio.wrap_future(
+            self._store.log_page(after=after, participant_index=participant_index)
+        ):
+            yield page
+            after = page[-1].id
+
     async def visits(self, participant_index: int | None = None) -> AsyncIterator[list[Visit]]:
         """Every stay of a participant in a block, some at a time; see participants.timings."""
         visits, after = Visits(), (0, 0)

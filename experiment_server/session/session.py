@@ -22,7 +22,7 @@ from experiment_server.errors import (
     StudyTooLarge,
     VersionUnknown,
 )
-from experiment_server.limits import EVENTS_PAGE, LINK_VALID
+from experiment_server.limits import LINK_VALID
 from experiment_server.participants import moves, timings
 from experiment_server.participants.events import LOG_COLUMNS, log_cells
 from experiment_server.participants.overrides import checked
@@ -304,11 +304,8 @@ class StudySession(RunningSession):
     ) -> AsyncIterator[list[LogEntry]]:
         if before is not None:
             raise ParameterInvalid("a stream of the log goes on from `after`; it takes no `before`")
-        while page := await self._log.entries(
-            after=after, participant_index=participant, limit=EVENTS_PAGE
-        ):
+        async for page in self._log.pages(after, participant):
             yield [entry.on_wire() for entry in page]
-            after = page[-1].id
 
     @operation("GET", "The event log, ascending", table=Table(LOG_COLUMNS, _event_pages, log_cells))
     async def events(

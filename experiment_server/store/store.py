@@ -26,6 +26,7 @@ from experiment_server.participants.state import ParticipantState
 from experiment_server.store import database, locks, records
 from experiment_server.store.choices import DEFAULT_SESSION, Durability
 from experiment_server.store.database import Place
+from experiment_server.store.reader import Reader
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.schema import heads, participants, replies, study_versions
 from experiment_server.store.statements import Change, insert_entries, update_states
@@ -99,6 +100,7 @@ class Store:
         self._session, self._session_name = 0, session
         self._head = Head()
         self._server, self._transactions = secrets.token_hex(8), 0
+        self._reader = Reader(place)
         self._locks: list[locks.Lock] = [locks.FileHeld(place.path)] if place.path else []
         self._files: locks.Files | None = None
         try:
@@ -229,13 +231,31 @@ class Store:
             )
         )
 
+    def log_page(self, *, after: int, participant_index: int | None) -> Future[list[Entry]]:
+        """The next entries after an id, read beside the writer, for who reads the whole log."""
+        return self._read_beside(
+            partial(
+                records.entries,
+                session=self._session,
+                after=after,
+                participant_index=participant_index,
+                limit=EVENTS_PAGE,
+            )
+        )
+
     def moves(
         self, *, after: tuple[int, int] = (0, 0), participant_index: int | None = None
     ) -> Future[list[Entry]]:
-        """The next moves, each participant's together, after a `(participant_index, id)`."""
-        return self._ask(
-            lambda connection: records.moves(
-                connection, self._session, after=after, participant_index=participant_index
+        """The next moves, each participant's together, after a `(participant_index, id)`.
+
+        They are read beside the writer.
+        """
+        return self._read_beside(
+            partial(
+                records.moves,
+                session=self._session,
+                after=after,
+                participant_index=participant_index,
             )
         )
 
@@ -245,10 +265,15 @@ class Store:
 
     def close(self) -> None:
         """Finish what was submitted and let the database go, within a few seconds."""
+        self._reader.close()
         self._writer.close()
 
     def _read(self, query: Callable[..., Result], *arguments: Any) -> Future[Result]:
         return self._ask(lambda connection: query(connection, self._session, *arguments))
+
+    def _read_beside(self, query: Callable[[Connection], Result]) -> Future[Result]:
+        # What is kept in memory belongs to the writer's one connection.
+        return self._ask(query) if self._place.in_memory else self._reader.read(query)
 
     def _ask(self, query: Callable[[Connection], Result]) -> Future[Result]:
         future: Future[Result] = Future()

@@ -363,3 +363,16 @@ def test_ids_have_no_gap_after_a_refused_commit(store):
             commit(store, (state(1, 5), 4), events=[event(1)])
     commit(store, events=[event(1), event(1)])
     assert [entry.id for entry in store.entries().result()] == [1, 2, 3]
+
+
+def test_who_reads_the_whole_log_neither_waits_for_the_writer_nor_holds_it_up(kept):
+    store = Store(kept)
+    try:
+        commit(store, (state(1), None), events=[event(1, number=number) for number in range(3)])
+        with one_group(store):
+            page = store.log_page(after=1, participant_index=None).result(timeout=5)
+            moves = store.moves(after=(1, 2)).result(timeout=5)
+        assert [entry.id for entry in page] == [2, 3]
+        assert [entry.id for entry in moves] == [3]
+    finally:
+        store.close()

@@ -7,7 +7,7 @@ every run.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -135,7 +135,7 @@ def _draw_sample(generator: random.Random, bound: Bound) -> list[Any]:
 
 
 def _choose_sample(generator: random.Random, bound: Bound, used: Used) -> list[Any]:
-    left = list(_distinct_unused(bound["population"], used))
+    left = list(_distinct_unused(bound, used))
     _require("sample", bound["k"], len(left))
     return generator.sample(left, bound["k"])
 
@@ -146,13 +146,13 @@ def least_distinct(values: Listed) -> int:
         return values.distinct
     if not values.in_place:
         return min(1, values.shortest)
-    return len(set(map(freeze, filter(_is_known, values.items)))) or min(1, values.shortest)
+    return len(set(map(freeze, filter(is_known, values.items)))) or min(1, values.shortest)
 
 
-def _is_known(value: Any) -> bool:
+def is_known(value: Any) -> bool:
     """Whether a value is what it is for everybody, with no call in it."""
     if isinstance(value, (dict, list)):
-        return all(map(_is_known, value.values() if isinstance(value, dict) else value))
+        return all(map(is_known, value.values() if isinstance(value, dict) else value))
     return not isinstance(value, (FunctionCall, Whole, Number, Listed))
 
 
@@ -215,8 +215,12 @@ def _checked(read: Callable[[Any], Read | None], bound: Bound, key: str) -> Read
     return found
 
 
-def _distinct_unused(population: Sequence[Any], used: Used) -> Iterable[Any]:
-    distinct = {freeze(value): value for value in population}
+def _distinct_unused(bound: Bound, used: Used) -> Iterable[Any]:
+    population = bound["population"]
+    counts = bound.get("counts") or [1] * len(population)
+    distinct = {
+        freeze(value): value for value, count in zip(population, counts, strict=True) if count
+    }
     return (value for stand_in, value in distinct.items() if stand_in not in used.values)
 
 

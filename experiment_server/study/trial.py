@@ -11,6 +11,7 @@ from experiment_server.limits import EXPANDED_CHARACTERS, EXPANDED_VALUES, TRIAL
 from experiment_server.study.diagnostics import Findings
 from experiment_server.study.expand import expand
 from experiment_server.study.model import Block, Study
+from experiment_server.study.uniques import check_uniques
 
 HINTS = {
     "unique-exhausted": "give the call more values, use it in fewer blocks, "
@@ -42,6 +43,8 @@ def try_out(study: Study, findings: Findings) -> None:
                 "draw fewer values, or use the blocks that draw many less often",
             )
             return
+    if not findings.has_errors:
+        check_uniques(study, kinds, findings)
 
 
 def _too_much(blocks: tuple[Block, ...]) -> str | None:

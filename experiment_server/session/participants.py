@@ -108,13 +108,14 @@ class ParticipantRepository:
 
     async def all(self) -> list[ParticipantState]:
         """Everybody's state as it is durable, ascending by index."""
-        while not self._complete:
+        if not self._complete:
             generation = self._generation
             states = await asyncio.wrap_future(self._store.load())
-            # What was read before the cache was dropped may be older than what was dropped.
-            if generation == self._generation:
-                self._learn(states)
-                self._complete = True
+            if generation != self._generation:
+                # It may be older than what was dropped meanwhile: good for now, not to be kept.
+                return states
+            self._learn(states)
+            self._complete = True
         return [self._known[index] for index in sorted(self._known)]
 
     @property
@@ -196,11 +197,11 @@ class ParticipantRepository:
         Raises ParticipantExists, ParticipantIndexInvalid and LimitReached.
         """
         for _ in range(COMMIT_ATTEMPTS):
-            await self.all()
-            if participant_index in self._known:
+            known = {state.participant_index for state in await self.all()}
+            if participant_index in known:
                 raise ParticipantExists(participant_index)
             try:
-                return await self._add(request, participant_index)
+                return await self._add(request, participant_index, len(known))
             except RevisionConflict:
                 await self._read(participant_index)
         raise _changed_too_often()
@@ -208,17 +209,17 @@ class ParticipantRepository:
     async def add_next(self, request: Request) -> int:
         """A new participant after the largest index; returns the new index."""
         for _ in range(COMMIT_ATTEMPTS):
-            await self.all()
-            index = max([*self._known, *self._pending], default=0) + 1
+            known = {state.participant_index for state in await self.all()}
+            index = max([*known, *self._known, *self._pending], default=0) + 1
             try:
-                return await self._add(request, index)
+                return await self._add(request, index, len(known))
             except RevisionConflict:
                 await self._read(index)
         raise _changed_too_often()
 
-    async def _add(self, request: Request, participant_index: int) -> int:
+    async def _add(self, request: Request, participant_index: int, there_are: int) -> int:
         outcome = moves.add(participant_index, request.cause, self._clock())
-        if len(self._known) >= PARTICIPANTS:
+        if there_are >= PARTICIPANTS:
             raise LimitReached(f"a session takes {PARTICIPANTS} participants, and has them")
         reply = self._idempotency.reply(request, participant_index)
         await self.commit([Planned(None, outcome)], reply=reply)
@@ -346,17 +347,17 @@ class ParticipantRepository:
             state = self._pending.get(participant_index) or self._known.get(participant_index)
             if state is not None:
                 return state
-            await self.get(participant_index)
+            state = await self.get(participant_index)
+            if self._open.is_set():
+                return self._pending.get(participant_index) or state
 
     async def _read(self, participant_index: int) -> ParticipantState | None:
         """A state from the store, read behind all that is on its way there."""
-        while True:
-            generation = self._generation
-            state = await asyncio.wrap_future(self._store.read(participant_index))
-            if generation == self._generation:
-                break
-        if state is None:
-            return None
+        generation = self._generation
+        state = await asyncio.wrap_future(self._store.read(participant_index))
+        if state is None or generation != self._generation:
+            # It may be older than what was dropped meanwhile: good for now, not to be kept.
+            return state
         self._learn([state])
         return self._known[participant_index]
 

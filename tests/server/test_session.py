@@ -1,6 +1,7 @@
 """The live service when the store refuses: nothing is half done, and nobody waits in vain."""
 
 import asyncio
+import random
 
 import pytest
 
@@ -108,3 +109,42 @@ async def test_a_cancelled_request_leaves_the_truth_behind(session):
     with pytest.raises(asyncio.CancelledError):
         await request
     assert (await session.move_to_next(BY_SERVER, 1)).value.block_name == "A"
+
+
+async def test_nothing_changes_when_all_caches_are_dropped_at_any_moment(session):
+    participants = [1, *[await session.new_participant(BY_SERVER) for _ in range(4)]]
+    draws, running = random.Random(7), True
+
+    async def drop():
+        while running:
+            session.drop_cache()
+            for _ in range(draws.randrange(4)):
+                await asyncio.sleep(0)
+
+    async def walk(index):
+        moved = []
+        for _ in range(40):
+            block_id = draws.randrange(5)
+            snapshot = (await session.move_to_block(BY_SERVER, index, block_id)).value
+            assert (snapshot.participant_index, snapshot.block_id) == (index, block_id)
+            moved.append(snapshot.revision)
+            seen = (await session.state(BY_SERVER, index)).value
+            assert seen.revision >= snapshot.revision, "nobody reads what was before"
+            if draws.random() < 0.2:
+                await session.undo(BY_SERVER, index)
+        return moved
+
+    dropping = asyncio.create_task(drop())
+    # Two walk for each participant, so that their moves race.
+    walks = await asyncio.gather(*(walk(index) for index in participants * 2))
+    running = False
+    await dropping
+    for index, first, second in zip(participants, walks[:5], walks[5:], strict=True):
+        assert len({*first, *second}) == 80, "each move has a revision of its own"
+        [*_, last] = [
+            entry
+            for entry in await session.events(BY_SERVER, 0, None, index, 1000)
+            if entry.type == "moved"
+        ]
+        row = await session.row(index)
+        assert (row.revision, row.block_id) == (last.data["revision"], last.data["to"]["block_id"])

@@ -15,7 +15,7 @@ help:
 	@echo "make test    everything that CI checks"
 	@echo "make test-soak  hundreds of clients that come, go and stall, for a minute each (SOAK_SECONDS=60)"
 	@echo "make audit   known weaknesses of what is installed; needs the network"
-	@echo "make bench   figures as ratios: against the predecessor, and against bare aiohttp"
+	@echo "make bench   figures as ratios: to the predecessor, bare aiohttp, and Node; needs wrk"
 	@echo "make lock    renew the lock file of the development environment"
 	@echo "make clean   remove what make has installed and built"
 
@@ -75,9 +75,12 @@ examples/jspsych-flanker/app/vendor/jspsych.js: $(addprefix examples/jspsych-fla
 	  .venv-predecessor/bin/python -m pip install --quiet --disable-pip-version-check experiment-server==0.3.9 && \
 	  touch $@
 
-bench: install .venv-predecessor/installed
+bench: install .venv-predecessor/installed tests/clients/node/node_modules/installed
 	$(BIN)/python tests/benchmarks/bench_engine.py
 	$(BIN)/python tests/benchmarks/bench_moves.py
+	$(BIN)/python tests/benchmarks/bench_broadcast.py
+	$(BIN)/python tests/benchmarks/bench_memory.py
+	$(BIN)/python tests/benchmarks/bench_start.py
 	$(BIN)/python tests/benchmarks/bench_rehearsal.py
 	$(BIN)/python tests/benchmarks/bench_dashboard.py
 

@@ -38,6 +38,10 @@ EXPANSION_AT_MOST = 1 / 40
 HELP_AT_MOST = 1 / 2
 MEMORY_AT_MOST = 1.1
 
+# Through `generate`, each participant takes at most so many microseconds, written as JSON.
+GENERATED_AT_MOST = 20.0
+GENERATED = 20_000
+
 # A tree takes at most this share of its orders written out by hand as a table of groups.
 TREE_AT_MOST = 1.5
 TECHNIQUES = ["ray", "hand", "gaze"]
@@ -109,6 +113,13 @@ def expand_all(study: Study) -> None:
         expand(study, participant_index)
 
 
+def generate_microseconds() -> float:
+    """The processor time that `generate` takes for each participant more."""
+    generate = [*OURS, "generate", SAMPLE, "-r"]
+    many, one = (process_seconds([*generate, str(count)]) for count in (GENERATED + 1, 1))
+    return (many - one) / GENERATED * 1e6
+
+
 def peak_memory(*arguments: str | Path) -> float:
     """The largest resident size of a run of ours, in MB."""
     program = (
@@ -126,7 +137,7 @@ def main() -> int:
     study = parse(SAMPLE.read_text(encoding="utf-8")).require()
     tree, table = tree_and_table()
     trees, tables = [], []
-    theirs, ours, their_help, our_help = [], [], [], []
+    theirs, ours, their_help, our_help, generated = [], [], [], [], []
     for _ in range(ROUNDS):
         generate = [PREDECESSOR, "generate", SAMPLE, "-r"]
         many = process_seconds([*generate, "1000"])
@@ -135,12 +146,14 @@ def main() -> int:
         ours.extend(own_seconds(partial(expand_all, study)) for _ in range(ROUNDS))
         trees.append(own_seconds(partial(expand_all, tree)))
         tables.append(own_seconds(partial(expand_all, table)))
+        generated.append(generate_microseconds())
         their_help.append(process_seconds([PREDECESSOR, "--help"]))
         our_help.append(process_seconds([*OURS, "--help"]))
     short, long = (peak_memory("generate", SAMPLE, "-r", count) for count in ("1000", "100000"))
     results = [
         ("1,000 participants, s of 0.3.9", min(ours), min(theirs), EXPANSION_AT_MOST),
         ("1,000 of a tree, s of its table", min(trees), min(tables), TREE_AT_MOST),
+        ("a participant by generate, us of 1", min(generated), 1, GENERATED_AT_MOST),
         ("--help, s of 0.3.9", min(our_help), min(their_help), HELP_AT_MOST),
         ("generate -r 100000, MB of -r 1000", long, short, MEMORY_AT_MOST),
     ]

@@ -1,0 +1,68 @@
+"""Draws the rooms of the package, as they import each other, into docs/architecture.md.
+
+`python docs/draw_architecture.py` writes the drawing anew; tests/unit/test_architecture.py fails
+while the page has another one.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import grimp
+
+PACKAGE = "experiment_server"
+PAGE = Path(__file__).with_name("architecture.md")
+
+# The drawing is between these two lines of the page.
+BEGIN = "<!-- The drawing: made by docs/draw_architecture.py -->"
+END = "<!-- End of the drawing -->"
+
+# Every room imports these two modules, or may: their arrows would hide the others.
+LEFT_OUT = frozenset({"errors", "limits"})
+
+
+def imports_between_rooms() -> set[tuple[str, str]]:
+    """Pairs of rooms of which the first imports the second."""
+    # Without a cache, so that the drawing never shows the imports of an earlier state.
+    graph = grimp.build_graph(PACKAGE, cache_dir=None)
+    pairs = {
+        (_room(module), _room(imported))
+        for module in graph.modules
+        for imported in graph.find_modules_directly_imported_by(module)
+    }
+    return {
+        (room, imported)
+        for room, imported in pairs
+        if room != imported and not {room, imported} & LEFT_OUT
+    }
+
+
+def drawing() -> str:
+    """The rooms as a Mermaid diagram, an arrow from a room to each one that it imports."""
+    arrows = [f"  {room} --> {imported}" for room, imported in sorted(imports_between_rooms())]
+    return "\n".join(["```mermaid", "graph TD", *arrows, "```"])
+
+
+def with_drawing(page: str) -> str:
+    """The page with the current drawing; raises ValueError for a page without a place for it."""
+    place = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    current = f"{BEGIN}\n{drawing()}\n{END}"
+    drawn, count = place.subn(lambda _: current, page)
+    if count != 1:
+        raise ValueError(f"{PAGE} has {count} places for a drawing, between {BEGIN!r} and {END!r}")
+    return drawn
+
+
+def _room(module: str) -> str:
+    """The first part of a module's name below the package, which itself is named `package`.
+
+    `__main__` only starts the command line, so that it counts to `cli`.
+    """
+    _, _, inside = module.partition(".")
+    room = inside.partition(".")[0]
+    return {"": "package", "__main__": "cli"}.get(room, room)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_drawing(PAGE.read_text("utf-8")), "utf-8")

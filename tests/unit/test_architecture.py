@@ -1,0 +1,60 @@
+"""docs/architecture.md: its drawing is current, and the functions that it names are there."""
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "architecture.md"
+PACKAGE = ROOT / "experiment_server"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    path = ROOT / "docs" / "draw_architecture.py"
+    spec = importlib.util.spec_from_file_location("draw_architecture", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_drawing_is_current(script: ModuleType) -> None:
+    page = PAGE.read_text("utf-8")
+    assert script.with_drawing(page) == page, "run `python docs/draw_architecture.py`"
+
+
+def test_a_page_without_a_place_for_the_drawing_is_refused(script: ModuleType) -> None:
+    with pytest.raises(ValueError, match="0 places for a drawing"):
+        script.with_drawing("# Nothing here\n")
+
+
+def test_every_step_of_a_request_names_functions_that_are_there() -> None:
+    named = re.findall(r"`([a-z_]+/[a-z_]+\.py)` `([A-Za-z_.]+)`", PAGE.read_text("utf-8"))
+    assert len(named) > 8
+    missing = [(path, name) for path, name in named if name not in _definitions(PACKAGE / path)]
+    assert missing == []
+
+
+def _definitions(path: Path) -> set[str]:
+    """The names that a module defines, with their classes before them; nested functions bare."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST, prefix: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            inner = prefix
+            if isinstance(child, ast.ClassDef):
+                found.add(prefix + child.name)
+                inner = f"{prefix}{child.name}."
+            elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                found.add(prefix + child.name)
+                inner = ""
+            visit(child, inner)
+
+    visit(ast.parse(path.read_text("utf-8")), "")
+    return found

@@ -76,13 +76,13 @@ examples/jspsych-flanker/app/vendor/jspsych.js: $(addprefix examples/jspsych-fla
 	  touch $@
 
 bench: install .venv-predecessor/installed tests/clients/node/node_modules/installed
-	$(BIN)/python tests/benchmarks/bench_engine.py
 	$(BIN)/python tests/benchmarks/bench_moves.py
 	$(BIN)/python tests/benchmarks/bench_broadcast.py
 	$(BIN)/python tests/benchmarks/bench_memory.py
 	$(BIN)/python tests/benchmarks/bench_start.py
 	$(BIN)/python tests/benchmarks/bench_rehearsal.py
 	$(BIN)/python tests/benchmarks/bench_dashboard.py
+	$(BIN)/python tests/benchmarks/bench_engine.py
 
 lock: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet uv

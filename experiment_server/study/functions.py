@@ -13,8 +13,17 @@ from typing import Any, TypeVar
 
 from experiment_server.study import arguments
 from experiment_server.study.arguments import ArgumentsInvalid, Bound, listed, number, whole
-from experiment_server.study.model import PLAIN, FunctionCall
+from experiment_server.study.model import PLAIN
 from experiment_server.study.possible import Listed, Number, Possible, Whole
+from experiment_server.study.supply import (
+    Supply,
+    freeze,
+    least_distinct,
+    supply_of_normal_numbers,
+    supply_of_numbers,
+    supply_of_population,
+    supply_of_whole_numbers,
+)
 
 Read = TypeVar("Read")
 
@@ -57,8 +66,8 @@ class Function:
 
     `bind` turns the file's list or table of arguments into keyword arguments, or raises
     ArgumentsInvalid. `outcome` says what a draw with such arguments can be. `choose` makes the
-    last resort of a unique draw; functions without it cannot be unique, because a repeated value
-    means nothing for them.
+    last resort of a unique draw, and `supply` says how many different values there are for certain;
+    functions without these two cannot be unique, because a repeated value means nothing for them.
     """
 
     name: str
@@ -67,6 +76,7 @@ class Function:
     draw: Draw
     outcome: Callable[[Bound], Possible]
     choose: Choose | None = None
+    supply: Callable[[Bound], Supply] | None = None
 
     def draw_unique(self, generator: random.Random, bound: Bound, used: Used) -> Any:
         """A draw without a repeated value, neither inside it nor against `used`.
@@ -83,15 +93,6 @@ class Function:
         values = self.choose(generator, bound, used)
         used.add_new(values)
         return values if isinstance(drawn, list) else values[0]
-
-
-def freeze(value: Any) -> Any:
-    """A hashable stand-in for a config value; equal values have equal stand-ins."""
-    if isinstance(value, dict):
-        return ("table", frozenset((key, freeze(item)) for key, item in value.items()))
-    if isinstance(value, list):
-        return ("list", tuple(map(freeze, value)))
-    return value
 
 
 def _draw_choices(generator: random.Random, bound: Bound) -> list[Any]:
@@ -138,22 +139,6 @@ def _choose_sample(generator: random.Random, bound: Bound, used: Used) -> list[A
     left = list(_distinct_unused(bound, used))
     _require("sample", bound["k"], len(left))
     return generator.sample(left, bound["k"])
-
-
-def least_distinct(values: Listed) -> int:
-    """How many different values a list has at least."""
-    if values.distinct is not None:
-        return values.distinct
-    if not values.in_place:
-        return min(1, values.shortest)
-    return len(set(map(freeze, filter(is_known, values.items)))) or min(1, values.shortest)
-
-
-def is_known(value: Any) -> bool:
-    """Whether a value is what it is for everybody, with no call in it."""
-    if isinstance(value, (dict, list)):
-        return all(map(is_known, value.values() if isinstance(value, dict) else value))
-    return not isinstance(value, (FunctionCall, Whole, Number, Listed))
 
 
 def _drawn_from(bound: Bound, amount: Whole, distinct: int) -> Listed:
@@ -288,17 +273,20 @@ FUNCTIONS: Mapping[str, Function] = {
     function.name: function
     for function in (
         Function("choices", "choices(population, weights=None, *, cum_weights=None, k=1)",
-                 arguments.bind_choices, _draw_choices, _outcome_of_choices, _choose_choices),
+                 arguments.bind_choices, _draw_choices, _outcome_of_choices, _choose_choices,
+                 supply_of_population),
         Function("sample", "sample(population, k, *, counts=None)",
-                 arguments.bind_sample, _draw_sample, _outcome_of_sample, _choose_sample),
+                 arguments.bind_sample, _draw_sample, _outcome_of_sample, _choose_sample,
+                 supply_of_population),
         Function("shuffle", "shuffle(population)",
                  arguments.bind_shuffle, _draw_shuffle, _outcome_of_shuffle),
         Function("randint", "randint(a, b)",
-                 arguments.bind_randint, _draw_randint, _outcome_of_randint, _choose_randint),
+                 arguments.bind_randint, _draw_randint, _outcome_of_randint, _choose_randint,
+                 supply_of_whole_numbers),
         Function("uniform", "uniform(a, b)", arguments.bind_uniform, _draw_uniform,
-                 _outcome_of_uniform, _no_number_left("uniform")),
+                 _outcome_of_uniform, _no_number_left("uniform"), supply_of_numbers),
         Function("gauss", "gauss(mu=0.0, sigma=1.0)", arguments.bind_gauss, _draw_gauss,
-                 _outcome_of_gauss, _no_number_left("gauss")),
+                 _outcome_of_gauss, _no_number_left("gauss"), supply_of_normal_numbers),
         Function("range", "range(stop) or range(start, stop, step=1)",
                  arguments.bind_range, _draw_range, _outcome_of_range),
     )

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiment_server.study.arguments import ArgumentsInvalid
-from experiment_server.study.functions import FUNCTIONS, TooFewValues, Used, freeze
+from experiment_server.study.functions import FUNCTIONS, TooFewValues, Used
 from experiment_server.study.parse import parse
+from experiment_server.study.supply import freeze
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=2),
@@ -178,6 +179,12 @@ def test_what_cannot_be_unique_says_so(name, args):
     [error] = parse(CALL.format(name, args)).diagnostics
     assert error.message == f'block "A": {name} cannot be unique'
     assert error.hint == "unique is for choices, sample, randint, uniform, gauss"
+
+
+def test_what_may_be_unique_says_how_many_values_it_is_sure_of():
+    unique = {name for name, function in FUNCTIONS.items() if function.choose}
+    assert unique == {name for name, function in FUNCTIONS.items() if function.supply}
+    assert unique
 
 
 def test_all_functions_draw_from_the_participants_one_generator():

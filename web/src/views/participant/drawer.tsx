@@ -136,7 +136,9 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
             )}
           </>
         ) : (
-          <p class="place">Only while they are in a block is there a current config.</p>
+          !row.active && (
+            <p class="place">Only while they are in a block is there a current config.</p>
+          )
         )}
       </Section>
 

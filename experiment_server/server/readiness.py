@@ -7,7 +7,8 @@ import time
 
 from experiment_server.errors import StoreUnavailable
 from experiment_server.limits import READY_KEPT, READY_TIMEOUT
-from experiment_server.store.store import Commit, Store, Written
+from experiment_server.store.commits import Commit, Written
+from experiment_server.store.store import Store
 
 
 class Readiness:

@@ -11,7 +11,8 @@ from experiment_server.limits import EVENT_ID, STORE_ANSWERS
 from experiment_server.participants.events import Entry, Event
 from experiment_server.participants.moves import LoggedMove
 from experiment_server.participants.timings import Visits
-from experiment_server.store.store import Commit, Store, Written
+from experiment_server.store.commits import Commit, Written
+from experiment_server.store.store import Store
 from experiment_server.wire.events import Moved
 from experiment_server.wire.replies import Visit
 

@@ -13,7 +13,9 @@ from experiment_server.errors import ExperimentServerError, KeyReused, StoreUnav
 from experiment_server.limits import REPLIES_SWEPT
 from experiment_server.session.requests import Request
 from experiment_server.session.tasks import Tasks
-from experiment_server.store.store import Commit, Reply, Scope, Store
+from experiment_server.store.commits import Commit
+from experiment_server.store.replies import Reply, Scope
+from experiment_server.store.store import Store
 from experiment_server.wire.encoding import from_json, to_json
 
 P = ParamSpec("P")

@@ -36,9 +36,11 @@ from experiment_server.session.requests import Request
 from experiment_server.session.turns import in_turns
 from experiment_server.session.versions import StudyVersions
 from experiment_server.session.views import ParticipantViews
+from experiment_server.store.commits import Commit, Written
 from experiment_server.store.records import StudyVersion
+from experiment_server.store.replies import Reply
 from experiment_server.store.statements import Change
-from experiment_server.store.store import Commit, Reply, Store, Written
+from experiment_server.store.store import Store
 from experiment_server.study.model import Study
 
 

@@ -5,79 +5,37 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import Connection, insert, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from experiment_server.errors import (
     DatabaseInUse,
     DatabaseUnusable,
-    RevisionConflict,
     SessionLost,
     StoreUnavailable,
 )
 from experiment_server.limits import EVENTS_PAGE, REPLIES_KEPT
-from experiment_server.participants.events import Entry, Event, Head, chained
+from experiment_server.participants.events import Entry, Head
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store import database, locks, records
 from experiment_server.store.choices import DEFAULT_SESSION, Durability
+from experiment_server.store.commits import Commit, CommitGroup, FenceMoved, Written
 from experiment_server.store.database import Place
 from experiment_server.store.reader import Reader
 from experiment_server.store.records import StudyVersion
-from experiment_server.store.schema import heads, participants, replies, study_versions
-from experiment_server.store.statements import Change, insert_entries, update_states
-from experiment_server.store.writer import Contradiction, Done, Performed, Work, Writer
+from experiment_server.store.replies import Reply, Scope, find_reply, forget_replies
+from experiment_server.store.schema import heads
+from experiment_server.store.writer import Done, Performed, Work, Writer
 
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What an idempotency key is unique in. `participant_index` is 0 where none is meant."""
-
-    operation: str
-    participant_index: int
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What was answered to a request. `request` is its fingerprint, `text` the answer's JSON."""
-
-    scope: Scope
-    request: str
-    text: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """What is kept together, or not at all."""
-
-    changes: Sequence[Change] = ()
-    events: Sequence[Event] = ()
-    version: StudyVersion | None = None
-    reply: Reply | None = None
-
-    @property
-    def plain(self) -> bool:
-        """Whether it only adds one participant, or takes one from one revision to the next."""
-        return len(self.changes) == 1 and self.version is None and self.reply is None
-
-
 Query = Callable[[Connection], Any]
-
-
-@dataclass(slots=True)
-class Written:
-    """A commit's events, and the entries of the log that they became."""
-
-    events: Sequence[Event]
-    entries: list[Entry] = field(default_factory=list)
 
 
 class Store:
@@ -200,12 +158,12 @@ class Store:
 
     def reply(self, scope: Scope, now: datetime) -> Future[Reply | None]:
         """What was answered to a request that came before, None if it is new or long ago."""
-        return self._read(_reply, scope, now - timedelta(seconds=REPLIES_KEPT))
+        return self._read(find_reply, scope, now - timedelta(seconds=REPLIES_KEPT))
 
     def forget_replies(self, now: datetime) -> Future[int]:
         """Remove the replies that are kept no longer; how many these were."""
         oldest = now - timedelta(seconds=REPLIES_KEPT)
-        return self._read(_forget, oldest)
+        return self._read(forget_replies, oldest)
 
     def versions(self) -> Future[list[StudyVersion]]:
         """The versions of the study, ascending."""
@@ -283,7 +241,7 @@ class Store:
     def _perform(
         self, connection: Connection, items: Sequence[Commit | Query], careful: bool
     ) -> Performed:
-        group = _Group(
+        group = CommitGroup(
             connection,
             self._session,
             self._head,
@@ -305,13 +263,13 @@ class Store:
                 else:
                     outcomes.append(group.attempt(item))
             group.write()
-        except _FenceMoved:
+        except FenceMoved:
             raise self._session_lost() from None
         if not group.wrote:
             return Performed(outcomes)
         return Performed(outcomes, partial(self._committed, group, outcomes), group.fence)
 
-    def _committed(self, group: _Group, outcomes: list[Any]) -> None:
+    def _committed(self, group: CommitGroup, outcomes: list[Any]) -> None:
         self._head = group.head
         self._transactions += 1
         if self._files and (gone := self._files.problem()):
@@ -362,136 +320,6 @@ def _settle(future: Future[Any], outcome: Any) -> None:
         future.set_result(outcome)
 
 
-_ADD = insert(participants)
-_NOTE = (
-    update(heads)
-    .where(heads.c.session_id == bindparam("in_session"), heads.c.fence == bindparam("from_fence"))
-    .values(id=bindparam("to_id"), hash=bindparam("to_hash"), fence=bindparam("to_fence"))
-)
-
-
-class _FenceMoved(Exception):
-    """Another server has written since this one did."""
-
-
-class _Group:
-    """Commits on their way into one transaction.
-
-    `head` is the log's end, and `fence` its fence, with what is written; `wrote` tells whether
-    anything is.
-    """
-
-    def __init__(
-        self, connection: Connection, session: int, head: Head, *, fence: str, next_fence: str
-    ) -> None:
-        self.head = head
-        self.fence = fence
-        self.wrote = False
-        self._next_fence = next_fence
-        self._connection = connection
-        self._session = session
-        self._changes: dict[int, Change] = {}
-        self._adds = False
-        self._unlogged: list[Written] = []
-
-    def gather(self, commit: Commit) -> Written:
-        """Take a plain commit, to be written together with its neighbours."""
-        change = commit.changes[0]
-        index = change.state.participant_index
-        before = self._changes.get(index)
-        if before is not None and before.state.revision == change.read_revision:
-            # Two changes of a participant in a row are written as one.
-            change = Change(change.state, before.read_revision)
-        elif before is not None or change.adds is not self._adds:
-            self._write_changes()
-            self._adds = change.adds
-        self._changes[index] = change
-        return self._to_log(commit)
-
-    def attempt(self, commit: Commit) -> Written | Exception:
-        """Write a commit, or all of it not; the error then, which is the commit's own."""
-        self._write_changes()
-        error = _attempt(self._connection, self._session, commit)
-        return error or self._to_log(commit)
-
-    def write(self) -> None:
-        """Write what was taken: the states, then the log's next entries, numbered and chained.
-
-        Raises _FenceMoved, before anything is added to the log.
-        """
-        self._write_changes()
-        if not self._unlogged:
-            return
-        events = (event for item in self._unlogged for event in item.events)
-        entries, self.head = chained(events, self.head)
-        end = {
-            "in_session": self._session,
-            "from_fence": self.fence,
-            "to_fence": self._next_fence,
-            "to_id": self.head.id,
-            "to_hash": self.head.hash,
-        }
-        if self._connection.execute(_NOTE, end).rowcount == 0:
-            raise _FenceMoved
-        self.fence, self.wrote = self._next_fence, True
-        if entries:
-            insert_entries(self._connection, self._session, entries)
-        remaining = iter(entries)
-        for item in self._unlogged:
-            item.entries = [next(remaining) for _ in item.events]
-        self._unlogged = []
-
-    def _write_changes(self) -> None:
-        _change_all(self._connection, self._session, list(self._changes.values()))
-        self._changes = {}
-
-    def _to_log(self, commit: Commit) -> Written:
-        written = Written(commit.events)
-        self._unlogged.append(written)
-        return written
-
-
-def _change_all(connection: Connection, session: int, changes: Sequence[Change]) -> None:
-    """Make changes of a kind one after the other.
-
-    Raises Contradiction if one finds another revision, or somebody who was added before.
-    """
-    if not changes:
-        return
-    if changes[0].adds:
-        try:
-            connection.execute(
-                _ADD, [{"session_id": session, **fields(change.state)} for change in changes]
-            )
-        except IntegrityError:
-            raise Contradiction from None
-        return
-    if update_states(connection, session, changes) != len(changes):
-        raise Contradiction
-
-
-def _attempt(connection: Connection, session: int, commit: Commit) -> Exception | None:
-    savepoint = connection.begin_nested()
-    try:
-        for change in commit.changes:
-            if change.adds:
-                _add(connection, session, change)
-        _update(connection, session, [item for item in commit.changes if not item.adds])
-        if commit.version:
-            connection.execute(
-                insert(study_versions).values(session_id=session, **asdict(commit.version))
-            )
-        if commit.reply:
-            _keep_reply(connection, session, commit.reply)
-    except SQLAlchemyError:
-        raise
-    except Exception as error:  # noqa: BLE001 - what goes wrong with one must not stop the others
-        savepoint.rollback()
-        return error
-    savepoint.commit()
-    return None
-
-
 def _ask(connection: Connection, query: Query) -> Any:
     try:
         return query(connection)
@@ -499,70 +327,3 @@ def _ask(connection: Connection, query: Query) -> Any:
         raise
     except Exception as error:  # noqa: BLE001 - what goes wrong with one must not stop the others
         return error
-
-
-def _add(connection: Connection, session: int, change: Change) -> None:
-    try:
-        with connection.begin_nested():
-            connection.execute(_ADD, {"session_id": session, **fields(change.state)})
-    except IntegrityError:
-        index = change.state.participant_index
-        raise RevisionConflict(f"participant {index} was added before") from None
-
-
-def _update(connection: Connection, session: int, changes: Sequence[Change]) -> None:
-    if update_states(connection, session, changes) != len(changes):
-        who = ", ".join(str(change.state.participant_index) for change in changes[:_NAMED])
-        raise RevisionConflict(f"of participants {who} one was changed meanwhile")
-
-
-_NAMED = 5
-
-
-def fields(value: Any) -> dict[str, Any]:
-    """A dataclass's fields by name; unlike `asdict`, it leaves what is in them as it is."""
-    return {name: getattr(value, name) for name in value.__slots__}
-
-
-def _reply(connection: Connection, session: int, scope: Scope, oldest: datetime) -> Reply | None:
-    query = select(replies.c.request, replies.c.reply, replies.c.created_at).where(
-        *_in_scope(session, scope), replies.c.created_at >= oldest
-    )
-    row = connection.execute(query).first()
-    return Reply(scope, *row) if row else None
-
-
-def _keep_reply(connection: Connection, session: int, reply: Reply) -> None:
-    too_old = reply.created_at - timedelta(seconds=REPLIES_KEPT)
-    connection.execute(
-        delete(replies).where(*_in_scope(session, reply.scope), replies.c.created_at < too_old)
-    )
-    try:
-        with connection.begin_nested():
-            connection.execute(
-                insert(replies).values(
-                    session_id=session,
-                    **asdict(reply.scope),
-                    request=reply.request,
-                    reply=reply.text,
-                    created_at=reply.created_at,
-                )
-            )
-    except IntegrityError:
-        raise RevisionConflict("this request has been answered before") from None
-
-
-def _forget(connection: Connection, session: int, oldest: datetime) -> int:
-    gone = connection.execute(
-        delete(replies).where(replies.c.session_id == session, replies.c.created_at < oldest)
-    )
-    return gone.rowcount
-
-
-def _in_scope(session: int, scope: Scope) -> tuple[Any, ...]:
-    return (
-        replies.c.session_id == session,
-        replies.c.operation == scope.operation,
-        replies.c.participant_index == scope.participant_index,
-        replies.c.key == scope.key,
-    )

@@ -11,10 +11,12 @@ from experiment_server.errors import DatabaseInUse, RevisionConflict, StoreUnava
 from experiment_server.participants.events import Event, Head, flaw
 from experiment_server.participants.overrides import Override
 from experiment_server.participants.state import ParticipantState
+from experiment_server.store.commits import Commit
 from experiment_server.store.database import Place, connect
 from experiment_server.store.records import StudyVersion
+from experiment_server.store.replies import Reply, Scope
 from experiment_server.store.statements import Change
-from experiment_server.store.store import Commit, Reply, Scope, Store
+from experiment_server.store.store import Store
 from experiment_server.wire.events import AppConnected
 from tests.noted import noted
 

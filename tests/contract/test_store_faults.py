@@ -13,9 +13,10 @@ from experiment_server.errors import DatabaseInUse, DatabaseUnusable, SessionLos
 from experiment_server.participants.events import Head, flaw
 from experiment_server.store import postgresql as driver
 from experiment_server.store import writer
+from experiment_server.store.commits import Commit
 from experiment_server.store.database import Place
 from experiment_server.store.statements import Change
-from experiment_server.store.store import Commit, Store
+from experiment_server.store.store import Store
 from tests.contract.test_store import commit, event, state
 from tests.faults import Proxy
 

@@ -15,9 +15,10 @@ from experiment_server.participants.state import ParticipantState
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.session.requests import BY_SERVER
+from experiment_server.store.commits import Commit
 from experiment_server.store.database import Place
 from experiment_server.store.statements import Change
-from experiment_server.store.store import Commit, Store
+from experiment_server.store.store import Store
 from tests.server.conftest import Listener
 
 PEOPLE, BLOCKS = 3_000, 200

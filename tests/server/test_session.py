@@ -12,8 +12,9 @@ from experiment_server.session.session import StudySession
 from experiment_server.session.tasks import Tasks
 from experiment_server.session.tokens import Tokens
 from experiment_server.store import writer
+from experiment_server.store.commits import Commit
 from experiment_server.store.database import Place
-from experiment_server.store.store import Commit, Store
+from experiment_server.store.store import Store
 from experiment_server.study.parse import parse
 from experiment_server.wire.encoding import Encoded
 from tests.conftest import SMALL_STUDY

@@ -1,0 +1,194 @@
+"""What is kept together, and how a group of it is written in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from experiment_server.errors import RevisionConflict
+from experiment_server.participants.events import Entry, Event, Head, chained
+from experiment_server.participants.state import ParticipantState
+from experiment_server.store.records import StudyVersion
+from experiment_server.store.replies import Reply, keep_reply
+from experiment_server.store.schema import heads, participants, study_versions
+from experiment_server.store.statements import Change, insert_entries, update_states
+from experiment_server.store.writer import Contradiction
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What is kept together, or not at all."""
+
+    changes: Sequence[Change] = ()
+    events: Sequence[Event] = ()
+    version: StudyVersion | None = None
+    reply: Reply | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it only adds one participant, or takes one from one revision to the next."""
+        return len(self.changes) == 1 and self.version is None and self.reply is None
+
+
+@dataclass(slots=True)
+class Written:
+    """A commit's events, and the entries of the log that they became."""
+
+    events: Sequence[Event]
+    entries: list[Entry] = field(default_factory=list)
+
+
+_ADD = insert(participants)
+_NOTE = (
+    update(heads)
+    .where(heads.c.session_id == bindparam("in_session"), heads.c.fence == bindparam("from_fence"))
+    .values(id=bindparam("to_id"), hash=bindparam("to_hash"), fence=bindparam("to_fence"))
+)
+
+
+class FenceMoved(Exception):
+    """Another server has written since this one did."""
+
+
+class CommitGroup:
+    """Commits on their way into one transaction.
+
+    `head` is the log's end, and `fence` its fence, with what is written; `wrote` tells whether
+    anything is.
+    """
+
+    def __init__(
+        self, connection: Connection, session: int, head: Head, *, fence: str, next_fence: str
+    ) -> None:
+        self.head = head
+        self.fence = fence
+        self.wrote = False
+        self._next_fence = next_fence
+        self._connection = connection
+        self._session = session
+        self._changes: dict[int, Change] = {}
+        self._adds = False
+        self._unlogged: list[Written] = []
+
+    def gather(self, commit: Commit) -> Written:
+        """Take a plain commit, to be written together with its neighbours."""
+        change = commit.changes[0]
+        index = change.state.participant_index
+        before = self._changes.get(index)
+        if before is not None and before.state.revision == change.read_revision:
+            # Two changes of a participant in a row are written as one.
+            change = Change(change.state, before.read_revision)
+        elif before is not None or change.adds is not self._adds:
+            self._write_changes()
+            self._adds = change.adds
+        self._changes[index] = change
+        return self._to_log(commit)
+
+    def attempt(self, commit: Commit) -> Written | Exception:
+        """Write a commit, or all of it not; the error then, which is the commit's own."""
+        self._write_changes()
+        error = _attempt(self._connection, self._session, commit)
+        return error or self._to_log(commit)
+
+    def write(self) -> None:
+        """Write what was taken: the states, then the log's next entries, numbered and chained.
+
+        Raises FenceMoved, before anything is added to the log.
+        """
+        self._write_changes()
+        if not self._unlogged:
+            return
+        events = (event for item in self._unlogged for event in item.events)
+        entries, self.head = chained(events, self.head)
+        end = {
+            "in_session": self._session,
+            "from_fence": self.fence,
+            "to_fence": self._next_fence,
+            "to_id": self.head.id,
+            "to_hash": self.head.hash,
+        }
+        if self._connection.execute(_NOTE, end).rowcount == 0:
+            raise FenceMoved
+        self.fence, self.wrote = self._next_fence, True
+        if entries:
+            insert_entries(self._connection, self._session, entries)
+        remaining = iter(entries)
+        for item in self._unlogged:
+            item.entries = [next(remaining) for _ in item.events]
+        self._unlogged = []
+
+    def _write_changes(self) -> None:
+        _change_all(self._connection, self._session, list(self._changes.values()))
+        self._changes = {}
+
+    def _to_log(self, commit: Commit) -> Written:
+        written = Written(commit.events)
+        self._unlogged.append(written)
+        return written
+
+
+def _change_all(connection: Connection, session: int, changes: Sequence[Change]) -> None:
+    """Make changes of a kind one after the other.
+
+    Raises Contradiction if one finds another revision, or somebody who was added before.
+    """
+    if not changes:
+        return
+    if changes[0].adds:
+        try:
+            connection.execute(
+                _ADD, [{"session_id": session, **_fields(change.state)} for change in changes]
+            )
+        except IntegrityError:
+            raise Contradiction from None
+        return
+    if update_states(connection, session, changes) != len(changes):
+        raise Contradiction
+
+
+def _attempt(connection: Connection, session: int, commit: Commit) -> Exception | None:
+    savepoint = connection.begin_nested()
+    try:
+        for change in commit.changes:
+            if change.adds:
+                _add(connection, session, change)
+        _update(connection, session, [item for item in commit.changes if not item.adds])
+        if commit.version:
+            connection.execute(
+                insert(study_versions).values(session_id=session, **asdict(commit.version))
+            )
+        if commit.reply:
+            keep_reply(connection, session, commit.reply)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what goes wrong with one must not stop the others
+        savepoint.rollback()
+        return error
+    savepoint.commit()
+    return None
+
+
+def _add(connection: Connection, session: int, change: Change) -> None:
+    try:
+        with connection.begin_nested():
+            connection.execute(_ADD, {"session_id": session, **_fields(change.state)})
+    except IntegrityError:
+        index = change.state.participant_index
+        raise RevisionConflict(f"participant {index} was added before") from None
+
+
+def _update(connection: Connection, session: int, changes: Sequence[Change]) -> None:
+    if update_states(connection, session, changes) != len(changes):
+        who = ", ".join(str(change.state.participant_index) for change in changes[:_NAMED])
+        raise RevisionConflict(f"of participants {who} one was changed meanwhile")
+
+
+_NAMED = 5
+
+
+def _fields(state: ParticipantState) -> dict[str, object]:
+    """A dataclass's fields by name; unlike `asdict`, it leaves what is in them as it is."""
+    return {name: getattr(state, name) for name in state.__slots__}

@@ -17,7 +17,7 @@ import click
 from experiment_server.cli.output import print_diagnostics, print_no_more, private_file
 from experiment_server.errors import StudyInvalid
 from experiment_server.server.settings import Settings
-from experiment_server.store.choices import DEFAULT_SESSION, MEMORY
+from experiment_server.store.options import DEFAULT_SESSION, MEMORY
 
 if TYPE_CHECKING:
     from experiment_server.server.app import Running

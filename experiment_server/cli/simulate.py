@@ -13,7 +13,7 @@ import click
 
 from experiment_server.cli.output import note
 from experiment_server.limits import PARTICIPANTS
-from experiment_server.store.choices import MEMORY
+from experiment_server.store.options import MEMORY
 
 if TYPE_CHECKING:
     from experiment_server.client.simulated import Outcome, Pace

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from experiment_server.errors import SessionUnknown
-from experiment_server.store.choices import DEFAULT_SESSION
+from experiment_server.store.options import DEFAULT_SESSION
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

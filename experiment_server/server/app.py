@@ -37,16 +37,16 @@ from experiment_server.server.connections import (
     raise_descriptor_limit,
 )
 from experiment_server.server.encoding import errors_as_problems
-from experiment_server.server.engine import Census
 from experiment_server.server.login import add_login
 from experiment_server.server.logs import name_requests
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.metrics import add_routes as add_metrics
 from experiment_server.server.proxy import behind
 from experiment_server.server.readiness import Readiness
-from experiment_server.server.realtime import Parts, Realtime
-from experiment_server.server.security import Gate, gatekeeper
+from experiment_server.server.security import Authenticator, require_caller
 from experiment_server.server.settings import Settings
+from experiment_server.server.socket_server import ConnectionCounter
+from experiment_server.server.sockets import SocketContext, SocketEndpoints
 from experiment_server.session.hub import Hub
 from experiment_server.session.running import SessionOptions
 from experiment_server.session.session import StudySession
@@ -119,7 +119,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             settings.config_file, parsed, store, hub, tasks, tokens, options, stopping
         )
         await session.start()
-        gate = Gate(tokens, settings.guarded, settings.open)
+        authenticator = Authenticator(tokens, settings.guarded, settings.open)
         rules = _browser_rules(settings)
         metrics = Metrics(session, store)
         tasks.start(metrics.watch_lag(), "watch-lag")
@@ -131,32 +131,36 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                 *([behind(settings.trusted_proxy)] if settings.trusted_proxy else []),
                 browser_guard(rules),
                 utf_8_only,
-                gatekeeper(gate),
+                require_caller(authenticator),
             ],
             client_max_size=BODY_SIZE,
         )
         if rules.cors_origins:
             allow_origins(app, rules)
         dashboard.add_headers(app)
-        add_login(app, gate, has_app=settings.app is not None)
-        dashboard.add_routes(app, session, gate)
+        add_login(app, authenticator, has_app=settings.app is not None)
+        dashboard.add_routes(app, session, authenticator)
         if settings.app is not None:
             dashboard.add_app(app, settings.app)
-        add_metrics(app, session, gate, metrics, Readiness(store))
+        add_metrics(app, session, authenticator, metrics, Readiness(store))
         openapi.add_route(app)
-        uxf.add_route(app, gate, Results(settings.data_folder, settings.session))
-        rest.add_routes(app, session, gate, metrics)
+        uxf.add_route(app, authenticator, Results(settings.data_folder, settings.session))
+        rest.add_routes(app, session, authenticator, metrics)
         connections = _connections(settings)
         metrics.count_connections(connections.count)
-        census = Census(connections.total, settings.max_connections_per_address)
-        realtime = Realtime(app, Parts(session, gate, metrics, tasks, census), hub)
+        connection_counter = ConnectionCounter(
+            connections.total, settings.max_connections_per_address
+        )
+        endpoints = SocketEndpoints(
+            app, SocketContext(session, authenticator, metrics, tasks, connection_counter), hub
+        )
         async with _listening(app, connections, settings) as port.number:
             tasks.start(watch(session.study_file), "watch-study-file")
             try:
                 url, urls = port.url_for_this_machine(), port.urls_for_others()
-                yield Running(url, urls, session, str(place), gate.tokens.admin)
+                yield Running(url, urls, session, str(place), authenticator.tokens.admin)
             finally:
-                await realtime.close()
+                await endpoints.close()
         await session.stop()
     finally:
         await tasks.close()

@@ -46,7 +46,7 @@ def require_utf_8(header: str) -> None:
 
 @web.middleware
 async def utf_8_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a request whose body is said to be in another charset, at every door."""
+    """Refuse a request whose body is said to be in another charset, wherever it comes in."""
     for header in request.headers.getall("Content-Type", ()):
         require_utf_8(header)
     return await handler(request)

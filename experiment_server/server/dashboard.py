@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from experiment_server.errors import ExperimentServerError
 from experiment_server.server.login import ask_because
-from experiment_server.server.security import Gate
+from experiment_server.server.security import Authenticator
 from experiment_server.session.session import StudySession
 from experiment_server.wire.encoding import to_json
 
@@ -24,7 +24,7 @@ NOT_BUILT = (
 )
 
 
-def add_routes(app: web.Application, session: StudySession, gate: Gate) -> None:
+def add_routes(app: web.Application, session: StudySession, authenticator: Authenticator) -> None:
     """Serve `/`, `/index`, the built files, and what participants' web apps load.
 
     That is `/client.js`, and `/socket.io/socket.io.min.js` and its like.
@@ -33,7 +33,7 @@ def add_routes(app: web.Application, session: StudySession, gate: Gate) -> None:
 
     async def page(request: web.Request) -> web.Response:
         try:
-            gate.admit_experimenter(request)
+            authenticator.authenticate_experimenter(request)
         except ExperimentServerError as error:
             return ask_because(error)
         try:

@@ -15,7 +15,7 @@ from aiohttp import web
 from experiment_server.errors import ExperimentServerError, TokenInvalid, TokenMissing
 from experiment_server.limits import LINK_HELD, LOGIN_SIZE
 from experiment_server.server.bodies import small_form
-from experiment_server.server.security import COOKIE, Gate
+from experiment_server.server.security import COOKIE, Authenticator
 
 _PAGES = Path(__file__).parent / "pages"
 _PAGE = jinja2.Environment(loader=jinja2.FileSystemLoader(_PAGES), autoescape=True).get_template(
@@ -35,7 +35,7 @@ _HERE = "linked"
 """The query of the page that our own page leads to from a link."""
 
 
-def add_login(app: web.Application, gate: Gate, *, has_app: bool) -> None:
+def add_login(app: web.Application, authenticator: Authenticator, *, has_app: bool) -> None:
     """Serve /login: with `?token=...` as a link, and as the form's target."""
 
     async def log_in(request: web.Request) -> web.Response:
@@ -56,7 +56,7 @@ def add_login(app: web.Application, gate: Gate, *, has_app: bool) -> None:
             return ask(error.detail, error.status)
 
     def enter(request: web.Request, token: str) -> web.Response:
-        target, text = _destination(gate, token, has_app=has_app)
+        target, text = _destination(authenticator, token, has_app=has_app)
         # Not a redirect: after a click in a mail, a browser keeps a strict cookie to itself until
         # a page of ours leads on.
         response = _html(title="You are in", text=text, target=target)
@@ -65,7 +65,10 @@ def add_login(app: web.Application, gate: Gate, *, has_app: bool) -> None:
         return response
 
     def consider(request: web.Request, token: str) -> web.Response:
-        before, after = _holder(gate, request.cookies.get(COOKIE)), _holder(gate, token)
+        before, after = (
+            _holder(authenticator, request.cookies.get(COOKIE)),
+            _holder(authenticator, token),
+        )
         if before in (None, after):
             return enter(request, token)
         response = _html(
@@ -78,7 +81,9 @@ def add_login(app: web.Application, gate: Gate, *, has_app: bool) -> None:
         return response
 
     def lead_on(request: web.Request, token: str) -> web.Response:
-        _destination(gate, token, has_app=has_app)  # or it is told now that it leads nowhere
+        _destination(
+            authenticator, token, has_app=has_app
+        )  # or it is told now that it leads nowhere
         response = _html(title="One moment", text="You are let in.", target=f"/login?{_HERE}")
         _set_cookie(request, response, _HELD, token, path="/login", max_age=LINK_HELD)
         return response
@@ -101,23 +106,25 @@ def ask_because(error: ExperimentServerError) -> web.Response:
     return ask(_WELCOME if isinstance(error, TokenMissing) else error.detail, error.status)
 
 
-def _destination(gate: Gate, token: str, *, has_app: bool) -> tuple[str | None, str]:
-    if gate.tokens.is_admin(token):
+def _destination(
+    authenticator: Authenticator, token: str, *, has_app: bool
+) -> tuple[str | None, str]:
+    if authenticator.tokens.is_admin(token):
         return "/", "The dashboard opens."
-    index = gate.tokens.participant_of(token)
+    index = authenticator.tokens.participant_of(token)
     if has_app:
         return f"/app/?participant={index}", f"You take part as participant {index}."
     return None, f"This browser now speaks for participant {index}."
 
 
-def _holder(gate: Gate, token: str | None) -> str | None:
+def _holder(authenticator: Authenticator, token: str | None) -> str | None:
     """Whose token it is, None for nobody's."""
     if not token:
         return None
-    if gate.tokens.is_admin(token):
+    if authenticator.tokens.is_admin(token):
         return "the experimenter"
     try:
-        return f"participant {gate.tokens.participant_of(token)}"
+        return f"participant {authenticator.tokens.participant_of(token)}"
     except TokenInvalid:
         return None
 

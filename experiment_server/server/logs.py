@@ -18,7 +18,7 @@ from aiohttp.typedefs import Handler
 
 from experiment_server.limits import LOG_LINES_ALIKE, LOG_LINES_WITHIN
 from experiment_server.participants.state import timestamp
-from experiment_server.server.choices import LogFormat
+from experiment_server.server.log_format import LogFormat
 
 REQUEST_ID = "X-Request-ID"
 """The header that names a request, taken from who asks and given back to them."""

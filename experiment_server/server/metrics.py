@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from experiment_server.errors import ExperimentServerError, NotAllowed
 from experiment_server.limits import LAG_MEASURED
 from experiment_server.server.readiness import Readiness
-from experiment_server.server.security import Gate
+from experiment_server.server.security import Authenticator
 from experiment_server.session.requests import Role
 from experiment_server.session.session import StudySession
 from experiment_server.store.store import Store
@@ -149,7 +149,11 @@ class Metrics:
 
 
 def add_routes(
-    app: web.Application, session: StudySession, gate: Gate, metrics: Metrics, readiness: Readiness
+    app: web.Application,
+    session: StudySession,
+    authenticator: Authenticator,
+    metrics: Metrics,
+    readiness: Readiness,
 ) -> None:
     """Serve /healthz, /readyz and /metrics."""
 
@@ -165,7 +169,7 @@ def add_routes(
         return web.json_response({"status": "ready"})
 
     async def figures(request: web.Request) -> web.Response:
-        if gate.caller(request).role is not Role.EXPERIMENTER:
+        if authenticator.caller(request).role is not Role.EXPERIMENTER:
             raise NotAllowed("the figures are for experimenters only")
         return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

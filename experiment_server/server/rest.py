@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from experiment_server.errors import IdentifierInvalid, OperationUnknown, ParameterInvalid
 from experiment_server.server.encoding import body_of, quoted, reply, text_of
 from experiment_server.server.metrics import Metrics
-from experiment_server.server.security import Gate
+from experiment_server.server.security import Authenticator
 from experiment_server.session.operations import (
     Call,
     Kind,
@@ -44,27 +45,31 @@ def paths(operation: Operation) -> Iterator[str]:
         yield "/".join(["/api", operation.path, *(f"{{{name}}}" for name in names)])
 
 
-def add_routes(app: web.Application, session: StudySession, gate: Gate, metrics: Metrics) -> None:
+def add_routes(
+    app: web.Application, session: StudySession, authenticator: Authenticator, metrics: Metrics
+) -> None:
     """Serve the table of operations under /api/."""
     for operation in OPERATIONS.values():
         for path in paths(operation):
             app.router.add_route(
-                operation.method, path, _handler(session, gate, metrics, operation)
+                operation.method, path, _handler(session, authenticator, metrics, operation)
             )
         if operation.table:
             for output_format in MEDIA_TYPES:
                 app.router.add_get(
                     f"/api/{operation.path}.{output_format}",
-                    _stream(session, gate, operation, operation.table, output_format),
+                    _stream(session, authenticator, operation, operation.table, output_format),
                 )
     app.router.add_route("*", "/api/{rest:.*}", _unknown)
 
 
-def _handler(session: StudySession, gate: Gate, metrics: Metrics, operation: Operation):  # type: ignore[no-untyped-def]
+def _handler(
+    session: StudySession, authenticator: Authenticator, metrics: Metrics, operation: Operation
+) -> Handler:
     read = _reader(operation)
 
     async def handle(request: web.Request) -> web.Response:
-        caller = gate.caller(request)
+        caller = authenticator.caller(request)
         with metrics.counting(operation.name, caller.actor):
             given = await read(request)
             key = request.headers.get("Idempotency-Key")
@@ -91,13 +96,17 @@ def _has(request: web.Request, tag: str) -> bool:
     return any(item.value in (tag, "*") for item in known)
 
 
-def _stream(  # type: ignore[no-untyped-def]
-    session: StudySession, gate: Gate, operation: Operation, table: Table, output_format: Format
-):
+def _stream(
+    session: StudySession,
+    authenticator: Authenticator,
+    operation: Operation,
+    table: Table,
+    output_format: Format,
+) -> Handler:
     read = _reader(operation)
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        caller = gate.caller(request)
+        caller = authenticator.caller(request)
         given = await read(request)
         call = checked_call(operation, caller, given, session.default_participant_index)
         response = web.StreamResponse(

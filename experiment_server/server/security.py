@@ -34,7 +34,7 @@ FOR_ALL = ("/", "/index", "/login", "/login.css", "/healthz", "/readyz")
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class Authenticated:
     """Who was let in, and with which token, None for none."""
 
     caller: Caller
@@ -42,7 +42,7 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Authenticator:
     """Lets callers in.
 
     With `guarded`, tokens are needed; with `lets_participants_in`, not for what participants do.
@@ -53,14 +53,16 @@ class Gate:
     lets_participants_in: bool = False
 
     def caller(self, request: web.Request) -> Caller:
-        """Who sends a request, found out once for each request; raises as `admit`."""
+        """Who sends a request, found out once for each request; raises as `authenticate`."""
         caller: Caller | None = request.get(_CALLER)
         if caller is None:
-            caller = request[_CALLER] = self.admit(request).caller
+            caller = request[_CALLER] = self.authenticate(request).caller
         return caller
 
-    def admit(self, request: web.Request, door: Actor = Actor.REST, given: Any = None) -> Admitted:
-        """Who sends a request through a door; `given` is a token from a socket's handshake.
+    def authenticate(
+        self, request: web.Request, actor: Actor = Actor.REST, given: Any = None
+    ) -> Authenticated:
+        """Who sends a request, and by which way; `given` is a token from a socket's handshake.
 
         Raises TokenMissing, and TokenInvalid: a wrong token is never taken for none.
         """
@@ -69,49 +71,49 @@ class Gate:
             token = _password(request)
         if token is not None:
             if self.tokens.is_admin(token):
-                return Admitted(Caller(Role.EXPERIMENTER, _door(request, door)), token)
+                return Authenticated(Caller(Role.EXPERIMENTER, _actor(request, actor)), token)
             index = self.tokens.participant_of(token)
-            return Admitted(Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index), token)
+            return Authenticated(Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index), token)
         if not self.guarded:
-            return Admitted(Caller(Role.EXPERIMENTER, _door(request, door)))
+            return Authenticated(Caller(Role.EXPERIMENTER, _actor(request, actor)))
         if self.lets_participants_in:
-            return Admitted(Caller(Role.PARTICIPANT, Actor.PARTICIPANT))
+            return Authenticated(Caller(Role.PARTICIPANT, Actor.PARTICIPANT))
         raise TokenMissing(
             "this server lets nobody in without a token: open the link that it printed at its "
             "start, or send `Authorization: Bearer <token>`"
         )
 
-    def admit_experimenter(self, request: web.Request, given: Any = None) -> Admitted:
-        """The caller as experimenter; raises what `admit` raises, and NotAllowed."""
-        admitted = self.admit(request, Actor.DASHBOARD, given)
-        if admitted.caller.role is not Role.EXPERIMENTER:
-            if admitted.caller.participant_index is None:
+    def authenticate_experimenter(self, request: web.Request, given: Any = None) -> Authenticated:
+        """The caller as experimenter; raises what `authenticate` raises, and NotAllowed."""
+        authenticated = self.authenticate(request, Actor.DASHBOARD, given)
+        if authenticated.caller.role is not Role.EXPERIMENTER:
+            if authenticated.caller.participant_index is None:
                 raise TokenMissing("the dashboard is for experimenters: log in with their token")
             raise NotAllowed("the dashboard is for experimenters only")
-        return admitted
+        return authenticated
 
-    def check(self, admitted: Admitted) -> None:
+    def check(self, authenticated: Authenticated) -> None:
         """Raise TokenInvalid for who was let in with a token that is no longer good."""
-        token = admitted.token
+        token = authenticated.token
         if token is not None and not self.tokens.is_admin(token):
             self.tokens.participant_of(token)
 
-    def valid_for(self, admitted: Admitted) -> float | None:
+    def valid_for(self, authenticated: Authenticated) -> float | None:
         """For how many seconds more a token is good; None for ever."""
-        token = admitted.token
+        token = authenticated.token
         if token is None or self.tokens.is_admin(token):
             return None
         return self.tokens.valid_until(token) - time()
 
 
-def gatekeeper(gate: Gate) -> Middleware:
+def require_caller(authenticator: Authenticator) -> Middleware:
     """Middleware that turns away who may not even look."""
 
     @web.middleware
     async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
         # A socket shows its token later, in its own handshake.
         if request.path not in FOR_ALL and not is_handshake(request):
-            gate.caller(request)
+            authenticator.caller(request)
         return await handler(request)
 
     return keep
@@ -139,6 +141,6 @@ def _password(request: web.Request) -> str | None:
     return password or None
 
 
-def _door(request: web.Request, door: Actor) -> Actor:
+def _actor(request: web.Request, actor: Actor) -> Actor:
     by_cli = request.headers.get("User-Agent", "").startswith(CLI_AGENT)
-    return Actor.CLI if by_cli and door is Actor.REST else door
+    return Actor.CLI if by_cli and actor is Actor.REST else actor

@@ -9,8 +9,8 @@ from typing import Any
 from experiment_server.limits import CONNECTIONS, CONNECTIONS_PER_ADDRESS, PARTICIPANT_INDEX
 from experiment_server.participants.versions import OnChange
 from experiment_server.server.addresses import is_loopback
-from experiment_server.server.choices import LogFormat
-from experiment_server.store.choices import DEFAULT_SESSION, Durability
+from experiment_server.server.log_format import LogFormat
+from experiment_server.store.options import DEFAULT_SESSION, Durability
 
 
 def _option(default: Any, flags: tuple[str, ...], help_text: str, **more: Any) -> Any:

@@ -19,7 +19,7 @@ from experiment_server.errors import ParameterInvalid
 from experiment_server.limits import FORM_NAME, RESULT_PIECE, RESULT_SIZE, RESULTS_AT_ONCE
 from experiment_server.server.encoding import reply
 from experiment_server.server.forms import FORMS, Form, Take, form
-from experiment_server.server.security import Gate
+from experiment_server.server.security import Authenticator
 from experiment_server.store.results import Draft, Kept, Results
 from experiment_server.wire.replies import KeptFile
 
@@ -32,13 +32,13 @@ FIELDS = ("filepath", "data")
 _WRITTEN_LARGER = 3
 
 
-def add_route(app: web.Application, gate: Gate, results: Results) -> None:
+def add_route(app: web.Application, authenticator: Authenticator, results: Results) -> None:
     """Take files in, from any role; a participant's come into a folder of their own."""
     # Threads of its own: whatever is decoded here, everybody else's work goes on.
     threads = ThreadPoolExecutor(RESULTS_AT_ONCE, thread_name_prefix="results")
 
     async def take(request: web.Request) -> web.Response:
-        participant_index = gate.caller(request).participant_index
+        participant_index = authenticator.caller(request).participant_index
         kept = await _receive(request, _Upload(results, participant_index), threads)
         if not kept.known:
             log.info("results were kept: %s", kept.path)

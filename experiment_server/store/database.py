@@ -34,7 +34,7 @@ from sqlalchemy.pool import NullPool
 
 from experiment_server.errors import DatabaseUnusable, ExtraMissing
 from experiment_server.limits import MIGRATION_TIMEOUT, SESSION_NAME
-from experiment_server.store.choices import MEMORY, Durability
+from experiment_server.store.options import MEMORY, Durability
 from experiment_server.store.schema import serving, sessions
 
 # Held while a PostgreSQL schema is brought up to date; sessions count from 1.

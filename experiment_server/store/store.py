@@ -23,9 +23,9 @@ from experiment_server.limits import EVENTS_PAGE, REPLIES_KEPT
 from experiment_server.participants.events import Entry, Head
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store import database, locks, records
-from experiment_server.store.choices import DEFAULT_SESSION, Durability
 from experiment_server.store.commits import Commit, CommitGroup, FenceMoved, Written
 from experiment_server.store.database import Place
+from experiment_server.store.options import DEFAULT_SESSION, Durability
 from experiment_server.store.reader import Reader
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.replies import Reply, Scope, find_reply, forget_replies

@@ -6,9 +6,9 @@ import pytest
 
 from experiment_server.errors import DatabaseUnusable
 from experiment_server.participants.state import ParticipantState
-from experiment_server.store.choices import Durability
 from experiment_server.store.commits import Commit
 from experiment_server.store.database import Place, connect
+from experiment_server.store.options import Durability
 from experiment_server.store.statements import Change
 from experiment_server.store.store import Store
 from tests.contract.test_store import NOON, event

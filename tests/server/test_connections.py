@@ -247,7 +247,7 @@ async def test_a_process_with_few_descriptors_goes_on(cramped):
 
 async def test_a_flood_of_one_mistake_is_a_few_lines_of_log(server, capsys, monkeypatch):
     from experiment_server.server import logs
-    from experiment_server.server.choices import LogFormat
+    from experiment_server.server.log_format import LogFormat
 
     monkeypatch.setattr(logs, "LOG_LINES_ALIKE", 5)
     monkeypatch.setattr(logs, "LOG_LINES_WITHIN", 1.0)

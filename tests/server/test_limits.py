@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 import socketio
 
-from experiment_server.server import engine
+from experiment_server.server import socket_server
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.session import parse_worker, participants
@@ -54,8 +54,8 @@ async def test_so_many_sockets_are_let_in(connect):
 
 async def test_a_program_in_a_loop_is_disconnected_and_nobody_else(connect, monkeypatch):
     # The packet that connects counts too.
-    monkeypatch.setattr(engine, "MESSAGES_AT_ONCE", 6.0)
-    monkeypatch.setattr(engine, "MESSAGES_PER_SECOND", 0.001)
+    monkeypatch.setattr(socket_server, "MESSAGES_AT_ONCE", 6.0)
+    monkeypatch.setattr(socket_server, "MESSAGES_PER_SECOND", 0.001)
     loud, quiet = await connect(), await connect()
     gone = asyncio.Event()
     loud.client.on("disconnect", lambda *_: gone.set())
@@ -79,8 +79,8 @@ async def test_a_program_in_a_loop_is_disconnected_and_nobody_else(connect, monk
     ],
 )
 async def test_every_packet_counts_as_a_message(http, connect, monkeypatch, frames):
-    monkeypatch.setattr(engine, "MESSAGES_AT_ONCE", 20.0)
-    monkeypatch.setattr(engine, "MESSAGES_PER_SECOND", 0.001)
+    monkeypatch.setattr(socket_server, "MESSAGES_AT_ONCE", 20.0)
+    monkeypatch.setattr(socket_server, "MESSAGES_PER_SECOND", 0.001)
     async with http.ws_connect("/socket.io/?EIO=4&transport=websocket") as ws:
         await ws.send_str("40")
         # What goes out is no more than what was let in: a connection that ends answers no more.
@@ -95,8 +95,8 @@ async def test_every_packet_counts_as_a_message(http, connect, monkeypatch, fram
 
 
 async def test_packets_that_are_posted_count_too(http, connect, monkeypatch):
-    monkeypatch.setattr(engine, "MESSAGES_AT_ONCE", 20.0)
-    monkeypatch.setattr(engine, "MESSAGES_PER_SECOND", 0.001)
+    monkeypatch.setattr(socket_server, "MESSAGES_AT_ONCE", 20.0)
+    monkeypatch.setattr(socket_server, "MESSAGES_PER_SECOND", 0.001)
     async with http.get("/socket.io/?EIO=4&transport=polling") as response:
         sid = json.loads((await response.text())[1:])["sid"]
     statuses = []

@@ -9,7 +9,7 @@ import pytest
 
 from experiment_server.server import logs
 from experiment_server.server.app import serving
-from experiment_server.server.choices import LogFormat
+from experiment_server.server.log_format import LogFormat
 from experiment_server.server.settings import Settings
 
 

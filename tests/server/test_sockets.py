@@ -8,7 +8,7 @@ import aiohttp
 import msgpack
 import pytest
 
-from experiment_server.server import engine
+from experiment_server.server import socket_server
 from tests.server.conftest import PATIENCE
 
 PACKETS = {
@@ -101,7 +101,7 @@ async def no_traces(http, caplog, other, ask, answer):
 
 
 async def test_a_connection_that_says_nothing_is_ended(raw, monkeypatch):
-    monkeypatch.setattr(engine, "HELLO_WITHIN", 0.05)
+    monkeypatch.setattr(socket_server, "HELLO_WITHIN", 0.05)
     silent, app = await raw(hello=None), await raw()
     await ended(silent)
     await send(app, '420["block-id"]')

@@ -24,10 +24,15 @@ from experiment_server.errors import (
     TokenInvalid,
 )
 from experiment_server.limits import EXPIRY_CHECKED, FAREWELL
-from experiment_server.server.engine import Census, Door, OutgoingQueue, Push
 from experiment_server.server.frames import JSON, MSGPACK, Dialect
 from experiment_server.server.metrics import Metrics
-from experiment_server.server.security import Admitted, Gate
+from experiment_server.server.security import Authenticated, Authenticator
+from experiment_server.server.socket_server import (
+    ConnectionCounter,
+    OutgoingQueue,
+    Push,
+    SocketServer,
+)
 from experiment_server.session.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
 from experiment_server.session.operations import invoke, shown
 from experiment_server.session.requests import BY_SERVER, Caller, Role
@@ -44,24 +49,26 @@ PATHS = {"socket.io": JSON, "socket.io-msgpack": MSGPACK}
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class SocketContext:
     """What sockets are served with."""
 
     session: StudySession
-    gate: Gate
+    authenticator: Authenticator
     metrics: Metrics
     tasks: Tasks
-    census: Census
+    connection_counter: ConnectionCounter
 
 
-class Realtime:
+class SocketEndpoints:
     """The Socket.IO endpoints of one application."""
 
-    def __init__(self, app: web.Application, parts: Parts, hub: Hub) -> None:
-        self._endpoints = [_Endpoint(app, path, dialect, parts) for path, dialect in PATHS.items()]
+    def __init__(self, app: web.Application, context: SocketContext, hub: Hub) -> None:
+        self._endpoints = [
+            _Endpoint(app, path, dialect, context) for path, dialect in PATHS.items()
+        ]
         for endpoint in self._endpoints:
             hub.subscribe(endpoint)
-        parts.metrics.count_sockets(self.sockets)
+        context.metrics.count_sockets(self.sockets)
 
     def sockets(self) -> dict[str, int]:
         """How many are connected: `{"apps", "dashboards"}`."""
@@ -83,29 +90,33 @@ class Realtime:
 class _Session:
     """Somebody who was let in, over which connection."""
 
-    admitted: Admitted
+    authenticated: Authenticated
     connection: str
     expiry: asyncio.TimerHandle | None = None
 
     @property
     def caller(self) -> Caller:
         """Who it is."""
-        return self.admitted.caller
+        return self.authenticated.caller
 
 
 class _Endpoint:
     """One Socket.IO server at one path."""
 
-    def __init__(self, app: web.Application, path: str, dialect: Dialect, parts: Parts) -> None:
-        self._session = parts.session
-        self._gate = parts.gate
-        self._metrics = parts.metrics
-        self._tasks = parts.tasks
+    def __init__(
+        self, app: web.Application, path: str, dialect: Dialect, context: SocketContext
+    ) -> None:
+        self._session = context.session
+        self._authenticator = context.authenticator
+        self._metrics = context.metrics
+        self._tasks = context.tasks
         self._sessions: dict[str, _Session] = {}
         self._rooms: dict[str, dict[str, OutgoingQueue]] = defaultdict(dict)
         self._dialect = dialect
-        self._door = Door(dialect.packet_class, parts.census, parts.tasks)
-        self._server = self._door.server
+        self._socket_server = SocketServer(
+            dialect.packet_class, context.connection_counter, context.tasks
+        )
+        self._server = self._socket_server.server
         self._server.on("connect", self._connect_app, namespace=APP_NAMESPACE)
         self._server.on("connect", self._connect_dashboard, namespace=DASHBOARD_NAMESPACE)
         for namespace in (APP_NAMESPACE, DASHBOARD_NAMESPACE):
@@ -130,7 +141,7 @@ class _Endpoint:
 
     async def close(self) -> None:
         """Disconnect every socket once it has what was sent to it, and stop."""
-        self._door.refuse()
+        self._socket_server.refuse()
         sockets = list(self._server.eio.sockets.values())
         if sockets:
             # A polling client comes for its farewell by itself, but not to a closed socket; one
@@ -141,20 +152,24 @@ class _Endpoint:
                 await _within(FAREWELL, self._server.eio.disconnect())
         await self._server.shutdown()
         # Some clients leave the closing of their connection to us.
-        self._door.hang_up()
+        self._socket_server.hang_up()
 
     async def _connect_app(self, sid: str, environ: Any, auth: Any = None) -> None:
         try:
             wanted, token = _participant_of(auth), _token_of(auth)
-            admitted = self._gate.admit(environ["aiohttp.request"], given=token)
-            index = _spoken_for(admitted.caller, wanted, self._session.default_participant_index)
+            authenticated = self._authenticator.authenticate(
+                environ["aiohttp.request"], given=token
+            )
+            index = _spoken_for(
+                authenticated.caller, wanted, self._session.default_participant_index
+            )
             # An app whose blocks cannot be made hears so now, instead of waiting for its state.
             await self._session.state(BY_SERVER, index)
             await self._session.connected(index)
         except ExperimentServerError as error:
             raise _refusal(error) from None
         app = Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index)
-        self._let_in(sid, Admitted(app, admitted.token))
+        self._let_in(sid, Authenticated(app, authenticated.token))
         # The greeting waits for its turn behind the packet that accepts the connection.
         self._tasks.start(self._greet_app(sid, index), "greet-app")
 
@@ -164,10 +179,12 @@ class _Endpoint:
 
     async def _connect_dashboard(self, sid: str, environ: Any, auth: Any = None) -> None:
         try:
-            admitted = self._gate.admit_experimenter(environ["aiohttp.request"], _token_of(auth))
+            authenticated = self._authenticator.authenticate_experimenter(
+                environ["aiohttp.request"], _token_of(auth)
+            )
         except ExperimentServerError as error:
             raise _refusal(error) from None
-        self._let_in(sid, admitted)
+        self._let_in(sid, authenticated)
         self._tasks.start(self._greet_dashboard(sid), "greet-dashboard")
 
     async def _greet_dashboard(self, sid: str) -> None:
@@ -178,7 +195,7 @@ class _Endpoint:
             event = "participants-changed"
             if sid not in self._sessions:
                 return
-            await self._door.taken(self._sessions[sid].connection)
+            await self._socket_server.taken(self._sessions[sid].connection)
 
     async def _disconnect(self, sid: str, _reason: Any = None) -> None:
         session = self._sessions.pop(sid, None)
@@ -194,19 +211,19 @@ class _Endpoint:
         if caller.participant_index is not None:
             await self._session.disconnected(caller.participant_index)
 
-    def _let_in(self, sid: str, admitted: Admitted) -> None:
-        namespace = _namespace(admitted.caller)
+    def _let_in(self, sid: str, authenticated: Authenticated) -> None:
+        namespace = _namespace(authenticated.caller)
         connection = self._server.manager.eio_sid_from_sid(sid, namespace)
-        self._sessions[sid] = _Session(admitted, connection)
+        self._sessions[sid] = _Session(authenticated, connection)
         self._await_expiry(sid)
-        queue = self._door.queue_of(connection)
-        for room in _rooms_of(admitted.caller):
+        queue = self._socket_server.queue_of(connection)
+        for room in _rooms_of(authenticated.caller):
             self._rooms[room][sid] = queue
 
     def _await_expiry(self, sid: str) -> None:
         """End a session when its token expires, also where the clock is set meanwhile."""
         session = self._sessions[sid]
-        left = self._gate.valid_for(session.admitted)
+        left = self._authenticator.valid_for(session.authenticated)
         if left is not None:
             # Not the whole time at once: the clock that says when may be set.
             wait = min(max(left, 0.0), EXPIRY_CHECKED)
@@ -214,7 +231,7 @@ class _Endpoint:
 
     def _check_expiry(self, sid: str) -> None:
         try:
-            self._gate.check(self._sessions[sid].admitted)
+            self._authenticator.check(self._sessions[sid].authenticated)
         except TokenInvalid:
             self._end(sid)
         else:
@@ -224,7 +241,7 @@ class _Endpoint:
         session = self._sessions[sid]
         leaving = self._server.disconnect(sid, namespace=_namespace(session.caller))
         self._tasks.start(leaving, "end-session")
-        self._door.end(session.connection)
+        self._socket_server.end(session.connection)
 
     async def _ask(self, event: str, sid: str, *payload: Any) -> dict[str, Any] | None:
         """Carry out an operation; what is returned is its acknowledgement."""
@@ -245,9 +262,9 @@ class _Endpoint:
     async def _carry_out(
         self, event: str, sid: str, session: _Session, payload: tuple[Any, ...]
     ) -> Any:
-        self._door.require_allowed(session.connection)
+        self._socket_server.require_allowed(session.connection)
         try:
-            self._gate.check(session.admitted)
+            self._authenticator.check(session.authenticated)
         except TokenInvalid:
             self._end(sid)
             raise

@@ -42,7 +42,7 @@ _DROPPED = "a client was disconnected, because it does not speak Socket.IO: %s"
 _TOO_MANY = f"more than {MESSAGES_PER_SECOND:.0f} messages a second; the connection ends"
 
 
-class Census:
+class ConnectionCounter:
     """Who is connected from where, over all endpoints of a server, and how many may be."""
 
     def __init__(self, total: int, per_address: int) -> None:
@@ -201,7 +201,7 @@ class _Connection:
     """Whether it has met a limit, and is only told so any more."""
 
 
-class Door:
+class SocketServer:
     """A Socket.IO server for aiohttp whose clients cannot get past the limits.
 
     A new connection may be refused with LimitReached, a polling client's body with
@@ -209,7 +209,9 @@ class Door:
     takes none, or says nothing, is dropped.
     """
 
-    def __init__(self, packet_class: type, census: Census, tasks: Tasks) -> None:
+    def __init__(
+        self, packet_class: type, connection_counter: ConnectionCounter, tasks: Tasks
+    ) -> None:
         self.server = socketio.AsyncServer(
             async_mode="aiohttp",
             serializer=packet_class,
@@ -219,7 +221,7 @@ class Door:
             engineio_logger=_quiet,
         )
         self._engine = self.server.eio
-        self._census = census
+        self._connection_counter = connection_counter
         self._tasks = tasks
         self._connections: dict[str, _Connection] = {}
         self._websockets: dict[str, asyncio.Transport] = {}
@@ -304,7 +306,7 @@ class Door:
         if connection is None:
             if self._stopping:
                 raise LimitReached("this server is stopping, and takes no more connections")
-            self._census.check(request.remote or "")
+            self._connection_counter.check(request.remote or "")
         elif "Upgrade" in request.headers and connection in self._websockets:
             raise ParameterInvalid("this connection has a WebSocket already")
         if "j" in request.query:
@@ -343,7 +345,7 @@ class Door:
                 socket.upgrading = False
 
     async def _connect(self, connection: str, environ: dict[str, Any]) -> Any:
-        self._census.enter(connection, environ["aiohttp.request"].remote or "")
+        self._connection_counter.enter(connection, environ["aiohttp.request"].remote or "")
         self._connections[connection] = _Connection(self._await_hello(connection))
         queue: OutgoingQueue = self._engine.sockets[connection].queue
         queue.on_overflow = partial(self._drop_stalled, connection)
@@ -365,7 +367,7 @@ class Door:
             await self.drop(connection)
 
     async def _disconnect(self, connection: str, reason: str) -> Any:
-        self._census.leave(connection)
+        self._connection_counter.leave(connection)
         self._connections.pop(connection).silent.cancel()
         if transport := self._websockets.get(connection):
             # The library waits without end for a client to take what was sent to it.
@@ -393,13 +395,13 @@ class Door:
 class _WebSocket(driver.WebSocket):  # type: ignore[misc]
     """The driver's WebSocket, which looks at frames and can be found by its connection."""
 
-    def __init__(self, handler: Any, door: Door) -> None:
-        super().__init__(handler, door.server.eio)
+    def __init__(self, handler: Any, server: SocketServer) -> None:
+        super().__init__(handler, server.server.eio)
         self._connection: str = handler.__self__.sid
-        self._door = door
+        self._socket_server = server
 
     async def __call__(self, environ: dict[str, Any]) -> Any:
-        with self._door.holding(self._connection, environ["aiohttp.request"].transport):
+        with self._socket_server.holding(self._connection, environ["aiohttp.request"].transport):
             return await super().__call__(environ)
 
     async def wait(self) -> Any:
@@ -409,5 +411,5 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]
         except FrameInvalid as error:
             log.warning(_DROPPED, error)
             raise
-        await self._door.count(self._connection)
+        await self._socket_server.count(self._connection)
         return frame

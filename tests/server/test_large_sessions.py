@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import time
 from datetime import datetime, timezone
@@ -22,7 +23,6 @@ from experiment_server.store.store import Store
 from tests.server.conftest import Listener
 
 PEOPLE, BLOCKS = 3_000, 200
-LONGEST = 0.2
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 NAMES = [f"condition-{number}" for number in range(BLOCKS)]
 STUDY = (
@@ -31,11 +31,22 @@ STUDY = (
 )
 
 
+def bound():
+    """The longest that one callback may hold the event loop, in seconds of its thread: four times
+    what the standard library needs to write everybody's names once (0.2 s on a slow machine)."""
+    started = time.thread_time()
+    for _ in range(PEOPLE):
+        json.dumps(NAMES)
+    return 4 * (time.thread_time() - started)
+
+
 class Holds:
     """How long the event loop was held by one callback: its thread's own time, so that what else
-    the machine does is not counted."""
+    the machine does is not counted; and without the garbage collector, which goes through all
+    that the tests before this one have left behind."""
 
     def __init__(self):
+        gc.disable()
         self.longest = 0.0
         self._last = time.thread_time()
         self._tick()
@@ -48,14 +59,19 @@ class Holds:
 
     def stop(self):
         self._next.cancel()
+        gc.enable()
 
 
 @contextlib.asynccontextmanager
 async def holds():
+    longest = bound()
     measured = Holds()
-    yield measured
-    await asyncio.sleep(0.01)
-    measured.stop()
+    try:
+        yield measured
+        await asyncio.sleep(0.01)  # what was under way has its turn, and is counted
+    finally:
+        measured.stop()
+    assert measured.longest < longest
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +94,11 @@ async def server(crowd):
 
 
 async def test_everybodys_rows_are_written_in_turns(server, http):
-    async with holds() as measured, http.get("/api/participants") as response:
+    async with holds(), http.get("/api/participants") as response:
         body = await response.read()
     rows = json.loads(body)
     assert [row["participant_index"] for row in rows] == [*range(1, PEOPLE + 1)]
     assert sorted(rows[-1]["block_names"]) == sorted(NAMES)
-    assert measured.longest < LONGEST
     headers = {"Accept": "application/msgpack"}
     async with http.get("/api/participants", headers=headers) as response:
         assert msgpack.unpackb(await response.read()) == rows
@@ -91,7 +106,7 @@ async def test_everybodys_rows_are_written_in_turns(server, http):
 
 async def test_a_dashboard_gets_everybody_in_messages_of_a_bounded_size(server):
     dashboard = Listener("/dashboard")
-    async with holds() as measured:
+    async with holds():
         await dashboard.client.connect(
             server.url, namespaces=["/dashboard"], transports=["websocket"]
         )
@@ -101,14 +116,12 @@ async def test_a_dashboard_gets_everybody_in_messages_of_a_bounded_size(server):
     await dashboard.client.disconnect()
     assert [row["participant_index"] for page in pages for row in page] == [*range(1, PEOPLE + 1)]
     assert max(map(len, pages)) * BLOCKS <= NAMES_PUSHED
-    assert measured.longest < LONGEST
 
 
 async def test_the_dashboards_page_has_a_bounded_size(server, http):
-    async with holds() as measured, http.get("/") as response:
+    async with holds(), http.get("/") as response:
         assert response.status == 200
         assert len(await response.read()) < 50 * NAMES_PUSHED
-    assert measured.longest < LONGEST
 
 
 async def test_a_study_is_verified_and_saved_in_turns(server, http):
@@ -116,20 +129,18 @@ async def test_a_study_is_verified_and_saved_in_turns(server, http):
     async with http.post("/api/verify?participants=1", data=changed) as response:
         assert response.status == 200  # what reads studies has been started
     async with (
-        holds() as measured,
+        holds(),
         http.post("/api/verify?participants=500", data=changed) as response,
     ):
         outcome = await response.json()
     assert len(outcome["affected"]["reordered"]) == PEOPLE
     assert len(outcome["orders"]) * BLOCKS <= ORDERED_NAMES
-    assert measured.longest < LONGEST
     async with (
-        holds() as measured,
+        holds(),
         http.put("/api/study/toml", data=changed, headers={"If-Match": "*"}) as response,
     ):
         assert response.status == 200
     assert (await server.session.all_configs(BY_SERVER, 1))[0]["x"] == 2
-    assert measured.longest < LONGEST
 
 
 async def test_a_study_file_that_is_too_large_is_no_study(server, http, crowd):

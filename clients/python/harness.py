@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from experiment_server import AsyncClient, StudyError
-from experiment_server.client.live import Happening
+from experiment_server.client.known import Happening
 from experiment_server.client.snapshot import Snapshot
 
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
-from collections import deque
 from collections.abc import AsyncIterator, Coroutine
-from dataclasses import dataclass
-from typing import Any, Literal
 
 from experiment_server.client.address import participant_index, server_url
 from experiment_server.client.errors import StudyError
+from experiment_server.client.known import Blocks, Connection, Happening, KnownState
 from experiment_server.client.moves import Action, Move, Moves
-from experiment_server.client.snapshot import Place, Snapshot, Taken
-from experiment_server.client.ways import Members, NoAnswer, PlainWay, SocketWay
-
-Connection = Literal["socket", "rest", "none"]
+from experiment_server.client.snapshot import Place, Snapshot
+from experiment_server.client.values import JsonObject
+from experiment_server.client.ways import NoAnswer, PlainWay, SocketWay
 
 # Where no socket is let through for this long, plain requests are made, this often. Seconds.
 _SOCKET_WITHIN = 3.0
@@ -28,18 +24,6 @@ _REFUSALS = frozenset(
     {"token-invalid", "token-missing", "not-allowed", "participant-unknown", "expansion-failed"}
 )
 _LATER = frozenset({"store-unavailable", "limit-reached", "internal-error"})
-
-# What tells a block from another one, and from the same one begun anew.
-_BLOCK = ("block_id", "block_name", "block_started_at")
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """What an AsyncClient heard: `block`, `config`, `end` with a snapshot, or `connection`."""
-
-    event: Literal["block", "config", "end", "connection"]
-    snapshot: Snapshot | None = None
-    connection: Connection = "none"
 
 
 class AsyncClient:
@@ -67,37 +51,25 @@ class AsyncClient:
         self._url = server_url(url)
         self._participant = participant_index(participant)
         self._token = token
-        self._snapshot: Snapshot | None = None
-        self._given: Snapshot | None = None
+        self._known = KnownState(self._move_on)
         self._way: SocketWay | PlainWay | None = None
         self._plain: PlainWay | None = None
         self._socketless_since = 0.0
-        self._epoch = 0
         self._moves = Moves()
-        # Weak: who has stopped iterating, wherever that was, is told nothing more.
-        self._listening: weakref.WeakSet[_Happenings] = weakref.WeakSet()
-        self._changed = asyncio.Event()
-        self._known: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket: SocketWay | None = None
-        self._failure: StudyError | None = None
-        self._closed = False
 
     async def __aenter__(self) -> AsyncClient:
-        if self._known is not None:
-            raise StudyError("closed", "a client takes part once: make another one")
-        loop = asyncio.get_running_loop()
-        self._known = loop.create_future()
+        self._known.begin()
         self._plain = PlainWay(self._url, self._participant, self._token)
-        self._socketless_since = loop.time()
+        self._socketless_since = asyncio.get_running_loop().time()
         for work in (self._keep_socket(), self._poll(self._plain), self._send()):
             self._start(work)
         try:
-            await asyncio.shield(self._known)
+            await self._known.first()
         except BaseException:
             await self.close()
             raise
-        self._given = self._snapshot
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -109,10 +81,10 @@ class AsyncClient:
         Moves that still wait raise StudyError (`closed`), and what iterates over the blocks or the
         happenings ends.
         """
-        self._closed = True
+        self._known.closed = True
         self._way = None
         self._moves.refuse_all(_closed())
-        self._wake()
+        self._known.wake()
         if self._socket is not None:
             self._socket.drop()
         for task in self._tasks:
@@ -124,14 +96,12 @@ class AsyncClient:
     @property
     def snapshot(self) -> Snapshot:
         """Where the participant is by now: the snapshot of the wire contract."""
-        if self._snapshot is None:
-            raise StudyError("not-ready", "the state is not known yet")
-        return self._snapshot
+        return self._known.snapshot
 
     @property
-    def config(self) -> dict[str, Any] | None:
+    def config(self) -> JsonObject | None:
         """The current block's config; None before the first block and after the last."""
-        config: dict[str, Any] | None = self.snapshot["config"]
+        config: JsonObject | None = self.snapshot["config"]
         return config
 
     @property
@@ -147,13 +117,11 @@ class AsyncClient:
         A block that is begun anew comes again. Who takes long over one hears of the latest then,
         not of all that came between.
         """
-        return _Blocks(self)
+        return Blocks(self._known)
 
     def happenings(self) -> AsyncIterator[Happening]:
         """All that is heard from now on, in order, until the client is closed."""
-        happenings = _Happenings(self)
-        self._listening.add(happenings)
-        return happenings
+        return self._known.happenings()
 
     async def next(self) -> Snapshot:
         """One block on from the one that the app was given last; returns where they are then.
@@ -173,7 +141,7 @@ class AsyncClient:
         return await self._ask(Move("move-to-block", block_id))
 
     async def _step(self, action: Action) -> Snapshot:
-        given = self.snapshot if self._given is None else self._given
+        given = self._known.given or self.snapshot
         place, follows = self._moves.next_from(given)
         return await self._ask(Move(action, place=place, follows=follows))
 
@@ -181,29 +149,23 @@ class AsyncClient:
         return await self._ask(Move("move-to-next", place=place))
 
     async def _ask(self, move: Move) -> Snapshot:
-        if self._closed:
+        if self._known.closed:
             raise _closed()
-        if self._failure is not None:
-            raise self._failure
+        if self._known.failure is not None:
+            raise self._known.failure
         self._moves.add(move)
-        self._wake()
+        self._known.wake()
         try:
-            return self._give(await move.answer)
+            return self._known.give(await move.answer)
         finally:
             # Cancelled, nobody waits for it any more.
             self._moves.withdraw(move)
-
-    def _give(self, snapshot: Snapshot) -> Snapshot:
-        """Hand a snapshot to the app, which goes on from the latest that it was given."""
-        if self._given is None or snapshot.taken >= self._given.taken:
-            self._given = snapshot
-        return snapshot
 
     async def _send(self) -> None:
         """Send what waits, in order, for as long as there is a way."""
         while True:
             while not self._moves or self._way is None:
-                await self._change()
+                await self._known.change()
             move, way = self._moves.first, self._way
             try:
                 members = await way.move(move)
@@ -216,7 +178,7 @@ class AsyncClient:
                 # Nobody knows whether it was made: it is sent again, by its name.
                 self._give_up(way)
             else:
-                snapshot = self._take(members)
+                snapshot = self._known.take(members)
                 self._moves.made(move, snapshot)
 
     async def _keep_socket(self) -> None:
@@ -225,7 +187,7 @@ class AsyncClient:
         auth = {name: value for name, value in given.items() if value is not None}
         pause, longest = _REOPENED_AFTER
         # The library takes a cancellation for itself now and then, so that alone would not end it.
-        while not self._closed:
+        while not self._known.closed:
             self._socket = socket = SocketWay(self._url, auth, self._pushed, self._give_up)
             try:
                 await socket.open()
@@ -258,28 +220,28 @@ class AsyncClient:
             # A socket may have been faster, and knows better.
             if not isinstance(self._way, SocketWay):
                 if members is not None:
-                    self._take(members)
+                    self._known.take(members)
                 self._reach(plain)
 
-    def _pushed(self, socket: SocketWay, members: Members) -> None:
-        self._take(members)
+    def _pushed(self, socket: SocketWay, members: JsonObject) -> None:
+        self._known.take(members)
         self._reach(socket)
 
     def _reach(self, way: SocketWay | PlainWay) -> None:
         if self._way is not way:
             self._way = way
-            self._tell(Happening("connection", connection=self.connection))
+            self._known.tell(Happening("connection", connection=self.connection))
 
     def _give_up(self, way: SocketWay | PlainWay) -> None:
         """Take a way for closed, if it is the one in use."""
         if self._way is not way:
             return
         self._way = None
-        self._epoch += 1
+        self._known.forget_order()
         if isinstance(way, SocketWay):
             self._socketless_since = asyncio.get_running_loop().time()
             way.drop()
-        self._tell(Happening("connection", connection="none"))
+        self._known.tell(Happening("connection", connection="none"))
 
     def _refused(self, error: StudyError) -> None:
         """The server does not let the app take part: not at all, or not any more."""
@@ -287,94 +249,25 @@ class AsyncClient:
             self._end_waiting(error)
 
     def _end_waiting(self, error: StudyError) -> None:
-        if self._known and not self._known.done():
-            self._known.set_exception(error)
+        self._known.refuse(error)
         self._moves.refuse_all(error)
-        self._wake()
+        self._known.wake()
 
-    def _take(self, members: Members) -> Snapshot:
-        """Take a snapshot in, from wherever it comes; one older than what is known tells nobody."""
-        snapshot = Snapshot(members, Taken(self._epoch, members["revision"]), self._move_on)
-        known = self._snapshot
-        if known is not None and snapshot.taken < known.taken:
-            return snapshot
-        self._snapshot = snapshot
-        if self._known and not self._known.done():
-            self._known.set_result(None)
-        if known is None or any(known[key] != snapshot[key] for key in _BLOCK):
-            self._tell(Happening("block", snapshot))
-            if snapshot.is_over:
-                self._tell(Happening("end", snapshot))
-        elif known["config"] != snapshot["config"]:
-            self._tell(Happening("config", snapshot))
-        return snapshot
-
-    def _tell(self, happening: Happening) -> None:
-        for happenings in self._listening:
-            happenings.heard.append(happening)
-        self._wake()
-
-    def _wake(self) -> None:
-        self._changed.set()
-
-    async def _change(self) -> None:
-        """Wait until something has changed."""
-        if self._failure is not None:
-            raise self._failure
-        self._changed.clear()
-        await self._changed.wait()
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Say so where a task ends that should not: whoever waits for it would wait for ever."""
-        if self._closed:
+        if self._known.closed:
             return
         # A program that cancels all of its tasks has cancelled the client's.
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        self._failure = StudyError("client-failed", f"the client has stopped: {error!r}")
-        self._failure.__cause__ = error
-        self._end_waiting(self._failure)
-
-
-class _Blocks(AsyncIterator[Snapshot]):
-    """Gives the app each block; a cancelled wait for one loses none."""
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-        self._last: Place | None = None
-
-    async def __anext__(self) -> Snapshot:
-        while not self._client._closed:
-            snapshot = self._client.snapshot
-            if snapshot.is_over:
-                break
-            if snapshot["active"] and snapshot.place != self._last:
-                self._last = snapshot.place
-                return self._client._give(snapshot)
-            await self._client._change()
-        raise StopAsyncIteration
-
-
-class _Happenings(AsyncIterator[Happening]):
-    """Gives the app what is heard, in order; a cancelled wait loses nothing of it."""
-
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
-        self.heard: deque[Happening] = deque()
-
-    async def __anext__(self) -> Happening:
-        while not self.heard:
-            if self._client._closed:
-                raise StopAsyncIteration
-            await self._client._change()
-        happening = self.heard.popleft()
-        if happening.snapshot is not None:
-            self._client._give(happening.snapshot)
-        return happening
+        failure = StudyError("client-failed", f"the client has stopped: {error!r}")
+        failure.__cause__ = error
+        self._known.failure = failure
+        self._end_waiting(failure)
 
 
 def _closed() -> StudyError:

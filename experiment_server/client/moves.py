@@ -6,10 +6,11 @@ import asyncio
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from experiment_server.client.errors import StudyError
 from experiment_server.client.snapshot import Place, Snapshot
+from experiment_server.client.values import JsonObject
 
 Action = Literal["move-to-next", "move-to-previous", "move-to-block"]
 
@@ -35,7 +36,7 @@ class Move:
     )
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> JsonObject:
         """What the server is told besides the action and the block."""
         return {} if self.place is None else self.place.parameters()
 

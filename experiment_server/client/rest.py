@@ -9,16 +9,17 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Mapping
-from typing import Any, NamedTuple, overload
+from typing import NamedTuple, overload
 from urllib.parse import quote, urlencode
 
 from experiment_server.client.address import server_url
 from experiment_server.client.errors import StudyError
+from experiment_server.client.values import JsonObject, JsonValue
 
-Answer = tuple[bool, Any]
+Answer = tuple[bool, JsonValue]
 
 # A block by its `block_id`, or by the snapshot of a participant who is in it.
-Block = int | Mapping[str, Any]
+Block = int | Mapping[str, JsonValue]
 
 # How often a program that waits asks: soon enough for people. Seconds.
 _ASKED_EVERY = 0.25
@@ -218,7 +219,7 @@ class Client:
         except ValueError:
             return False, self._foreign(200, "what came is no JSON")
 
-    def _refusal(self, error: urllib.error.HTTPError) -> dict[str, Any]:
+    def _refusal(self, error: urllib.error.HTTPError) -> JsonObject:
         """What an answer with an error says, whoever gave it."""
         try:
             body = error.read()
@@ -236,7 +237,7 @@ class Client:
         more = {"snapshot": problem["snapshot"]} if "snapshot" in problem else {}
         return {**_failure(code, detail, error.code), **more}
 
-    def _foreign(self, status: int, reason: str) -> dict[str, Any]:
+    def _foreign(self, status: int, reason: str) -> JsonObject:
         """Somebody on the way has answered: a proxy without its server, or a network's login."""
         message = f"{reason}; it is not the server that answers at {self._url}"
         return _failure("unreachable", message, status)
@@ -273,7 +274,7 @@ class _Asked(NamedTuple):
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Takes a redirection for an answer: a move would arrive as a GET, the token at anybody's."""
 
-    def redirect_request(self, *_: Any, **__: Any) -> None:
+    def redirect_request(self, *_: object, **__: object) -> None:
         return None
 
 
@@ -312,13 +313,13 @@ def _place(block: Block | None) -> _Place | None:
     return _Place(block)
 
 
-def _is_at(state: Mapping[str, Any], place: _Place | None) -> bool:
+def _is_at(state: Mapping[str, JsonValue], place: _Place | None) -> bool:
     if place is None or state["block_id"] != place.block_id:
         return False
     return place.started_at is None or state["block_started_at"] == place.started_at
 
 
-def _failure(code: str, message: str, status: int = 0) -> dict[str, Any]:
+def _failure(code: str, message: str, status: int = 0) -> JsonObject:
     # As release 0.3 has it: programs look for the number.
     text = f"status {status} with text: {message}" if status else message
     return {"message": text, "code": code, "status": status}

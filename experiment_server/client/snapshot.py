@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from experiment_server.client.values import JsonObject, JsonValue
 
 _MEMBERS = frozenset({"active", "block_name", "block_started_at", "config"})
 _COUNTS = ("block_id", "blocks_count", "revision")
@@ -32,13 +34,13 @@ class Place:
         unknown = self.started_at is None or other.started_at is None
         return self.block_id == other.block_id and (unknown or self.started_at == other.started_at)
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> JsonObject:
         """What a move says of the place that it is meant from."""
         given = {"from_block": self.block_id, "from_started_at": self.started_at}
         return {name: value for name, value in given.items() if value is not None}
 
 
-class Snapshot(dict[str, Any]):
+class Snapshot(dict[str, JsonValue]):
     """Where the participant is: the snapshot of the wire contract, as a dictionary.
 
     `next` and `finish` go on from this very block: they raise StudyError (`participant-elsewhere`)
@@ -47,7 +49,7 @@ class Snapshot(dict[str, Any]):
 
     def __init__(
         self,
-        members: Mapping[str, Any],
+        members: Mapping[str, JsonValue],
         taken: Taken,
         move_on: Callable[[Place], Awaitable[Snapshot]],
     ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import aiohttp
 import socketio
@@ -13,6 +12,7 @@ import socketio
 from experiment_server.client.errors import StudyError
 from experiment_server.client.moves import Move
 from experiment_server.client.snapshot import is_snapshot
+from experiment_server.client.values import JsonObject, JsonValue
 
 # An answer that has not come by then is asked for again. Seconds.
 ANSWER_WITHIN = 5.0
@@ -21,8 +21,6 @@ ANSWER_WITHIN = 5.0
 _CLOSED_WITHIN = 1.0
 
 _PUSHED = ("state", "block-changed", "config-changed")
-
-Members = dict[str, Any]
 
 
 class NoAnswer(Exception):
@@ -35,8 +33,8 @@ class SocketWay:
     def __init__(
         self,
         url: str,
-        auth: Mapping[str, Any],
-        pushed: Callable[[SocketWay, Members], None],
+        auth: Mapping[str, JsonValue],
+        pushed: Callable[[SocketWay, JsonObject], None],
         lost: Callable[[SocketWay], None],
     ) -> None:
         self._url = url
@@ -79,7 +77,7 @@ class SocketWay:
             # Not only the library's own errors: whatever stands there may speak anything.
             raise self._refusal or NoAnswer(str(error)) from error
 
-    async def move(self, move: Move) -> Members:
+    async def move(self, move: Move) -> JsonObject:
         """Make a move; returns where the participant is then, as StudyError or NoAnswer else."""
         given = {**move.parameters, "request_id": move.request_id}
         if move.block_id is not None:
@@ -90,7 +88,7 @@ class SocketWay:
             raise NoAnswer(str(error)) from error
         match answer:
             case {"ok": True, "data": data} if is_snapshot(data):
-                members: Members = data
+                members: JsonObject = data
                 return members
             case {"ok": False, "error": {"code": str(code), "message": str(message)}}:
                 raise StudyError(code, message)
@@ -115,16 +113,16 @@ class SocketWay:
         finally:
             await self._http.close()
 
-    def _hear(self, members: Any = None) -> None:
+    def _hear(self, members: JsonValue = None) -> None:
         if is_snapshot(members) and not self._gone.is_set():
             self._pushed(self, members)
 
-    def _refused(self, error: Any = None) -> None:
+    def _refused(self, error: JsonValue = None) -> None:
         match error:
             case {"data": {"code": str(code), "message": str(message)}}:
                 self._refusal = StudyError(code, message)
 
-    def _disconnected(self, *_reason: Any) -> None:
+    def _disconnected(self, *_reason: object) -> None:
         self.drop()
 
 
@@ -140,7 +138,7 @@ class PlainWay:
             headers=headers, timeout=aiohttp.ClientTimeout(ANSWER_WITHIN)
         )
 
-    async def state(self) -> Members | None:
+    async def state(self) -> JsonObject | None:
         """Where the participant is; None if that is what was answered last.
 
         Raises StudyError and NoAnswer, as `move` does.
@@ -152,10 +150,10 @@ class PlainWay:
         if not is_snapshot(body):
             raise NoAnswer(f"state was answered with {body!r}")
         self._tag = tag
-        members: Members = body
+        members: JsonObject = body
         return members
 
-    async def move(self, move: Move) -> Members:
+    async def move(self, move: Move) -> JsonObject:
         """Make a move; returns where the participant is then."""
         block = [] if move.block_id is None else [str(move.block_id)]
         path = [move.action, *self._who, *block]
@@ -175,8 +173,12 @@ class PlainWay:
         await self._http.close()
 
     async def _ask(
-        self, method: str, path: list[str], query: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> tuple[int, str | None, Any]:
+        self,
+        method: str,
+        path: list[str],
+        query: Mapping[str, JsonValue],
+        headers: Mapping[str, str],
+    ) -> tuple[int, str | None, JsonValue]:
         url = "/".join([self._url, "api", *path])
         try:
             # A redirection leads to somebody else, with the token.

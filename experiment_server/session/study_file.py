@@ -10,32 +10,28 @@ from pathlib import Path
 from experiment_server.errors import (
     ExperimentServerError,
     PreconditionMissing,
-    RevisionConflict,
     StoreUnavailable,
     StudyFileUnreadable,
     StudyStale,
     VersionUnknown,
 )
-from experiment_server.limits import COMMIT_ATTEMPTS, DIAGNOSTICS_LOGGED
-from experiment_server.participants.blocks import BlockSequence
-from experiment_server.participants.events import Cause, Event
-from experiment_server.participants.state import ParticipantState, timestamp
+from experiment_server.limits import DIAGNOSTICS_LOGGED
+from experiment_server.participants.events import Event
+from experiment_server.participants.state import timestamp
 from experiment_server.participants.versions import Migration, OnChange
 from experiment_server.session.event_log import EventLog
 from experiment_server.session.hub import DASHBOARD, Message, participant_room
 from experiment_server.session.notifier import Notifier
 from experiment_server.session.parse_worker import ParseWorker
-from experiment_server.session.participants import ParticipantRepository, Planned
+from experiment_server.session.participants import ParticipantRepository
 from experiment_server.session.presence import Presence
 from experiment_server.session.requests import BY_SERVER, Request
-from experiment_server.session.turns import in_turns
+from experiment_server.session.version_change import VersionChange
 from experiment_server.session.versions import StudyVersions
-from experiment_server.store.records import StudyVersion
 from experiment_server.store.study_file import StudyDraft, read_text
 from experiment_server.study.diagnostics import Diagnostic
-from experiment_server.study.model import Study
-from experiment_server.study.parse import Parsed, digest_of, parse
-from experiment_server.wire.events import RefusedLine, StudyLoaded, StudyRefused
+from experiment_server.study.parse import Parsed, digest_of
+from experiment_server.wire.events import RefusedLine, StudyRefused
 from experiment_server.wire.study import (
     Affected,
     DesignReport,
@@ -52,8 +48,6 @@ AT_START, ON_DISK, SAVED = "start", "changed on disk", "saved"
 """Why a version was loaded."""
 
 ANY_VERSION = "*"
-
-_SHORTENED = Cause(BY_SERVER.by, "the study became shorter")
 
 
 class StudyFile:
@@ -83,6 +77,7 @@ class StudyFile:
         self._clock = clock
         self._diagnostics = parsed.diagnostics
         self._worker = ParseWorker()
+        self._change = VersionChange(on_change, versions, participants, clock)
         self._loading = asyncio.Lock()
         # The text that was loaded or refused last: nothing is to be done about it any more.
         self._seen: str | None = None
@@ -144,7 +139,7 @@ class StudyFile:
             digest=digest_of(text),
             diagnostics=[item.on_wire() for item in parsed.diagnostics],
             orders=orders,
-            affected=await self._affected(parsed.study) if parsed.study else None,
+            affected=await self._change.affected(parsed.study) if parsed.study else None,
         )
 
     async def design(self, participants: int | None) -> DesignReport:
@@ -229,7 +224,7 @@ class StudyFile:
             self._tell_dashboards()
             return
         try:
-            migration = await self._record(parsed.study, parsed.text, reason, request)
+            migration = await self._change.make(parsed.study, parsed.text, reason, request)
         except StoreUnavailable as error:
             self._diagnostics = (_as_diagnostic(error),)
             self._tell_dashboards()
@@ -244,84 +239,6 @@ class StudyFile:
         except StudyFileUnreadable:
             # Nothing there that could be lost: what is served is what people have edited.
             return self._versions.served.digest
-
-    async def _record(
-        self, study: Study, text: str, reason: str, request: Request
-    ) -> Migration | None:
-        """Serve a study, with everybody taken to it; None if it is served already."""
-        last = self._versions.last
-        if last is not None and last.digest == study.digest:
-            self._versions.serve(study)
-            return None
-        async with self._participants.alone():
-            if last is not None:
-                self._serve_last(last)
-            for _ in range(COMMIT_ATTEMPTS):
-                now = self._clock()
-                number = self._versions.served_number + 1
-                migration = await self._migration(study, number, now)
-                version = StudyVersion(number, study.digest, text, now, reason)
-                planned = [Planned(before, outcome) for before, outcome in migration.changed]
-                loaded = self._loaded(version, migration, request)
-                try:
-                    await self._participants.commit(
-                        planned, events=[loaded], version=version, served=study
-                    )
-                except RevisionConflict:
-                    self._participants.drop_cache()
-                    continue
-                return migration
-        raise StoreUnavailable("participants are being changed too often; save the file again")
-
-    def _serve_last(self, last: StudyVersion) -> None:
-        # At the start the served study is the new one; whom it changes is seen against the last.
-        if self._versions.served.digest != last.digest:
-            before = parse(last.text).study
-            if before is not None:
-                self._versions.serve(before)
-
-    async def _migration(self, study: Study, number: int, now: datetime) -> Migration:
-        """Everybody taken to a study, from their newest states."""
-        while True:
-            migration, taken = Migration(), await self._participants.newest()
-            async for state in in_turns(taken):
-                self._take(migration, state, study, number, now)
-            # Changes that were on their way when the plan began may have come to an end.
-            if all(map(self._participants.is_newest, taken)):
-                return migration
-
-    def _take(
-        self,
-        migration: Migration,
-        state: ParticipantState,
-        study: Study,
-        number: int,
-        now: datetime,
-    ) -> None:
-        before = self._versions.sequence(state)
-        after = BlockSequence(study, number, state.participant_index)
-        migration.take(state, before, after, self._on_change, _SHORTENED, now)
-
-    async def _affected(self, study: Study) -> Affected:
-        migration, now = Migration(), self._clock()
-        states = await self._participants.all()
-        async for state in in_turns(states):
-            self._take(migration, state, study, 0, now)
-        return migration.report()
-
-    def _loaded(self, version: StudyVersion, migration: Migration, request: Request) -> Event:
-        told = StudyLoaded(
-            version=version.version,
-            digest=version.digest,
-            on_change=self._on_change.value,
-            reordered=migration.reordered,
-            ended=migration.ended,
-            kept=migration.kept,
-            kept_study=self._versions.served.digest,
-            by=request.by,
-            reason=request.reason or version.reason,
-        )
-        return Event(version.loaded_at, told)
 
     def _refused(
         self, diagnostics: tuple[Diagnostic, ...], digest: str | None, request: Request

@@ -7,14 +7,15 @@ that are accepted are good for every participant.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from experiment_server.limits import DRAW_SIZE
-from experiment_server.study.model import FunctionCall
+from experiment_server.study.model import FunctionCall, TemplateValue
 from experiment_server.study.possible import Listed, Number, Whole
+from experiment_server.wire.values import JsonObject
 
-Bound = Mapping[str, Any]
+Bound = Mapping[str, TemplateValue]
 """Checked arguments by name."""
 
 
@@ -22,12 +23,15 @@ class ArgumentsInvalid(Exception):
     """The arguments do not fit the function; the message says how."""
 
 
+Read = TypeVar("Read")
+Real = TypeVar("Real", int, float)
+
 SIGMAS = 10
 """Standard deviations that no draw of random.gauss is away from the mean: its generator has 53
 bits, which reach 8.6."""
 
 
-def bind_choices(args: Any) -> dict[str, Any]:
+def bind_choices(args: TemplateValue) -> JsonObject:
     """The arguments of random.choices."""
     _hint_for_a_flat_list(args)
     bound = _bind(args, ("population", "weights"), ("population", "weights", "cum_weights", "k"))
@@ -42,7 +46,7 @@ def bind_choices(args: Any) -> dict[str, Any]:
     return bound
 
 
-def bind_sample(args: Any) -> dict[str, Any]:
+def bind_sample(args: TemplateValue) -> JsonObject:
     """The arguments of random.sample."""
     bound = _bind(args, ("population", "k"), ("population", "k", "counts"))
     population = _population(bound)
@@ -60,8 +64,8 @@ def bind_sample(args: Any) -> dict[str, Any]:
             raise ArgumentsInvalid(
                 f"needs as counts a list of {_length(population)} whole numbers, 0 or more"
             )
-        size = _sum(counts, (count.least for count in wholes), min)
-        if _sum(counts, (count.most for count in wholes), max) > DRAW_SIZE:
+        size = _least_sum(counts, [count.least for count in wholes])
+        if _most_sum(counts, [count.most for count in wholes]) > DRAW_SIZE:
             raise ArgumentsInvalid(f"has counts for more than {DRAW_SIZE} values")
     amount = _amount(bound)
     if amount.most > size:
@@ -73,14 +77,14 @@ def bind_sample(args: Any) -> dict[str, Any]:
     return bound
 
 
-def bind_shuffle(args: Any) -> dict[str, Any]:
+def bind_shuffle(args: TemplateValue) -> JsonObject:
     """The argument of random.shuffle, which is left as it is."""
     bound = _bind(args, ("population",), ("population",))
     _population(bound)
     return bound
 
 
-def bind_randint(args: Any) -> dict[str, Any]:
+def bind_randint(args: TemplateValue) -> JsonObject:
     """The arguments of random.randint."""
     bound = _bind(args, ("a", "b"), ("a", "b"))
     low, high = _whole(bound, "a"), _whole(bound, "b")
@@ -93,7 +97,7 @@ def bind_randint(args: Any) -> dict[str, Any]:
     return bound
 
 
-def bind_uniform(args: Any) -> dict[str, Any]:
+def bind_uniform(args: TemplateValue) -> JsonObject:
     """The arguments of random.uniform."""
     bound = _bind(args, ("a", "b"), ("a", "b"))
     low, high = _number(bound, "a"), _number(bound, "b")
@@ -102,7 +106,7 @@ def bind_uniform(args: Any) -> dict[str, Any]:
     return bound
 
 
-def bind_gauss(args: Any) -> dict[str, Any]:
+def bind_gauss(args: TemplateValue) -> JsonObject:
     """The arguments of random.gauss."""
     bound = {"mu": 0.0, "sigma": 1.0, **_bind(args, ("mu", "sigma"), ("mu", "sigma"))}
     mean, deviation = _number(bound, "mu"), _number(bound, "sigma")
@@ -113,7 +117,7 @@ def bind_gauss(args: Any) -> dict[str, Any]:
     return bound
 
 
-def bind_range(args: Any) -> dict[str, Any]:
+def bind_range(args: TemplateValue) -> JsonObject:
     """The arguments of range, which knows one, two or three."""
     names = ("stop",) if isinstance(args, list) and len(args) == 1 else ("start", "stop", "step")
     bound = {"start": 0, "step": 1, **_bind(args, names, ("start", "stop", "step"))}
@@ -149,7 +153,7 @@ def differences(cumulative: Sequence[float]) -> list[float]:
     return [after - before for before, after in zip([0, *cumulative], cumulative, strict=False)]
 
 
-def whole(value: Any) -> Whole | None:
+def whole(value: object) -> Whole | None:
     """The whole numbers that a value can be, None if it can be anything else."""
     possible = value.possible if isinstance(value, FunctionCall) else value
     if isinstance(possible, int) and not isinstance(possible, bool):
@@ -157,7 +161,7 @@ def whole(value: Any) -> Whole | None:
     return possible if isinstance(possible, Whole) else None
 
 
-def number(value: Any) -> Number | None:
+def number(value: object) -> Number | None:
     """The numbers that a value can be, None if it can be anything else."""
     possible = value.possible if isinstance(value, FunctionCall) else value
     if isinstance(possible, float) and math.isfinite(possible):
@@ -169,7 +173,7 @@ def number(value: Any) -> Number | None:
     return possible if isinstance(possible, Number) else None
 
 
-def listed(value: Any) -> Listed | None:
+def listed(value: object) -> Listed | None:
     """The lists that a value can be, None if it can be anything else; a text lists characters."""
     possible = value.possible if isinstance(value, FunctionCall) else value
     if isinstance(possible, (list, str)):
@@ -177,7 +181,7 @@ def listed(value: Any) -> Listed | None:
     return possible if isinstance(possible, Listed) else None
 
 
-def _bind(args: Any, positional: Sequence[str], named: Sequence[str]) -> dict[str, Any]:
+def _bind(args: TemplateValue, positional: Sequence[str], named: Sequence[str]) -> JsonObject:
     """Arguments by name, from a list (as positional ones) or a table (as named ones)."""
     if isinstance(args, dict):
         unknown = [key for key in args if key not in named]
@@ -194,7 +198,7 @@ def _bind(args: Any, positional: Sequence[str], named: Sequence[str]) -> dict[st
     raise ArgumentsInvalid("needs args as a list or a table")
 
 
-def _hint_for_a_flat_list(args: Any) -> None:
+def _hint_for_a_flat_list(args: TemplateValue) -> None:
     # The mistake that everybody makes once: the values in place of the list of values.
     if isinstance(args, list) and args and not isinstance(args[0], (list, str, dict, FunctionCall)):
         raise ArgumentsInvalid(
@@ -238,19 +242,20 @@ def _number(bound: Bound, key: str) -> Number:
     return found
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, FunctionCall):
         return f"what {value.function_name} draws"
     return repr(value)
 
 
-def _what_is_drawn(value: Any) -> str:
+def _what_is_drawn(value: object) -> str:
     # choices and sample give lists, also of a single value.
-    is_list = isinstance(value, FunctionCall) and isinstance(value.possible, Listed)
-    return f"; {value.function_name} gives a list" if is_list else ""
+    if isinstance(value, FunctionCall) and isinstance(value.possible, Listed):
+        return f"; {value.function_name} gives a list"
+    return ""
 
 
-def _check_weights(key: str, value: Any, population: Listed) -> None:
+def _check_weights(key: str, value: object, population: Listed) -> None:
     weights = None if isinstance(value, str) else listed(value)
     numbers = None if weights is None else _each(weights, number)
     if weights is None or numbers is None:
@@ -272,23 +277,27 @@ def _check_weights(key: str, value: Any, population: Listed) -> None:
     else:
         if min(least) < 0:
             raise ArgumentsInvalid("needs weights that are not negative")
-        positive = _sum(weights, least, min) > 0
-        finite = math.isfinite(_sum(weights, most, max))
+        positive = _least_sum(weights, least) > 0
+        finite = math.isfinite(_most_sum(weights, most))
     if not positive or not finite:
         raise ArgumentsInvalid(f"needs {key} with a sum above zero")
 
 
-def _each(values: Listed, read: Callable[[Any], Any]) -> list[Any] | None:
+def _each(values: Listed, read: Callable[[object], Read | None]) -> list[Read] | None:
     """What each value of a list can be, None if one of them can be anything else."""
     found = [read(item) for item in values.items]
-    return None if None in found else found
+    kept = [value for value in found if value is not None]
+    return kept if len(kept) == len(found) else None
 
 
-def _sum(values: Listed, each: Iterable[float], extreme: Callable[..., Any]) -> Any:
-    """The smallest or largest sum of a list, given the bounds of what can stand in it."""
-    if values.in_place:
-        return sum(each)
-    return extreme(each, default=0) * extreme(values.shortest, values.longest)
+def _least_sum(values: Listed, least: Sequence[Real]) -> Real:
+    """The smallest sum of a list, given the least that can stand at each place of it."""
+    return sum(least) if values.in_place else min(least, default=0) * values.shortest
+
+
+def _most_sum(values: Listed, most: Sequence[Real]) -> Real:
+    """The largest sum of a list, given the most that can stand at each place of it."""
+    return sum(most) if values.in_place else max(most, default=0) * values.longest
 
 
 def _alike_long(values: Listed, population: Listed) -> bool:

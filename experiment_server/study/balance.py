@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from experiment_server.limits import DESIGN_PARTICIPANTS, DESIGN_SEARCH
 from experiment_server.study.conditions import conditions, groups_met, labels
 from experiment_server.study.counts import Counts, Matrix
 from experiment_server.study.expand import cell_place
 from experiment_server.study.families import in_name
-from experiment_server.study.model import Group, Names, Strategy, Study
+from experiment_server.study.model import Binding, Group, Names, Strategy, Study
 from experiment_server.study.order import whole_cycle
 from experiment_server.study.positions import Path
+from experiment_server.wire.values import JsonObject
 
 USUAL_PARTICIPANTS = 24
 """Participants to report on where the design has no cycle of a size that studies have."""
@@ -34,7 +34,7 @@ GOALS = {
 class CellCount:
     """How many participants are in one cell of the between-subjects factors."""
 
-    levels: Mapping[str, Any]
+    levels: Binding
     participants: int
 
 
@@ -56,7 +56,7 @@ class Ordered:
     carry_over: Matrix
     balanced: Mapping[str, bool]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """The counts as JSON knows them."""
         return {
             "name": self.name,
@@ -94,7 +94,7 @@ class Balance:
     better: tuple[int, ...]
     sentence: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """The report as JSON knows it."""
         return {
             "participants": self.participants,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from itertools import starmap
 
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.families import Families
@@ -27,6 +27,7 @@ from experiment_server.study.reading import (
     read_strategy,
 )
 from experiment_server.study.trees import TreeReader, is_tree
+from experiment_server.wire.values import JsonObject, JsonValue
 
 OLDER_NAMES = {"groups_strategy": "groups", "within_groups_strategy": "within_groups"}
 ORDER_SHAPES = (
@@ -40,7 +41,7 @@ class Reader:
 
     def __init__(
         self,
-        configuration: Mapping[str, Any],
+        configuration: Mapping[str, JsonValue],
         templates: Mapping[str, BlockTemplate],
         families: Families,
         between: Between | None,
@@ -70,7 +71,7 @@ class Reader:
                     "the table itself says which participant gets which order",
                     at=(SECTION, self._written_as("groups_strategy")),
                 )
-            rows = self._table("order", value, self._groups)
+            rows = tuple(starmap(self._groups, self._by_participant("order", value))) or ((),)
         elif value is None:
             rows = (tuple((name,) for name in self._templates),)
         else:
@@ -85,7 +86,7 @@ class Reader:
         self._check_cells(order)
         return order
 
-    def _tree(self, value: list[Any]) -> Order:
+    def _tree(self, value: list[JsonValue]) -> Order:
         for key in ("groups_strategy", "within_groups_strategy"):
             written = self._written_as(key)
             if written in self._configuration:
@@ -112,7 +113,8 @@ class Reader:
         strategy = self._strategy(f"{key}_strategy", EDGE_STRATEGIES)
         value = self._configuration.get(key, [])
         if isinstance(value, dict):
-            edge = Edge(self._table(key, value, self._names), strategy)
+            rows = tuple(starmap(self._names, self._by_participant(key, value)))
+            edge = Edge(rows or ((),), strategy)
         else:
             edge = Edge((self._names(_spot(key), value),), strategy)
         if strategy is not Strategy.AS_IS and all(len(row) < 2 for row in edge.rows):
@@ -165,9 +167,8 @@ class Reader:
             return key
         return older
 
-    def _table(
-        self, key: str, table: Mapping[str, Any], read: Callable[[Spot, Any], Any]
-    ) -> tuple[Any, ...]:
+    def _by_participant(self, key: str, table: JsonObject) -> list[tuple[Spot, JsonValue]]:
+        """The rows of a table with one for each participant, with their places."""
         expected = [str(number) for number in range(1, len(table) + 1)]
         if not table:
             self._findings.error("order-empty", f"{key} is an empty table", at=(SECTION, key))
@@ -182,13 +183,13 @@ class Reader:
                 else f"key {missing} is missing; later participants start over at key 1",
                 at=(SECTION, key),
             )
-        return tuple(
-            read(Spot(f"{key}.{number}", (SECTION, key, number)), table[number])
+        return [
+            (Spot(f"{key}.{number}", (SECTION, key, number)), table[number])
             for number in expected
             if number in table
-        ) or ((),)
+        ]
 
-    def _groups(self, spot: Spot, value: Any) -> tuple[Names, ...]:
+    def _groups(self, spot: Spot, value: JsonValue) -> tuple[Names, ...]:
         """The groups in a list; a flat list is one group."""
         if not isinstance(value, list):
             self._findings.error("type", f"{spot.name} has to be {ORDER_SHAPES}", at=spot.at)
@@ -229,11 +230,11 @@ class Reader:
             groups.append(self._names(group_spot, group if isinstance(group, list) else [group]))
         return tuple(groups)
 
-    def _is_group(self, item: Any) -> bool:
+    def _is_group(self, item: JsonValue) -> bool:
         """A list is a group, and so is the name of a block that stands for several."""
         return isinstance(item, list) or (isinstance(item, str) and item in self._families)
 
-    def _names(self, spot: Spot, value: Any) -> Names:
+    def _names(self, spot: Spot, value: JsonValue) -> Names:
         if not isinstance(value, list):
             self._findings.error("type", f"{spot.name} has to be a list of block names", at=spot.at)
             return ()

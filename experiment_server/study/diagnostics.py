@@ -7,11 +7,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from experiment_server.limits import DIAGNOSTICS
 from experiment_server.study.positions import Path, Positions, Span
 from experiment_server.wire.study import DiagnosticInfo
+from experiment_server.wire.values import JsonObject
 
 Severity = Literal["error", "warning", "info"]
 
@@ -34,7 +35,7 @@ class Diagnostic:
     end_line: int | None = None
     end_column: int | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """The wire form: the fields under their own names."""
         return asdict(self)
 
@@ -123,7 +124,7 @@ class Findings:
         self.add(Diagnostic(code, severity, message, hint, **place))
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value of the file as TOML writes it, for messages."""
     return json.dumps(value, ensure_ascii=False, default=str)
 

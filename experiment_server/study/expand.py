@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 
 from experiment_server.errors import ExpansionFailed
 from experiment_server.study.functions import FUNCTIONS, TooFewValues, Used
@@ -24,8 +23,10 @@ from experiment_server.study.model import (
     FunctionCall,
     Names,
     Study,
+    TemplateValue,
 )
 from experiment_server.study.order import Step, arrange, arrange_groups, arrange_tree, walk_tree
+from experiment_server.wire.values import JsonValue
 
 
 def block_order(study: Study, participant_index: int) -> Names:
@@ -139,7 +140,7 @@ class _Draws:
         self._participant_index = participant_index
         self._used: dict[str, Used] = {}
 
-    def resolve(self, value: Any) -> Any:
+    def resolve(self, value: TemplateValue) -> JsonValue:
         """A fresh copy of a value, with every call in it replaced by what it drew."""
         # Nearly all values are plain; looking at them here saves a call for each, which is most
         # of the time of an expansion.
@@ -155,7 +156,7 @@ class _Draws:
             return drawn if type(drawn) in PLAIN else self.resolve(drawn)
         return value
 
-    def _draw(self, call: FunctionCall) -> Any:
+    def _draw(self, call: FunctionCall) -> JsonValue:
         function = FUNCTIONS[call.function_name]
         try:
             bound = call.bound

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from experiment_server.study.expand import cell_of, condition_walk, expand, turn_of
 from experiment_server.study.model import (
@@ -15,11 +14,13 @@ from experiment_server.study.model import (
     Names,
     Strategy,
     Study,
+    TemplateValue,
 )
 from experiment_server.study.order import Step, arrange, cycle_length
 from experiment_server.study.parse import Parsed, read_blocks
 from experiment_server.study.positions import Path
 from experiment_server.study.templates import RawBlock
+from experiment_server.wire.values import JsonObject, JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Source:
     factor: bool = False
     function: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """The source as JSON knows it."""
         return {
             "block": self.block,
@@ -52,9 +53,9 @@ class Explained:
     block_id: int
     name: str
     reasons: Names
-    values: tuple[tuple[str, Any, Source], ...]
+    values: tuple[tuple[str, JsonValue, Source], ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """The explanation as JSON knows it."""
         return {
             "block_id": self.block_id,
@@ -142,8 +143,12 @@ def _in_groups(study: Study, participant_index: int) -> Iterator[Names]:
 
 
 def _values(
-    template: Any, value: Any, name: str, raw_blocks: Mapping[str, RawBlock], path: Path = ()
-) -> Iterator[tuple[str, Any, Source]]:
+    template: TemplateValue,
+    value: JsonValue,
+    name: str,
+    raw_blocks: Mapping[str, RawBlock],
+    path: Path = (),
+) -> Iterator[tuple[str, JsonValue, Source]]:
     """The values in a config, each with its dotted key; what a call drew is one value."""
     if isinstance(template, dict) and template:
         for key, item in template.items():
@@ -177,7 +182,7 @@ def _ancestors(name: str, raw_blocks: Mapping[str, RawBlock]) -> Iterator[RawBlo
 
 def _written(config: Config, path: Path) -> tuple[bool, str | None]:
     """Whether a block has a value at a path, and the variable that stands there or around it."""
-    value: Any = config
+    value: JsonValue = config
     for key in path:
         if not isinstance(value, dict) or key not in value:
             return False, None

@@ -6,14 +6,14 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from experiment_server.limits import CROSSED_BLOCKS, STUDY_BLOCKS
 from experiment_server.study.diagnostics import Findings, nearest, shown
-from experiment_server.study.families import PLACEHOLDER, Binding, Families, Levels, filled, is_same
-from experiment_server.study.model import Between, BetweenStrategy, Cell, Names
+from experiment_server.study.families import PLACEHOLDER, Families, Levels, filled, is_same
+from experiment_server.study.model import Between, BetweenStrategy, Binding, Cell, Level, Names
 from experiment_server.study.positions import Path
 from experiment_server.study.templates import RawBlock
+from experiment_server.wire.values import JsonValue
 
 FACTORS: Path = ("configuration", "factors")
 BETWEEN: Path = ("configuration", "between")
@@ -27,14 +27,14 @@ class Crossed:
     families: Families
 
 
-def read_levels(value: Any, findings: Findings) -> Levels:
+def read_levels(value: JsonValue, findings: Findings) -> Levels:
     """The levels of each factor, from `[configuration.factors]`; none where they are broken."""
     if not isinstance(value, dict):
         findings.error(
             "type", "factors has to be a table: write [configuration.factors]", at=FACTORS
         )
         return {}
-    levels: dict[str, tuple[Any, ...]] = {}
+    levels: dict[str, tuple[Level, ...]] = {}
     for name, listed in value.items():
         at = (*FACTORS, name)
         if not isinstance(listed, list) or not listed:
@@ -152,7 +152,7 @@ def _report_parent(
 
 
 def read_between(
-    configuration: Mapping[str, Any], levels: Levels, crossed: Crossed, findings: Findings
+    configuration: Mapping[str, JsonValue], levels: Levels, crossed: Crossed, findings: Findings
 ) -> Between | None:
     """The factors of which a participant gets one level only, and how levels are given out."""
     listed = configuration.get("between")
@@ -186,7 +186,7 @@ def read_between(
 
 
 def _between_strategy(
-    configuration: Mapping[str, Any], needed: bool, findings: Findings
+    configuration: Mapping[str, JsonValue], needed: bool, findings: Findings
 ) -> BetweenStrategy:
     key = "between_strategy"
     value = configuration.get(key, BetweenStrategy.CYCLE.value)

@@ -5,15 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from experiment_server.study.diagnostics import shown
-from experiment_server.study.model import Names
+from experiment_server.study.model import Binding, Level, Names
 
-Level = str | int | float | bool
 Levels = Mapping[str, tuple[Level, ...]]
-Binding = Mapping[str, Level]
-"""One level for each of some factors."""
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -75,7 +71,7 @@ class Families(Mapping[str, Names]):
                 return family, written
         return None
 
-    def chosen(self, family: str, binding: Mapping[str, Any]) -> list[Member]:
+    def chosen(self, family: str, binding: Binding) -> list[Member]:
         """The members of a family that have these levels, in the order of their levels."""
         return [
             Member(name, {key: level for key, level in has.items() if key not in binding})
@@ -83,7 +79,7 @@ class Families(Mapping[str, Names]):
             if self.has_levels(name, binding)
         ]
 
-    def has_levels(self, name: str, binding: Mapping[str, Any]) -> bool:
+    def has_levels(self, name: str, binding: Binding) -> bool:
         """Whether a block is of these levels, as far as it has factors."""
         return all(
             factor not in binding or is_same(level, binding[factor])

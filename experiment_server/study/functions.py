@@ -7,9 +7,9 @@ every run.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeGuard, TypeVar
 
 from experiment_server.study import arguments
 from experiment_server.study.arguments import ArgumentsInvalid, Bound, listed, number, whole
@@ -24,6 +24,7 @@ from experiment_server.study.supply import (
     supply_of_population,
     supply_of_whole_numbers,
 )
+from experiment_server.wire.values import JsonObject, JsonValue
 
 Read = TypeVar("Read")
 
@@ -39,9 +40,9 @@ class Used:
     """The values that a group of unique calls has given out to one participant."""
 
     def __init__(self) -> None:
-        self.values: set[Any] = set()
+        self.values: set[Hashable] = set()
 
-    def add_new(self, values: Iterable[Any]) -> bool:
+    def add_new(self, values: Iterable[JsonValue]) -> bool:
         """Mark values as given out; False, and nothing is marked, if one of them repeats."""
         fresh = set()
         for value in values:
@@ -53,10 +54,10 @@ class Used:
         return True
 
 
-Draw = Callable[[random.Random, Bound], Any]
+Draw = Callable[[random.Random, Bound], JsonValue]
 """One draw: a list of values, or for functions of numbers a single one."""
 
-Choose = Callable[[random.Random, Bound, Used], list[Any]]
+Choose = Callable[[random.Random, Bound, Used], list[JsonValue]]
 """Values chosen exactly from what is left; raises TooFewValues if that is too little."""
 
 
@@ -72,13 +73,13 @@ class Function:
 
     name: str
     signature: str
-    bind: Callable[[Any], dict[str, Any]]
+    bind: Callable[[JsonValue], JsonObject]
     draw: Draw
     outcome: Callable[[Bound], Possible]
     choose: Choose | None = None
     supply: Callable[[Bound], Supply] | None = None
 
-    def draw_unique(self, generator: random.Random, bound: Bound, used: Used) -> Any:
+    def draw_unique(self, generator: random.Random, bound: Bound, used: Used) -> JsonValue:
         """A draw without a repeated value, neither inside it nor against `used`.
 
         Raises TooFewValues only when fewer values are left than the draw needs.
@@ -95,7 +96,7 @@ class Function:
         return values if isinstance(drawn, list) else values[0]
 
 
-def _draw_choices(generator: random.Random, bound: Bound) -> list[Any]:
+def _draw_choices(generator: random.Random, bound: Bound) -> list[JsonValue]:
     if "weights" in bound or "cum_weights" in bound:
         return generator.choices(**bound)
     # As random.choices has it, which takes twice the time for a single value.
@@ -104,7 +105,7 @@ def _draw_choices(generator: random.Random, bound: Bound) -> list[Any]:
     return [population[int(draw() * size)] for _ in range(bound.get("k", 1))]
 
 
-def _choose_choices(generator: random.Random, bound: Bound, used: Used) -> list[Any]:
+def _choose_choices(generator: random.Random, bound: Bound, used: Used) -> list[JsonValue]:
     left, weights = _left_of_choices(bound, used)
     wanted = bound.get("k", 1)
     _require("choices", wanted, len(left))
@@ -116,13 +117,13 @@ def _choose_choices(generator: random.Random, bound: Bound, used: Used) -> list[
     return chosen
 
 
-def _left_of_choices(bound: Bound, used: Used) -> tuple[list[Any], list[float]]:
+def _left_of_choices(bound: Bound, used: Used) -> tuple[list[JsonValue], list[float]]:
     """The distinct values that are not used, each with the sum of its weights."""
     population = list(bound["population"])
     weights = bound.get("weights")
     if "cum_weights" in bound:
         weights = arguments.differences(bound["cum_weights"])
-    summed: dict[Any, tuple[Any, float]] = {}
+    summed: dict[Hashable, tuple[JsonValue, float]] = {}
     for value, weight in zip(population, weights or [1] * len(population), strict=True):
         stand_in = freeze(value)
         if weight > 0 and stand_in not in used.values:
@@ -131,11 +132,11 @@ def _left_of_choices(bound: Bound, used: Used) -> tuple[list[Any], list[float]]:
     return [value for value, _ in left], [weight for _, weight in left]
 
 
-def _draw_sample(generator: random.Random, bound: Bound) -> list[Any]:
+def _draw_sample(generator: random.Random, bound: Bound) -> list[JsonValue]:
     return generator.sample(list(bound["population"]), bound["k"], counts=bound.get("counts"))
 
 
-def _choose_sample(generator: random.Random, bound: Bound, used: Used) -> list[Any]:
+def _choose_sample(generator: random.Random, bound: Bound, used: Used) -> list[JsonValue]:
     left = list(_distinct_unused(bound, used))
     _require("sample", bound["k"], len(left))
     return generator.sample(left, bound["k"])
@@ -192,7 +193,7 @@ def _outcome_of_range(bound: Bound) -> Listed:
     return Listed([numbers_between], shortest, longest, distinct=shortest)
 
 
-def _checked(read: Callable[[Any], Read | None], bound: Bound, key: str) -> Read:
+def _checked(read: Callable[[object], Read | None], bound: Bound, key: str) -> Read:
     """What an argument that was accepted can be."""
     found = read(bound[key])
     if found is None:
@@ -200,7 +201,7 @@ def _checked(read: Callable[[Any], Read | None], bound: Bound, key: str) -> Read
     return found
 
 
-def _distinct_unused(bound: Bound, used: Used) -> Iterable[Any]:
+def _distinct_unused(bound: Bound, used: Used) -> Iterable[JsonValue]:
     population = bound["population"]
     counts = bound.get("counts") or [1] * len(population)
     distinct = {
@@ -209,7 +210,7 @@ def _distinct_unused(bound: Bound, used: Used) -> Iterable[Any]:
     return (value for stand_in, value in distinct.items() if stand_in not in used.values)
 
 
-def _draw_shuffle(generator: random.Random, bound: Bound) -> list[Any]:
+def _draw_shuffle(generator: random.Random, bound: Bound) -> list[JsonValue]:
     shuffled = list(bound["population"])
     generator.shuffle(shuffled)
     return shuffled
@@ -219,7 +220,7 @@ def _draw_randint(generator: random.Random, bound: Bound) -> int:
     return generator.randint(bound["a"], bound["b"])
 
 
-def _choose_randint(generator: random.Random, bound: Bound, used: Used) -> list[Any]:
+def _choose_randint(generator: random.Random, bound: Bound, used: Used) -> list[JsonValue]:
     # The range may be huge: what is used is skipped by counting, nothing is listed.
     taken = sorted(
         {int(value) for value in used.values if _is_whole(value) and _within(value, bound)}
@@ -232,7 +233,7 @@ def _choose_randint(generator: random.Random, bound: Bound, used: Used) -> list[
     return [value]
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: object) -> TypeGuard[float]:
     return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
 
 
@@ -251,7 +252,7 @@ def _draw_gauss(generator: random.Random, bound: Bound) -> float:
 
 def _no_number_left(name: str) -> Choose:
     # So many collisions in a row of floating-point numbers mean a range of very few of them.
-    def choose(_generator: random.Random, _bound: Bound, _used: Used) -> list[Any]:
+    def choose(_generator: random.Random, _bound: Bound, _used: Used) -> list[JsonValue]:
         raise TooFewValues(f"{name} found no new number in {MAX_DRAWS} draws; widen its range")
 
     return choose

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from experiment_server.study.model import BetweenStrategy, Strategy
+from experiment_server.wire.values import JsonValue
 
-Shape = Mapping[str, Any]
+Shape = Mapping[str, JsonValue]
 """A piece of JSON Schema (2020-12)."""
 
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from experiment_server.study.positions import Path
 from experiment_server.study.possible import Possible
+from experiment_server.wire.values import JsonObject, JsonValue
 
-Config = dict[str, Any]
+Config = JsonObject
 """A block's settings as JSON knows them: text, numbers, booleans, lists and tables."""
 
+TemplateValue: TypeAlias = JsonValue
+"""A JSON value in which each call of a function is a `FunctionCall`."""
+
 Names = tuple[str, ...]
+
+Level = str | int | float | bool
+Binding = Mapping[str, Level]
+"""One level for each of some factors."""
 
 RESERVED_KEYS = ("participant_index", "name", "block_id")
 """The keys that every expanded config gets, whatever the file says."""
@@ -47,8 +55,8 @@ class FunctionCall:
     """
 
     function_name: str
-    args: Any
-    bound: Mapping[str, Any] | None
+    args: TemplateValue
+    bound: Mapping[str, TemplateValue] | None
     unique: bool
     group: str
     at: Path = ()
@@ -69,7 +77,7 @@ class BlockTemplate:
     config: Config
     deep: Names
     condition: bool = True
-    levels: Mapping[str, Any] = field(default_factory=dict)
+    levels: Binding = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +165,7 @@ class Cell:
     `left_out` names the blocks that a participant in this cell does not meet.
     """
 
-    levels: Mapping[str, Any]
+    levels: Binding
     left_out: frozenset[str]
 
 
@@ -193,7 +201,7 @@ class Block(NamedTuple):
     extends: str | None
     config: Config
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """`{"name", "extends"?, "config"}`: the form of section 7 of the language."""
         parent = {} if self.extends is None else {"extends": self.extends}
         return {"name": self.name, **parent, "config": self.config}

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any
 
 import tomli
 
@@ -23,6 +22,7 @@ from experiment_server.study.reading import SECTION, block_name, unknown_keys
 from experiment_server.study.templates import RawBlock, build_templates
 from experiment_server.study.trial import inside, try_out
 from experiment_server.study.values import scalar_problem, text_problem
+from experiment_server.wire.values import JsonObject, JsonValue
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def read_blocks(text: str) -> Mapping[str, RawBlock]:
     return cross(_raw_blocks(document.get("blocks"), findings), levels, findings).blocks
 
 
-def _document(text: str, findings: Findings) -> dict[str, Any] | None:
+def _document(text: str, findings: Findings) -> JsonObject | None:
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
@@ -111,7 +111,7 @@ def _document(text: str, findings: Findings) -> dict[str, Any] | None:
     if _nesting(document) > STUDY_NESTING:
         _report_nesting(findings)
         return None
-    plain: dict[str, Any] = _plain(document, "", (), findings)
+    plain: JsonObject = _plain(document, "", (), findings)
     return plain
 
 
@@ -144,7 +144,7 @@ def _report_nesting(findings: Findings) -> None:
     )
 
 
-def _nesting(value: Any) -> int:
+def _nesting(value: JsonValue) -> int:
     depth, level = 0, [value]
     while level:
         level = inside(level)
@@ -152,7 +152,7 @@ def _nesting(value: Any) -> int:
     return depth
 
 
-def _plain(value: Any, name: str, at: Path, findings: Findings) -> Any:
+def _plain(value: JsonValue, name: str, at: Path, findings: Findings) -> JsonValue:
     """The value in JSON's types, because every participant's app gets it as JSON."""
     if isinstance(value, dict):
         for key in value:
@@ -178,7 +178,7 @@ def _plain(value: Any, name: str, at: Path, findings: Findings) -> Any:
     return value
 
 
-def _study(document: Mapping[str, Any], digest: str, findings: Findings) -> Study:
+def _study(document: Mapping[str, JsonValue], digest: str, findings: Findings) -> Study:
     _report_misplaced(document, findings)
     configuration = document.get("configuration", {})
     if not isinstance(configuration, dict):
@@ -214,7 +214,7 @@ def _study(document: Mapping[str, Any], digest: str, findings: Findings) -> Stud
     return study
 
 
-def _report_misplaced(document: Mapping[str, Any], findings: Findings) -> None:
+def _report_misplaced(document: Mapping[str, JsonValue], findings: Findings) -> None:
     known = {key: value for key, value in document.items() if key not in CONFIGURATION}
     unknown_keys(known, FILE, "the file", findings)
     for key, value in document.items():
@@ -252,7 +252,7 @@ def _report_unused(study: Study, crossed: Crossed, findings: Findings) -> None:
             )
 
 
-def _raw_blocks(blocks: Any, findings: Findings) -> list[RawBlock]:
+def _raw_blocks(blocks: JsonValue, findings: Findings) -> list[RawBlock]:
     if blocks is None or blocks == []:
         findings.error(
             "blocks-missing", "the study has no blocks", "add one with [[blocks]]", at=("blocks",)
@@ -278,7 +278,7 @@ def _raw_blocks(blocks: Any, findings: Findings) -> list[RawBlock]:
     return [raw for raw in found if raw is not None]
 
 
-def _raw_block(block: Mapping[str, Any], number: int, findings: Findings) -> RawBlock | None:
+def _raw_block(block: Mapping[str, JsonValue], number: int, findings: Findings) -> RawBlock | None:
     at: Path = ("blocks", number - 1)
     name = block_name(block.get("name"))
     if not name:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from experiment_server.wire.values import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Listed:
     values that it is sure to have, None where nobody has counted.
     """
 
-    items: Sequence[Any]
+    items: Sequence[JsonValue]
     shortest: int
     longest: int
     in_place: bool = False

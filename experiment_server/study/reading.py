@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from experiment_server.limits import ORDER_NAMES, PERMUTED_ITEMS, SQUARED_ITEMS, STUDY_BLOCKS
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.model import Strategy
 from experiment_server.study.positions import Path
+from experiment_server.wire.values import JsonValue
 
 SECTION = "configuration"
 MOST_ITEMS = {
@@ -24,7 +25,7 @@ class Spot(NamedTuple):
     at: Path
 
 
-def block_name(value: Any) -> str | None:
+def block_name(value: object) -> str | None:
     """A block's name; the field's files also write whole numbers."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -32,7 +33,7 @@ def block_name(value: Any) -> str | None:
 
 
 def unknown_keys(
-    table: Mapping[str, Any],
+    table: Mapping[str, JsonValue],
     known: Iterable[str],
     where: str,
     findings: Findings,
@@ -52,7 +53,7 @@ def unknown_keys(
 
 
 def read_strategy(
-    value: Any, key: str, allowed: tuple[Strategy, ...], findings: Findings, *, at: Path
+    value: JsonValue, key: str, allowed: tuple[Strategy, ...], findings: Findings, *, at: Path
 ) -> Strategy:
     """The strategy that a key has; as it is where the value is none."""
     names = [strategy.value for strategy in allowed]

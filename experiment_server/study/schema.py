@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from experiment_server.study.functions import FUNCTIONS
 from experiment_server.study.keys import BLOCK, CALL, CONFIGURATION, FILE, GROUP, Key
+from experiment_server.wire.values import JsonObject
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> JsonObject:
     """The schema (draft 2020-12). It knows shapes and names; `verify` knows the rest."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -50,7 +50,7 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _table(keys: Mapping[str, Key], required: list[str] | None = None) -> dict[str, Any]:
+def _table(keys: Mapping[str, Key], required: list[str] | None = None) -> JsonObject:
     return {
         "type": "object",
         "properties": {

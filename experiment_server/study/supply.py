@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from experiment_server.study.arguments import Bound, listed, number, whole
 from experiment_server.study.model import FunctionCall
 from experiment_server.study.possible import Listed, Number, Whole
+from experiment_server.wire.values import JsonValue
 
 CROWDED = 2**-20
 """The share of its numbers that a call for numbers may give out: it is drawn a limited number of
@@ -28,16 +28,17 @@ class Supply:
     values: frozenset[Hashable] | None = None
 
 
-def freeze(value: Any) -> Any:
+def freeze(value: JsonValue) -> Hashable:
     """A hashable stand-in for a config value; equal values have equal stand-ins."""
     if isinstance(value, dict):
         return ("table", frozenset((key, freeze(item)) for key, item in value.items()))
     if isinstance(value, list):
         return ("list", tuple(map(freeze, value)))
-    return value
+    stand_in: Hashable = value
+    return stand_in
 
 
-def is_known(value: Any) -> bool:
+def is_known(value: object) -> bool:
     """Whether a value is what it is for everybody, with no call in it."""
     if isinstance(value, (dict, list)):
         return all(map(is_known, value.values() if isinstance(value, dict) else value))
@@ -85,12 +86,12 @@ def supply_of_numbers(bound: Bound) -> Supply:
     return Supply(1, max(1.0, narrowest / spacing * CROWDED))
 
 
-def _known_values(bound: Mapping[str, Any]) -> frozenset[Hashable] | None:
+def _known_values(bound: Bound) -> frozenset[Hashable] | None:
     """The different values that a draw can have, where they are known."""
     population = bound["population"]
     if not isinstance(population, (list, str)) or not is_known(population):
         return None
-    weights: Sequence[Any] = [1] * len(population)
+    weights: Sequence[JsonValue] = [1] * len(population)
     for key in ("weights", "cum_weights", "counts"):
         if bound.get(key) is not None:
             given = bound[key]
@@ -106,7 +107,7 @@ def _known_values(bound: Mapping[str, Any]) -> frozenset[Hashable] | None:
     )
 
 
-def _least_values(bound: Mapping[str, Any]) -> int:
+def _least_values(bound: Bound) -> int:
     if any(bound.get(key) is not None for key in ("weights", "cum_weights", "counts")):
         return 1
     population = listed(bound["population"])

@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from experiment_server.limits import STUDY_VALUES
 from experiment_server.study.arguments import ArgumentsInvalid
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.functions import FUNCTIONS
 from experiment_server.study.keys import CALL
-from experiment_server.study.model import PLAIN, BlockTemplate, Config, FunctionCall, Names
+from experiment_server.study.model import (
+    PLAIN,
+    Binding,
+    BlockTemplate,
+    Config,
+    FunctionCall,
+    Names,
+    TemplateValue,
+)
 from experiment_server.study.positions import Path
 from experiment_server.study.variables import Variables, ring
+from experiment_server.wire.values import JsonObject, JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,7 @@ class RawBlock:
     """Where in the file the block stands."""
     factors: Names = ()
     condition: bool = True
-    levels: Mapping[str, Any] = field(default_factory=dict)
+    levels: Binding = field(default_factory=dict)
     """The level of each of its factors, for a member of a family."""
 
     @property
@@ -38,7 +46,7 @@ class RawBlock:
 
 
 def build_templates(
-    raw_blocks: Mapping[str, RawBlock], variables: Mapping[str, Any], findings: Findings
+    raw_blocks: Mapping[str, RawBlock], variables: Mapping[str, JsonValue], findings: Findings
 ) -> dict[str, BlockTemplate]:
     """A template for each block, in file order; problems go into `findings`.
 
@@ -78,7 +86,7 @@ def _template(raw: RawBlock, config: Config) -> BlockTemplate:
     return BlockTemplate(raw.name, raw.extends, config, deep, raw.condition, raw.levels)
 
 
-def merge(child: Mapping[str, Any], parent: Mapping[str, Any]) -> Config:
+def merge(child: Mapping[str, JsonValue], parent: Mapping[str, JsonValue]) -> Config:
     """The child's keys, then those only the parent has; tables on both sides merge likewise."""
     merged = {
         key: merge(value, parent[key])
@@ -149,14 +157,14 @@ class _Calls:
         for raw in blocks.values():
             self._claim(raw.config, raw.owner, (*raw.at, "config"))
 
-    def _claim(self, value: Any, owner: str, at: Path) -> None:
+    def _claim(self, value: JsonValue, owner: str, at: Path) -> None:
         """Remember who wrote a value, so that an heir is not blamed for its parent's mistake."""
         if isinstance(value, (dict, list)):
             self._origins.setdefault(id(value), (owner, at))
             for key, item in _items(value):
                 self._claim(item, owner, (*at, key))
 
-    def recognise(self, value: Any, owner: str, at: Path) -> Any:
+    def recognise(self, value: JsonValue, owner: str, at: Path) -> TemplateValue:
         """A copy of `value` with a FunctionCall in the place of each table that is one."""
         owner, at = self._origins.get(id(value), (owner, at))
         if isinstance(value, list):
@@ -177,7 +185,7 @@ class _Calls:
             )
         return {key: self.recognise(item, owner, (*at, key)) for key, item in value.items()}
 
-    def _call(self, table: Mapping[str, Any], owner: str, at: Path) -> Any:
+    def _call(self, table: Mapping[str, JsonValue], owner: str, at: Path) -> JsonValue:
         name = table["function_name"]
         if name not in FUNCTIONS if isinstance(name, str) else True:
             self._findings.error(
@@ -218,7 +226,7 @@ class _Calls:
             unique = False
         return FunctionCall(name, args, None if parts else bound, unique, group, at, possible)
 
-    def _group_of_id(self, identifier: Any, *, written: str, owner: str, at: Path) -> str:
+    def _group_of_id(self, identifier: JsonValue, *, written: str, owner: str, at: Path) -> str:
         group = f"id {identifier!r}"
         if self._written.setdefault(group, written) != written:
             self._findings.warning(
@@ -230,7 +238,7 @@ class _Calls:
             )
         return group
 
-    def _unique(self, params: Any, owner: str, at: Path) -> bool:
+    def _unique(self, params: JsonValue, owner: str, at: Path) -> bool:
         if not isinstance(params, dict):
             self._findings.error(
                 "function-params",
@@ -257,24 +265,24 @@ class _Calls:
         return unique is True
 
 
-def _written(call: FunctionCall) -> list[Any]:
+def _written(call: FunctionCall) -> list[TemplateValue]:
     """What makes two calls among the arguments alike."""
     return ["call", call.function_name, call.args]
 
 
-def _items(container: dict[str, Any] | list[Any]) -> Iterator[tuple[str | int, Any]]:
+def _items(container: JsonObject | list[JsonValue]) -> Iterator[tuple[str | int, JsonValue]]:
     """The values in a table or a list, each with its key or place."""
     return iter(container.items() if isinstance(container, dict) else enumerate(container))
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     """How many values there are in a value, itself among them."""
     if isinstance(value, dict):
         return 1 + sum(map(_count, value.values()))
     return 1 + sum(map(_count, value)) if isinstance(value, list) else 1
 
 
-def _parts(value: Any) -> Iterator[Any]:
+def _parts(value: TemplateValue) -> Iterator[TemplateValue]:
     yield value
     if isinstance(value, (dict, list)):
         for _, item in _items(value):

@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.families import (
     PLACEHOLDER,
-    Binding,
     Families,
-    Level,
     filled,
     in_name,
 )
 from experiment_server.study.keys import GROUP
-from experiment_server.study.model import BlockTemplate, Group, Names, Strategy
+from experiment_server.study.model import Binding, BlockTemplate, Group, Level, Names, Strategy
 from experiment_server.study.reading import (
     NamesCount,
     Spot,
@@ -26,6 +24,7 @@ from experiment_server.study.reading import (
     read_strategy,
     unknown_keys,
 )
+from experiment_server.wire.values import JsonValue
 
 _FRAMING = re.compile(
     r"practi[cs]e|training|tutorial|instruction|questionnaire|survey|debrief|break"
@@ -63,13 +62,13 @@ class TreeReader:
         self._findings = findings
         self._names = 0
 
-    def read(self, spot: Spot, value: list[Any]) -> Group:
+    def read(self, spot: Spot, value: list[JsonValue]) -> Group:
         """The tree; what is wrong with it goes into the findings."""
         items = self._items(spot, value, self._cell)
         self._count.add(self._names)
         return Group(tuple(item.item for item in items))
 
-    def _items(self, spot: Spot, value: list[Any], bound: Binding) -> list[_Item]:
+    def _items(self, spot: Spot, value: list[JsonValue], bound: Binding) -> list[_Item]:
         items: list[_Item] = []
         for place, item in enumerate(value):
             at = Spot(f"{spot.name}, item {place + 1}", (*spot.at, place))
@@ -90,7 +89,7 @@ class TreeReader:
                 items += self._blocks(at, item, bound)
         return items
 
-    def _blocks(self, spot: Spot, value: Any, bound: Binding) -> list[_Item]:
+    def _blocks(self, spot: Spot, value: JsonValue, bound: Binding) -> list[_Item]:
         """The block that a name means, or those of its family that are not bound otherwise."""
         name = block_name(value)
         if name is None:
@@ -128,7 +127,7 @@ class TreeReader:
             )
         return []
 
-    def _group(self, spot: Spot, table: Mapping[str, Any], bound: Binding) -> Group | None:
+    def _group(self, spot: Spot, table: Mapping[str, JsonValue], bound: Binding) -> Group | None:
         unknown_keys(table, GROUP, f"{spot.name}, a group,", self._findings, at=spot.at)
         value = table.get("blocks")
         if not isinstance(value, list) or not value:
@@ -176,7 +175,7 @@ class TreeReader:
         """The levels that are left of a factor: a between-subjects cell leaves one."""
         return (bound[factor],) if factor in bound else self._families.factors[factor]
 
-    def _factor(self, spot: Spot, table: Mapping[str, Any], bound: Binding) -> str | None:
+    def _factor(self, spot: Spot, table: Mapping[str, JsonValue], bound: Binding) -> str | None:
         factor = table.get("each")
         at = (*spot.at, "each")
         if factor is None:
@@ -200,7 +199,7 @@ class TreeReader:
             return None
         return factor
 
-    def _check_places(self, spot: Spot, factor: str, value: list[Any]) -> None:
+    def _check_places(self, spot: Spot, factor: str, value: list[JsonValue]) -> None:
         if not any(factor in self._open_factors(name) for name in _names_in(value)):
             self._findings.warning(
                 "each-without-effect",
@@ -214,7 +213,7 @@ class TreeReader:
     def _open_factors(self, name: str) -> set[str]:
         return set(PLACEHOLDER.findall(name)) if self._families.named(name) else set()
 
-    def _pick(self, spot: Spot, table: Mapping[str, Any], size: int) -> int | None:
+    def _pick(self, spot: Spot, table: Mapping[str, JsonValue], size: int) -> int | None:
         pick = table.get("pick")
         if pick is None:
             return None
@@ -230,7 +229,7 @@ class TreeReader:
         return None
 
     def _name(
-        self, spot: Spot, table: Mapping[str, Any], factor: str | None, value: list[Any]
+        self, spot: Spot, table: Mapping[str, JsonValue], factor: str | None, value: list[JsonValue]
     ) -> str:
         label = table.get("label")
         if isinstance(label, str) and label:
@@ -302,7 +301,7 @@ def _labels(items: list[_Item]) -> Names:
     return tuple(item.label for item in items)
 
 
-def _names_in(value: list[Any]) -> Iterable[str]:
+def _names_in(value: list[JsonValue]) -> Iterable[str]:
     """All block names in a list of blocks and groups."""
     for item in value:
         if isinstance(item, str):
@@ -311,6 +310,6 @@ def _names_in(value: list[Any]) -> Iterable[str]:
             yield from _names_in(item["blocks"])
 
 
-def is_tree(value: Any) -> TypeGuard[list[Any]]:
+def is_tree(value: JsonValue) -> TypeGuard[list[JsonValue]]:
     """Whether an order is written as a tree: a list with groups that are tables."""
     return isinstance(value, list) and any(isinstance(item, dict) for item in value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from experiment_server.errors import ExpansionFailed
 from experiment_server.limits import EXPANDED_CHARACTERS, EXPANDED_VALUES, TRIAL_EXPANSIONS
@@ -12,6 +11,7 @@ from experiment_server.study.diagnostics import Findings
 from experiment_server.study.expand import expand
 from experiment_server.study.model import Block, Study
 from experiment_server.study.uniques import check_uniques
+from experiment_server.wire.values import JsonValue
 
 HINTS = {
     "unique-exhausted": "give the call more values, use it in fewer blocks, "
@@ -50,7 +50,7 @@ def try_out(study: Study, findings: Findings) -> None:
 def _too_much(blocks: tuple[Block, ...]) -> str | None:
     """What the blocks' configs have too much of, if anything."""
     values = characters = 0
-    level: list[Any] = [block.config for block in blocks]
+    level: list[JsonValue] = [block.config for block in blocks]
     while level:
         values += len(level)
         characters += sum(map(_length, level))
@@ -62,14 +62,14 @@ def _too_much(blocks: tuple[Block, ...]) -> str | None:
     return None
 
 
-def _length(value: Any) -> int:
+def _length(value: JsonValue) -> int:
     """The characters of a text, or of the keys of a table."""
     if isinstance(value, str):
         return len(value)
     return sum(map(len, value)) if isinstance(value, dict) else 0
 
 
-def inside(values: Iterable[Any]) -> list[Any]:
+def inside(values: Iterable[JsonValue]) -> list[JsonValue]:
     """What is in the tables and lists among the values, one level down."""
     return [
         item

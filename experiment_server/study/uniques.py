@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from experiment_server.limits import TRIAL_EXPANSIONS
 from experiment_server.study.diagnostics import Findings
 from experiment_server.study.expand import block_order, cell_place
 from experiment_server.study.functions import FUNCTIONS
-from experiment_server.study.model import FunctionCall, Group, Study
+from experiment_server.study.model import FunctionCall, Group, Study, TemplateValue
 from experiment_server.study.supply import Supply
 
 
@@ -61,7 +60,7 @@ def check_uniques(study: Study, kinds: int, findings: Findings) -> None:
                 )
 
 
-def _unique_calls(value: Any) -> Iterator[FunctionCall]:
+def _unique_calls(value: TemplateValue) -> Iterator[FunctionCall]:
     """The unique calls in a value, those among the arguments of others included."""
     if isinstance(value, FunctionCall):
         if value.unique:

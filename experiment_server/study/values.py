@@ -11,7 +11,6 @@ It is JSON that every client reads back as it was written, from JSON as well as 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from experiment_server.limits import STUDY_NESTING
 
@@ -32,7 +31,7 @@ def text_problem(text: str) -> str | None:
     return None
 
 
-def scalar_problem(value: Any) -> str | None:
+def scalar_problem(value: object) -> str | None:
     """What is wrong with a value that holds no others; None where nothing is."""
     if isinstance(value, str):
         return text_problem(value)
@@ -49,7 +48,7 @@ def scalar_problem(value: Any) -> str | None:
     return f"is of the type {type(value).__name__}, which JSON does not have"
 
 
-def problem(value: Any, name: str, depth: int = 1) -> str | None:
+def problem(value: object, name: str, depth: int = 1) -> str | None:
     """The first thing that is wrong with a value and all that is in it; None where nothing is.
 
     It is a sentence that begins with where it is, like `patch.size[3] is inf, ...`. `depth` counts
@@ -64,7 +63,7 @@ def problem(value: Any, name: str, depth: int = 1) -> str | None:
     return f"{where if len(where) <= _NAME_SHOWN else f'{where[:_NAME_SHOWN]}...'} {wrong}"
 
 
-def _problem(value: Any, depth: int) -> _Problem | None:
+def _problem(value: object, depth: int) -> _Problem | None:
     """Where the problem is, the innermost step first, and what it is."""
     # The way to it is put together on the way back: nearly all values are as they should be.
     if not isinstance(value, dict | list):
@@ -86,5 +85,5 @@ def _problem(value: Any, depth: int) -> _Problem | None:
     return None
 
 
-def _key_problem(key: Any) -> str | None:
+def _key_problem(key: object) -> str | None:
     return text_problem(key) if isinstance(key, str) else "is no text"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from experiment_server.limits import EXPANDED_VALUES, STUDY_NESTING
 from experiment_server.study.diagnostics import Findings, nearest
 from experiment_server.study.positions import Path
+from experiment_server.wire.values import JsonObject, JsonValue
 
 VARIABLES: Path = ("configuration", "variables")
 
@@ -29,10 +30,10 @@ class Variables:
     as a file can have it, and none becomes larger than an expansion may be.
     """
 
-    def __init__(self, variables: Mapping[str, Any], findings: Findings) -> None:
+    def __init__(self, variables: Mapping[str, JsonValue], findings: Findings) -> None:
         self._variables = variables
         self._findings = findings
-        self._filled: dict[str, Any] = {}
+        self._filled: JsonObject = {}
         self._extents: dict[str, _Extent] = {}
         self._used: set[str] = set()
         for name in self._in_order():
@@ -43,7 +44,7 @@ class Variables:
             if not self._fits(name, owner, at):
                 self._filled[name] = None
 
-    def fill(self, value: Any, owner: str, at: Path) -> Any:
+    def fill(self, value: JsonValue, owner: str, at: Path) -> JsonValue:
         """A copy of `value`, which `owner` wrote at a place, with its variables put in."""
         if isinstance(value, str):
             return self._text(value, owner, at)
@@ -53,12 +54,12 @@ class Variables:
             return {key: self.fill(item, owner, (*at, key)) for key, item in value.items()}
         return value
 
-    def config(self, config: Mapping[str, Any], owner: str, at: Path) -> dict[str, Any]:
+    def config(self, config: Mapping[str, JsonValue], owner: str, at: Path) -> JsonObject:
         """A block's config with its variables put in; an empty one where that is too large."""
         extent = self._extent(config)
         if self._is_too_large(extent, owner, at):
             return {}
-        filled: dict[str, Any] = self.fill(config, owner, at)
+        filled: JsonObject = self.fill(config, owner, at)
         return filled
 
     def report_unused(self) -> None:
@@ -73,7 +74,7 @@ class Variables:
                     key=True,
                 )
 
-    def _text(self, text: str, owner: str, at: Path) -> Any:
+    def _text(self, text: str, owner: str, at: Path) -> JsonValue:
         if text.startswith("$$"):
             return text[1:]
         if text[:1] == "$" and text[1:] in self._variables:
@@ -121,7 +122,7 @@ class Variables:
             at=(*VARIABLES, min(names)),
         )
 
-    def _inside(self, value: Any) -> Iterator[str]:
+    def _inside(self, value: JsonValue) -> Iterator[str]:
         """The variables that stand in a value."""
         level = [value]
         while level:
@@ -156,7 +157,7 @@ class Variables:
             return False
         return True
 
-    def _extent(self, value: Any) -> _Extent:
+    def _extent(self, value: JsonValue) -> _Extent:
         if isinstance(value, str):
             return self._extents.get(value[1:], _Extent(1, 1)) if value[:1] == "$" else _PLAIN
         if isinstance(value, (dict, list)):

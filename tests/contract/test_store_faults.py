@@ -19,8 +19,7 @@ from experiment_server.store.statements import Change
 from experiment_server.store.store import Store
 from tests.contract.test_store import commit, event, state
 from tests.faults import Proxy
-
-PATIENCE = 20.0
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import time
 
 import aiohttp
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from experiment_server.server.bodies import parse_content_type
 from experiment_server.server.settings import Settings
 from tests.conftest import SMALL_STUDY, server_running
+from tests.waiting import PATIENCE, others_wait_less_than
 
 SLOW = "punycode"
 FORM = "application/x-www-form-urlencoded"
@@ -101,22 +101,9 @@ def process(tmp_path_factory):
     with server_running(study, "--database", ":memory:", "--admin-token", TOKEN) as running:
         yield running
         running.process.terminate()
-        running.process.communicate(timeout=10)
+        running.process.communicate(timeout=PATIENCE)
         errors = running.errors
         assert "Traceback" not in errors, errors[errors.find("Traceback") - 200 :][:3000]
-
-
-async def longest_wait(http, work):
-    """How long somebody else waited at most for an answer, while the work was done."""
-    doing = asyncio.ensure_future(work)
-    longest = 0.0
-    while not doing.done():
-        started = time.perf_counter()
-        async with http.get("/healthz") as response:
-            assert response.status == 200
-        longest = max(longest, time.perf_counter() - started)
-    await doing
-    return longest
 
 
 @pytest.mark.parametrize("content_type", [
@@ -135,7 +122,7 @@ async def test_nobody_waits_for_what_a_stranger_sends(process, content_type):
                 assert 400 <= response.status < 500
 
     async with aiohttp.ClientSession(process.url.partition("/login")[0]) as http:
-        assert await longest_wait(http, post()) < 1.0
+        assert await others_wait_less_than(1.0, http, post)
 
 
 HEADERS = [
@@ -180,7 +167,7 @@ def test_any_headers(process, method, path, headers, body, authorized):
             lines.append(f"Host: {host}:{port}")
         writer.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         writer.write_eof()
-        answer = await asyncio.wait_for(reader.readline(), 20)
+        answer = await asyncio.wait_for(reader.readline(), PATIENCE)
         writer.close()
         assert not answer or int(answer.split()[1]) < 500, answer
 

@@ -19,7 +19,7 @@ from experiment_server.server import connections
 from experiment_server.server.app import serving
 from experiment_server.server.connections import Connection, below_descriptors
 from experiment_server.server.settings import Settings
-from tests.server.conftest import PATIENCE
+from tests.waiting import PATIENCE
 
 HEAD = (
     "POST /api/uxf HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -47,7 +47,7 @@ async def ended(reader):
     """What was still heard before the connection ended."""
     heard = b""
     with contextlib.suppress(ConnectionError):
-        while piece := await asyncio.wait_for(reader.read(65536), 2 * PATIENCE):
+        while piece := await asyncio.wait_for(reader.read(65536), PATIENCE):
             heard += piece
     return heard
 
@@ -107,7 +107,7 @@ async def test_a_websocket_may_be_silent(server):
 async def state_of(ws):
     """Ask over a socket for the state, and wait for it."""
     await ws.send_str('420["state"]')
-    while not (await ws.receive_str(timeout=2 * PATIENCE)).startswith("430"):
+    while not (await ws.receive_str(timeout=PATIENCE)).startswith("430"):
         pass
 
 
@@ -125,7 +125,7 @@ async def test_an_answer_that_nobody_takes_is_given_up(study_file, tmp_path, cap
             request = f"GET /app/ HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n"
             await loop.sock_sendall(raw, request.encode())
             counted = ""
-            deadline = time.monotonic() + 4 * PATIENCE
+            deadline = time.monotonic() + PATIENCE
             async with aiohttp.ClientSession(running.url) as http:
                 while "experiment_server_connections 2.0" not in counted:
                     async with http.get("/metrics") as response:
@@ -256,7 +256,7 @@ async def test_a_flood_of_one_mistake_is_a_few_lines_of_log(server, capsys, monk
         async with connection(server) as (reader, writer, _):
             writer.write(b"no http at all\r\n\r\n")
             assert b"400" in await ended(reader)
-    deadline = time.monotonic() + 2 * PATIENCE
+    deadline = time.monotonic() + PATIENCE
     lines = ""
     while "left out" not in lines and time.monotonic() < deadline:
         await asyncio.sleep(0.05)

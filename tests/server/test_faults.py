@@ -22,8 +22,8 @@ from experiment_server.store import writer
 from tests.conftest import server_running
 from tests.faults import Proxy
 from tests.server.conftest import Listener
+from tests.waiting import PATIENCE
 
-PATIENCE = 20.0
 RUN = [sys.executable, "-m", "experiment_server", "run", "-p", "0"]
 
 
@@ -125,7 +125,7 @@ def test_a_start_on_a_black_hole_is_refused_in_time(study_file, proxy):
         [*RUN, study_file, "--database", proxy.url],
         capture_output=True,
         text=True,
-        timeout=3 * PATIENCE,
+        timeout=PATIENCE,
         check=False,
     )
     assert result.returncode == 1

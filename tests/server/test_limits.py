@@ -17,7 +17,8 @@ from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.session import parse_worker, participants
 from tests.conftest import server_running
-from tests.server.conftest import PATIENCE, PatientClient
+from tests.server.conftest import PatientClient
+from tests.waiting import PATIENCE
 
 
 async def test_a_session_takes_so_many_participants(http, monkeypatch):
@@ -62,7 +63,7 @@ async def test_a_program_in_a_loop_is_disconnected_and_nobody_else(connect, monk
     answers = [await loud.ask("state") for _ in range(6)]
     assert [answer["ok"] for answer in answers] == [True] * 5 + [False]
     assert answers[5]["error"]["code"] == "limit-reached"
-    await asyncio.wait_for(gone.wait(), 5)
+    await asyncio.wait_for(gone.wait(), PATIENCE)
     assert (await quiet.ask("state"))["ok"]
 
 
@@ -187,7 +188,7 @@ async def test_a_client_that_stops_reading_is_dropped_and_nobody_waits_for_it(tm
         for number in range(700):
             async with http.post(f"/api/move-to-block/{number % 2}") as response:
                 assert response.status == 200
-            assert (await asyncio.wait_for(heard.get(), 5))["block_id"] == number % 2
+            assert (await asyncio.wait_for(heard.get(), PATIENCE))["block_id"] == number % 2
         async with http.get("/metrics") as response:
             text = await response.text()
         assert "experiment_server_sockets_apps 1.0" in text

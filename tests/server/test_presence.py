@@ -8,7 +8,7 @@ import pytest
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.session import presence
-from tests.server.conftest import PATIENCE
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import msgpack
 import pytest
 
 from experiment_server.server import socket_server
-from tests.server.conftest import PATIENCE
+from tests.waiting import PATIENCE
 
 PACKETS = {
     "an empty packet": "4",

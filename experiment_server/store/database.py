@@ -6,11 +6,11 @@ import contextlib
 import os
 import re
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -18,6 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     create_engine,
@@ -96,7 +97,7 @@ def connect(place: Place, durability: Durability = Durability.FULL) -> Engine:
         engine = create_engine(place.url)
         level = "FULL" if durability is Durability.FULL else "NORMAL"
 
-        def prepare(connection: Any, _record: Any) -> None:
+        def prepare(connection: sqlite3.Connection, _record: object) -> None:
             # The driver's own transaction handling does not know savepoints; ours begin below.
             connection.isolation_level = None
             connection.execute("PRAGMA busy_timeout = 5000")
@@ -108,7 +109,7 @@ def connect(place: Place, durability: Durability = Durability.FULL) -> Engine:
         # Taking the write lock at once: a transaction that upgrades later can be refused.
         event.listen(engine, "begin", lambda connection: _begin(connection, "BEGIN IMMEDIATE"))
         return engine
-    engine = connect_to_server(place, pool_pre_ping=True)
+    engine = connect_to_server(place, keeps_connections=True)
     if durability is Durability.FAST:
         event.listen(engine, "begin", lambda connection: _begin(connection, _NO_WAITING))
     return engine
@@ -125,7 +126,7 @@ def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
     database are made or removed. Raises DatabaseUnusable where no database is.
     """
     if place.path is None:
-        return connect_to_server(place, poolclass=NullPool)
+        return connect_to_server(place, keeps_connections=False)
     if not place.path.is_file():
         raise DatabaseUnusable(
             f"there is no database {place.path} yet; experiment-server run makes it"
@@ -145,7 +146,7 @@ def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
         poolclass=NullPool,
     )
 
-    def prepare(connection: Any, _record: Any) -> None:
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA busy_timeout = 5000")
@@ -296,7 +297,7 @@ def announce(connection: Connection, session: int, address: str, now: datetime) 
     )
 
 
-def lock_family() -> Any:
+def lock_family() -> ColumnElement[int]:
     """The first number of all advisory locks of this schema."""
     # A database has one set of advisory locks: ours are told from those of other programs, and of
     # studies in other schemas, by their first number.
@@ -308,7 +309,7 @@ def reason_of(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
-def connect_to_server(place: Place, **options: Any) -> Engine:
+def connect_to_server(place: Place, *, keeps_connections: bool) -> Engine:
     """An engine on a PostgreSQL server; raises ExtraMissing without its driver."""
     try:
         from experiment_server.store import postgresql
@@ -316,7 +317,7 @@ def connect_to_server(place: Place, **options: Any) -> Engine:
         raise ExtraMissing(
             "PostgreSQL needs one more package: pip install 'experiment-server[postgresql]'"
         ) from None
-    return postgresql.engine(place.url, **options)
+    return postgresql.engine(place.url, keeps_connections=keeps_connections)
 
 
 def _begin(connection: Connection, statement: str) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from experiment_server.errors import DatabaseUnusable
 from experiment_server.limits import EVENTS_PAGE
@@ -204,9 +203,9 @@ def session_summaries(connection: Connection) -> list[SessionSummary]:
     ]
 
 
-def _count_where(condition: Any) -> Any:
+def _count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count(participants.c.participant_index).filter(condition)
 
 
-def _entries(connection: Connection, query: Select[Any]) -> list[Entry]:
+def _entries(connection: Connection, query: Select[tuple[int | str | None, ...]]) -> list[Entry]:
     return [Entry(**row._mapping) for row in connection.execute(query)]

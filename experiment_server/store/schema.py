@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -35,7 +34,7 @@ class UtcTime(TypeDecorator[datetime]):
         """To text, of one length, so that texts sort as their moments do."""
         return None if value is None else moment_text(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         """From text."""
         return None if value is None else datetime.fromisoformat(value)
 
@@ -50,7 +49,7 @@ class OverridesText(TypeDecorator[Overrides]):
         """To text."""
         return overrides_text(value or ())
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Overrides:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Overrides:
         """From text."""
         return tuple(Override(**item) for item in json.loads(value)) if value else ()
 

@@ -44,7 +44,7 @@ class Performed:
     where nothing was to be kept.
     """
 
-    outcomes: list[Any]
+    outcomes: list[object]
     committed: Callable[[], None] = lambda: None
     fence: str | None = None
 
@@ -104,8 +104,8 @@ class Writer(Generic[Item]):
         self._watched = time.monotonic()
         self._refusals = _Refusals()
         self._timed: Callable[[float], None] = lambda _seconds: None
-        self._deliver: Callable[[Callable[[], None]], Any] = lambda deliver: deliver()
-        self._tell_lost: Callable[[], Any] = lambda: None
+        self._deliver: Callable[[Callable[[], None]], object] = lambda deliver: deliver()
+        self._tell_lost: Callable[[], object] = lambda: None
         self._thread.start()
 
     @property
@@ -122,11 +122,11 @@ class Writer(Generic[Item]):
         """Have `timed` told how many seconds each transaction took."""
         self._timed = timed
 
-    def deliver_with(self, deliver: Callable[[Callable[[], None]], Any]) -> None:
+    def deliver_with(self, deliver: Callable[[Callable[[], None]], object]) -> None:
         """Have who waits for a group told by a call to `deliver`, all of them in one go."""
         self._deliver = deliver
 
-    def when_lost(self, tell: Callable[[], Any]) -> None:
+    def when_lost(self, tell: Callable[[], object]) -> None:
         """Have `tell` called, on the writer's thread, when the session turns out to be lost."""
         self._tell_lost = tell
 
@@ -231,14 +231,14 @@ class Writer(Generic[Item]):
         else:
             self._tell(group, outcomes)
 
-    def _do(self, items: Sequence[Item], *, careful: bool) -> list[Any]:
+    def _do(self, items: Sequence[Item], *, careful: bool) -> list[object]:
         started = time.perf_counter()
         try:
             return self._committed(items, careful)
         finally:
             self._timed(time.perf_counter() - started)
 
-    def _committed(self, items: Sequence[Item], careful: bool) -> list[Any]:
+    def _committed(self, items: Sequence[Item], careful: bool) -> list[object]:
         with self._engine.connect() as connection, connection.begin() as transaction:
             performed = self._work.perform(connection, items, careful)
             try:
@@ -304,7 +304,7 @@ class Writer(Generic[Item]):
     def _refuse(self, group: _Group[Item], refusal: StoreUnavailable) -> None:
         self._tell(group, [refusal] * len(group))
 
-    def _tell(self, group: _Group[Item], outcomes: Sequence[Any]) -> None:
+    def _tell(self, group: _Group[Item], outcomes: Sequence[object]) -> None:
         if not self._lost:
             self._refusals.note([item for item in outcomes if isinstance(item, StoreUnavailable)])
         self._deliver(lambda: _tell(group, outcomes))
@@ -336,7 +336,7 @@ def _refusal(reason: str) -> StoreUnavailable:
     )
 
 
-def _tell(group: Sequence[_Job[Any]], outcomes: Sequence[Any]) -> None:
+def _tell(group: Sequence[_Job[Item]], outcomes: Sequence[object]) -> None:
     for job, outcome in zip(group, outcomes, strict=True):
         try:
             job.done(outcome)

@@ -30,12 +30,13 @@ from experiment_server.server.addresses import (
 )
 from experiment_server.server.bodies import utf_8_only
 from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
-from experiment_server.server.connections import (
+from experiment_server.server.connection_counts import (
+    ConnectionCounter,
     Connections,
     below_descriptors,
-    listening,
     raise_descriptor_limit,
 )
+from experiment_server.server.connections import listening
 from experiment_server.server.encoding import errors_as_problems
 from experiment_server.server.login import add_login
 from experiment_server.server.logs import name_requests
@@ -45,7 +46,6 @@ from experiment_server.server.proxy import behind
 from experiment_server.server.readiness import Readiness
 from experiment_server.server.security import Authenticator, require_caller
 from experiment_server.server.settings import Settings
-from experiment_server.server.socket_server import ConnectionCounter
 from experiment_server.server.sockets import SocketContext, SocketEndpoints
 from experiment_server.session.hub import Hub
 from experiment_server.session.running import SessionOptions

@@ -1,8 +1,8 @@
-"""Connections: how many there may be, and how long each may take over what it sends.
+"""Connections: how long each may take over what it sends, and over what is sent to it.
 
 aiohttp bounds neither the time for a request's headers nor that for its body, and lets anybody open
-as many connections as there are descriptors. Its protocol is extended here, and nowhere else; all
-that is used of it is public, and a test holds it to that.
+as many connections as there are descriptors; `connection_counts.py` counts them. Its protocol is
+extended here, and nowhere else; all that is used of it is public, and a test holds it to that.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-import sys
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, cast
@@ -23,13 +21,13 @@ from aiohttp import web
 from experiment_server.limits import (
     BODY_RATE,
     BODY_WATCHED,
-    DESCRIPTORS_RESERVED,
     HEADERS_WITHIN,
     IDLE_CONNECTION,
     RETRY_AFTER,
     SHUTDOWN_GRACE,
     UNREAD_ANSWER,
 )
+from experiment_server.server.connection_counts import Connections
 
 log = logging.getLogger(__name__)
 
@@ -37,105 +35,6 @@ _FULL = (
     f"HTTP/1.1 {int(HTTPStatus.SERVICE_UNAVAILABLE)} {HTTPStatus.SERVICE_UNAVAILABLE.phrase}\r\n"
     f"Retry-After: {RETRY_AFTER}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 ).encode("ascii")
-
-
-def raise_descriptor_limit() -> int | None:
-    """Let this process open as many files and sockets as the system allows it.
-
-    Returns how many that is, and None where there is no such limit.
-    """
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        # macOS says that there is no limit, and takes no such value.
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-    return None if soft == resource.RLIM_INFINITY else soft
-
-
-def below_descriptors(wanted: int, descriptors: int | None) -> int:
-    """How many connections there may be, when so many are wanted, with so many descriptors."""
-    if descriptors is None:
-        return wanted
-    return min(wanted, max(1, descriptors - min(DESCRIPTORS_RESERVED, descriptors // 2)))
-
-
-class _Held:
-    """Connections, and those of them that wait for a request, the longest idle first."""
-
-    def __init__(self) -> None:
-        self.all: set[Connection] = set()
-        self.waiting: OrderedDict[Connection, None] = OrderedDict()
-
-    def discard(self, connection: Connection) -> None:
-        self.all.discard(connection)
-        self.waiting.pop(connection, None)
-
-    def has_room(self, most: int) -> bool:
-        """Whether one more would not be too many, perhaps with the longest idle one ended."""
-        if len(self.all) < most:
-            return True
-        if not self.waiting:
-            return False
-        log.warning("there are as many connections as may be; the longest idle one was ended")
-        next(iter(self.waiting)).abort()
-        return True
-
-
-class Connections:
-    """The connections of a server.
-
-    Where one more would be too many, in all or from its address, the one that has waited longest
-    for a request makes room for it; if none waits, it is told to come back later. `proxies` are
-    addresses that many people share.
-    """
-
-    def __init__(self, total: int, per_address: int, proxies: Collection[str] = ()) -> None:
-        self.total = total
-        self._per_address = per_address
-        self._proxies = frozenset(proxies)
-        self._everywhere = _Held()
-        self._from: dict[str, _Held] = {}
-
-    def count(self) -> int:
-        """How many there are."""
-        return len(self._everywhere.all)
-
-    def enter(self, connection: Connection, address: str) -> bool:
-        """Count a connection, and say whether there is room for it."""
-        here = self._from.get(address)
-        if here and address not in self._proxies and not here.has_room(self._per_address):
-            return False
-        if not self._everywhere.has_room(self.total):
-            return False
-        self._everywhere.all.add(connection)
-        self._from.setdefault(address, _Held()).all.add(connection)
-        return True
-
-    def leave(self, connection: Connection, address: str) -> None:
-        """Count a connection no longer."""
-        self._everywhere.discard(connection)
-        if here := self._from.get(address):
-            here.discard(connection)
-            if not here.all:
-                del self._from[address]
-
-    def waits(self, connection: Connection, address: str) -> None:
-        """Note that a connection waits for a request from now on."""
-        for held in (self._everywhere, self._from.get(address)):
-            if held and connection in held.all:
-                held.waiting[connection] = None
-                held.waiting.move_to_end(connection)
-
-    def works(self, connection: Connection, address: str) -> None:
-        """Note that a connection has a request."""
-        for held in (self._everywhere, self._from.get(address)):
-            if held:
-                held.waiting.pop(connection, None)
 
 
 class Connection(web.RequestHandler):

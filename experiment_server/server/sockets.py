@@ -24,15 +24,12 @@ from experiment_server.errors import (
     TokenInvalid,
 )
 from experiment_server.limits import EXPIRY_CHECKED, FAREWELL
+from experiment_server.server.connection_counts import ConnectionCounter
 from experiment_server.server.frames import JSON, MSGPACK, Dialect
 from experiment_server.server.metrics import Metrics
+from experiment_server.server.outgoing import OutgoingQueue, Push
 from experiment_server.server.security import Authenticated, Authenticator
-from experiment_server.server.socket_server import (
-    ConnectionCounter,
-    OutgoingQueue,
-    Push,
-    SocketServer,
-)
+from experiment_server.server.socket_server import SocketServer
 from experiment_server.session.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
 from experiment_server.session.operations import invoke, shown
 from experiment_server.session.requests import BY_SERVER, Caller, Role

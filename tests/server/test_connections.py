@@ -17,7 +17,8 @@ from aiohttp import web
 
 from experiment_server.server import connections
 from experiment_server.server.app import serving
-from experiment_server.server.connections import Connection, below_descriptors
+from experiment_server.server.connection_counts import below_descriptors
+from experiment_server.server.connections import Connection
 from experiment_server.server.settings import Settings
 from tests.waiting import PATIENCE
 

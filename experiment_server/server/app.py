@@ -28,7 +28,7 @@ from experiment_server.server.addresses import (
     url_for_this_machine,
     urls_for_others,
 )
-from experiment_server.server.bodies import utf_8_only
+from experiment_server.server.bodies import plain_utf_8_only
 from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
 from experiment_server.server.connection_counts import (
     ConnectionCounter,
@@ -130,7 +130,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                 errors_as_problems,
                 *([behind(settings.trusted_proxy)] if settings.trusted_proxy else []),
                 browser_guard(rules),
-                utf_8_only,
+                plain_utf_8_only,
                 require_caller(authenticator),
             ],
             client_max_size=BODY_SIZE,

@@ -231,7 +231,8 @@ async def listening(
         server = cast(web.Server, runner.server)
         server.request_handler = _begun(server.request_handler)
         sockets = await asyncio.get_running_loop().create_server(
-            lambda: Connection(connections, server, access_log=None),
+            # A compressed body is refused; unpacked, it would hold up everybody even then.
+            lambda: Connection(connections, server, access_log=None, auto_decompress=False),
             host,
             port,
             ssl=tls,

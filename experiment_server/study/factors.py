@@ -123,9 +123,13 @@ def _with_parents(
             continue
         levels = families.levels.get(name, {})
         parents = families.chosen(raw.extends, levels) if raw.extends in families else []
-        if len(parents) != 1:
+        # Blocks that are written out one by one, for settings that differ from level to level.
+        parent = parents[0].name if len(parents) == 1 else filled(raw.extends, levels)
+        if parent not in blocks:
             _report_parent(raw, blocks, families, findings)
-        found[name] = replace(raw, extends=parents[0].name) if len(parents) == 1 else raw
+            found[name] = raw
+        else:
+            found[name] = replace(raw, extends=parent)
     return found
 
 

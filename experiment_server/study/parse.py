@@ -21,6 +21,7 @@ from experiment_server.study.positions import Path
 from experiment_server.study.reading import SECTION, block_name, unknown_keys
 from experiment_server.study.templates import RawBlock, build_templates
 from experiment_server.study.trial import inside, try_out
+from experiment_server.study.unwritten import report_unwritten
 from experiment_server.study.values import scalar_problem, text_problem
 from experiment_server.wire.values import JsonObject, JsonValue
 
@@ -188,7 +189,9 @@ def _study(document: Mapping[str, JsonValue], digest: str, findings: Findings) -
         configuration = {}
     unknown_keys(configuration, CONFIGURATION, "[configuration]", findings, at=(SECTION,))
     levels = read_levels(configuration.get("factors", {}), findings)
-    crossed = cross(_raw_blocks(document.get("blocks"), findings), levels, findings)
+    raw_blocks = _raw_blocks(document.get("blocks"), findings)
+    report_unwritten(raw_blocks, findings)
+    crossed = cross(raw_blocks, levels, findings)
     between = read_between(configuration, levels, crossed, findings)
     variables = configuration.get("variables", {})
     if not isinstance(variables, dict):

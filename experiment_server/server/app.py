@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from experiment_server.errors import StartRefused
-from experiment_server.limits import ADMIN_TOKEN_LENGTH, BODY_SIZE, CONNECTIONS
+from experiment_server.limits import ADMIN_TOKEN_MIN_LENGTH, BODY_MAX_BYTES, CONNECTIONS_MAX
 from experiment_server.server import dashboard, openapi, rest, uxf
 from experiment_server.server.addresses import (
     LOOPBACK_NAMES,
@@ -133,7 +133,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                 plain_utf_8_only,
                 require_caller(authenticator),
             ],
-            client_max_size=BODY_SIZE,
+            client_max_size=BODY_MAX_BYTES,
         )
         if rules.cors_origins:
             allow_origins(app, rules)
@@ -191,9 +191,9 @@ class _Port:
 
 async def _tokens(settings: Settings, store: Store) -> Tokens:
     token = settings.admin_token
-    if token is not None and len(token) < ADMIN_TOKEN_LENGTH:
+    if token is not None and len(token) < ADMIN_TOKEN_MIN_LENGTH:
         raise StartRefused(
-            f"the admin token has to have {ADMIN_TOKEN_LENGTH} characters or more; without "
+            f"the admin token has to have {ADMIN_TOKEN_MIN_LENGTH} characters or more; without "
             "--admin-token a good one is made"
         )
     if token is None and settings.guarded:
@@ -270,7 +270,7 @@ def _connections(settings: Settings) -> Connections:
     """As many as settings say, and as the system has descriptors for."""
     descriptors = raise_descriptor_limit()
     total = below_descriptors(settings.max_connections, descriptors)
-    if total < min(settings.max_connections, CONNECTIONS):
+    if total < min(settings.max_connections, CONNECTIONS_MAX):
         log.warning(
             "the system lets this process open %s files, so that it takes %s connections; "
             "`ulimit -n` before the start allows more",

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from experiment_server.errors import LimitReached
-from experiment_server.limits import DESCRIPTORS_RESERVED
+from experiment_server.limits import RESERVED_DESCRIPTORS
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def below_descriptors(wanted: int, descriptors: int | None) -> int:
     """How many connections there may be, when so many are wanted, with so many descriptors."""
     if descriptors is None:
         return wanted
-    return min(wanted, max(1, descriptors - min(DESCRIPTORS_RESERVED, descriptors // 2)))
+    return min(wanted, max(1, descriptors - min(RESERVED_DESCRIPTORS, descriptors // 2)))
 
 
 class Abortable(Protocol):

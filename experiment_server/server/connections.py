@@ -19,13 +19,13 @@ from typing import Any, cast
 from aiohttp import web
 
 from experiment_server.limits import (
-    BODY_RATE,
-    BODY_WATCHED,
-    HEADERS_WITHIN,
-    IDLE_CONNECTION,
-    RETRY_AFTER,
-    SHUTDOWN_GRACE,
-    UNREAD_ANSWER,
+    BODY_MIN_BYTES_PER_S,
+    BODY_RATE_INTERVAL_S,
+    IDLE_CONNECTION_TIMEOUT_S,
+    REQUEST_HEADERS_TIMEOUT_S,
+    RETRY_AFTER_S,
+    SHUTDOWN_GRACE_S,
+    UNREAD_RESPONSE_TIMEOUT_S,
 )
 from experiment_server.server.connection_counts import Connections
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _FULL = (
     f"HTTP/1.1 {int(HTTPStatus.SERVICE_UNAVAILABLE)} {HTTPStatus.SERVICE_UNAVAILABLE.phrase}\r\n"
-    f"Retry-After: {RETRY_AFTER}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    f"Retry-After: {RETRY_AFTER_S}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 ).encode("ascii")
 
 
@@ -82,7 +82,7 @@ class Connection(web.RequestHandler):
         self._address = address
         super().connection_made(transport)
         _give_up_unread(transport.get_extra_info("socket"))
-        self._wait(HEADERS_WITHIN)
+        self._wait(REQUEST_HEADERS_TIMEOUT_S)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Count it no longer."""
@@ -98,7 +98,7 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._request is None and self._progress == 0 and data:
             self._progress = 1
-            self._look_after(HEADERS_WITHIN, self._too_slow)
+            self._look_after(REQUEST_HEADERS_TIMEOUT_S, self._too_slow)
 
     def resume_writing(self) -> None:
         """Note that the client takes what is sent to it."""
@@ -111,7 +111,7 @@ class Connection(web.RequestHandler):
         self._progress = 0
         self._unread = None
         self._connections.works(self, self._address or "")
-        self._look_after(BODY_WATCHED, self._watch)
+        self._look_after(BODY_RATE_INTERVAL_S, self._watch)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -125,7 +125,7 @@ class Connection(web.RequestHandler):
         finally:
             self._request = None
             if self.transport is not None:
-                self._wait(IDLE_CONNECTION)
+                self._wait(IDLE_CONNECTION_TIMEOUT_S)
 
     def handle_error(
         self,
@@ -173,7 +173,11 @@ class Connection(web.RequestHandler):
         # What came since the last look.
         received, self._progress = body.total_bytes - self._progress, body.total_bytes
         # Where we have paused it, it is not the client who is slow.
-        if not body.is_eof() and transport.is_reading() and received < BODY_RATE * BODY_WATCHED:
+        if (
+            not body.is_eof()
+            and transport.is_reading()
+            and received < BODY_MIN_BYTES_PER_S * BODY_RATE_INTERVAL_S
+        ):
             log.warning("a connection from %s was ended: its body came too slowly", self._address)
             self.abort()
             return
@@ -183,7 +187,9 @@ class Connection(web.RequestHandler):
             self.abort()
             return
         self._unread = unsent
-        self._look_after(UNREAD_ANSWER if body.is_eof() else BODY_WATCHED, self._watch)
+        self._look_after(
+            UNREAD_RESPONSE_TIMEOUT_S if body.is_eof() else BODY_RATE_INTERVAL_S, self._watch
+        )
 
     def _look_after(self, seconds: float, look: Callable[[], None]) -> None:
         # Each request sets three deadlines. A timer that comes too early is set anew then, so that
@@ -212,7 +218,7 @@ def _give_up_unread(sock: socket.socket | None) -> None:
     # Of what a file is sent from, asyncio knows nothing; Linux looks after it.
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if sock is not None and option is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, option, int(UNREAD_ANSWER * 1000))
+        sock.setsockopt(socket.IPPROTO_TCP, option, int(UNREAD_RESPONSE_TIMEOUT_S * 1000))
 
 
 @contextlib.asynccontextmanager
@@ -224,7 +230,7 @@ async def listening(
     Raises OSError where the address cannot be listened on.
     """
     runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_GRACE
+        app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_GRACE_S
     )
     await runner.setup()
     try:
@@ -237,7 +243,7 @@ async def listening(
             port,
             ssl=tls,
             backlog=1024,
-            ssl_handshake_timeout=HEADERS_WITHIN if tls else None,
+            ssl_handshake_timeout=REQUEST_HEADERS_TIMEOUT_S if tls else None,
         )
         try:
             yield sockets.sockets[0].getsockname()[1]

@@ -10,7 +10,7 @@ from typing import Any
 
 from engineio import packet as engine_packet
 
-from experiment_server.limits import OUTGOING, OUTGOING_SIZE
+from experiment_server.limits import SEND_QUEUE_MAX, SEND_QUEUE_MAX_BYTES
 
 
 class Push:
@@ -106,7 +106,7 @@ class OutgoingQueue(asyncio.Queue[Any]):
         super()._put(item)
         self._size += _weight(item)
         behind_first = self._size - _weight(self._queue[0])  # type: ignore[attr-defined]
-        too_much = self.qsize() > OUTGOING or behind_first > OUTGOING_SIZE
+        too_much = self.qsize() > SEND_QUEUE_MAX or behind_first > SEND_QUEUE_MAX_BYTES
         if too_much:
             self._overflow()
 

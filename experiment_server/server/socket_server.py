@@ -17,11 +17,11 @@ from engineio.async_drivers import aiohttp as driver
 
 from experiment_server.errors import LimitReached, ParameterInvalid
 from experiment_server.limits import (
-    BODY_SIZE,
-    FAREWELL,
-    HELLO_WITHIN,
-    MESSAGES_AT_ONCE,
-    MESSAGES_PER_SECOND,
+    BODY_MAX_BYTES,
+    CONNECT_PACKET_TIMEOUT_S,
+    PACKET_BURST_MAX,
+    PACKETS_PER_S_MAX,
+    SHUTDOWN_NOTICE_TIMEOUT_S,
 )
 from experiment_server.server.connection_counts import ConnectionCounter
 from experiment_server.server.frames import FrameInvalid, check_frame, check_payload
@@ -36,7 +36,7 @@ _quiet = logging.getLogger(f"{__name__}.library")
 _quiet.setLevel(logging.CRITICAL)
 
 _DROPPED = "a client was disconnected, because it does not speak Socket.IO: %s"
-_TOO_MANY = f"more than {MESSAGES_PER_SECOND:.0f} messages a second; the connection ends"
+_TOO_MANY = f"more than {PACKETS_PER_S_MAX:.0f} messages a second; the connection ends"
 
 
 class _Reading:
@@ -56,7 +56,7 @@ class _Connection:
     silent: asyncio.TimerHandle
     """Ends it, unless it says who it is."""
     allowance: Allowance = field(
-        default_factory=lambda: Allowance(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE)
+        default_factory=lambda: Allowance(PACKETS_PER_S_MAX, PACKET_BURST_MAX)
     )
     ending: bool = False
     """Whether it has met a limit, and is only told so any more."""
@@ -77,7 +77,7 @@ class SocketServer:
             async_mode="aiohttp",
             serializer=packet_class,
             cors_allowed_origins=[],  # the browser guard has already looked at the Origin
-            max_http_buffer_size=BODY_SIZE,
+            max_http_buffer_size=BODY_MAX_BYTES,
             logger=_quiet,
             engineio_logger=_quiet,
         )
@@ -114,7 +114,7 @@ class SocketServer:
         def drop() -> None:
             self._tasks.start(self.drop(connection), "drop")
 
-        asyncio.get_running_loop().call_later(FAREWELL, drop)
+        asyncio.get_running_loop().call_later(SHUTDOWN_NOTICE_TIMEOUT_S, drop)
 
     async def taken(self, connection: str) -> None:
         """Wait until a client has taken what was sent to it, or has gone."""
@@ -151,7 +151,7 @@ class SocketServer:
         if known is None:
             return
         if known.ending:
-            await asyncio.sleep(FAREWELL)
+            await asyncio.sleep(SHUTDOWN_NOTICE_TIMEOUT_S)
             raise FrameInvalid("it sends too many packets")
         self._take(connection, known, 1)
 
@@ -232,7 +232,7 @@ class SocketServer:
         self._connections.pop(connection).silent.cancel()
         if transport := self._websockets.get(connection):
             # The library waits without end for a client to take what was sent to it.
-            asyncio.get_running_loop().call_later(FAREWELL, transport.abort)
+            asyncio.get_running_loop().call_later(SHUTDOWN_NOTICE_TIMEOUT_S, transport.abort)
         return await self._handlers["disconnect"](connection, reason)
 
     def _drop_stalled(self, connection: str) -> None:
@@ -242,7 +242,9 @@ class SocketServer:
         self._tasks.start(self.drop(connection), "drop-stalled")
 
     def _await_hello(self, connection: str) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(HELLO_WITHIN, self._drop_silent, connection)
+        return asyncio.get_running_loop().call_later(
+            CONNECT_PACKET_TIMEOUT_S, self._drop_silent, connection
+        )
 
     def _drop_silent(self, connection: str) -> None:
         manager = self.server.manager

@@ -10,7 +10,7 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from experiment_server.errors import KeyReused, StoreUnavailable
-from experiment_server.limits import REPLIES_SWEPT
+from experiment_server.limits import IDEMPOTENCY_SWEEP_INTERVAL_S
 from experiment_server.session.requests import Request
 from experiment_server.store.commits import Commit
 from experiment_server.store.replies import Reply, Scope
@@ -73,7 +73,7 @@ class Idempotency:
             # The next change tells somebody who can do something about it.
             with contextlib.suppress(StoreUnavailable):
                 await asyncio.wrap_future(self._store.forget_replies(self._clock()))
-            await asyncio.sleep(REPLIES_SWEPT)
+            await asyncio.sleep(IDEMPOTENCY_SWEEP_INTERVAL_S)
 
 
 def _scope(request: Request) -> Scope | None:

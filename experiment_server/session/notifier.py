@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from experiment_server.errors import ExpansionFailed
-from experiment_server.limits import DASHBOARD_GATHERING, PUSHES_AT_ONCE
+from experiment_server.limits import DASHBOARD_BATCH_INTERVAL_S, PUSH_BATCH_MAX
 from experiment_server.participants.events import Entry, Event
 from experiment_server.participants.state import ParticipantState
 from experiment_server.session.hub import DASHBOARD, Hub, Message, participant_room
@@ -73,7 +73,7 @@ class Notifier:
             self._gathering = self._tasks.start(self._tell_dashboards(), "tell-dashboards")
 
     def _push_portion(self) -> None:
-        for _ in range(min(PUSHES_AT_ONCE, len(self._pushes))):
+        for _ in range(min(PUSH_BATCH_MAX, len(self._pushes))):
             event, state = self._pushes.popleft()
             room = participant_room(state.participant_index)
             if self._hub.listening(room):
@@ -100,7 +100,7 @@ class Notifier:
             if entries:
                 told = [entry.on_wire() for entry in entries]
                 self.publish(Message(DASHBOARD, "event", told))
-            await asyncio.sleep(DASHBOARD_GATHERING)
+            await asyncio.sleep(DASHBOARD_BATCH_INTERVAL_S)
 
 
 def _push_name(events: Sequence[Event]) -> str | None:

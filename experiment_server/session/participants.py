@@ -22,7 +22,7 @@ from experiment_server.errors import (
     RevisionConflict,
     StoreUnavailable,
 )
-from experiment_server.limits import COMMIT_ATTEMPTS, COMMIT_TIMEOUT, PARTICIPANTS
+from experiment_server.limits import COMMIT_ATTEMPTS_MAX, COMMIT_TIMEOUT_S, PARTICIPANTS_MAX
 from experiment_server.participants import moves
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.events import Event
@@ -104,7 +104,7 @@ class ParticipantRepository:
         self, request: Request, participant_index: int, transition: Transition
     ) -> ParticipantState:
         """`change`, for who has looked whether the request came before."""
-        for _ in range(COMMIT_ATTEMPTS):
+        for _ in range(COMMIT_ATTEMPTS_MAX):
             before = await self._states.newest_of(participant_index)
             sequence = self._versions.sequence(before)
             try:
@@ -134,7 +134,7 @@ class ParticipantRepository:
         no such block.
         """
         async with self._states.alone():
-            for _ in range(COMMIT_ATTEMPTS):
+            for _ in range(COMMIT_ATTEMPTS_MAX):
                 planned = await self._plan_all(request, await self._states.newest(), block_id)
                 if not planned:
                     default = await self._states.get(default_participant)
@@ -156,7 +156,7 @@ class ParticipantRepository:
 
         Raises ParticipantExists, ParticipantIndexInvalid and LimitReached.
         """
-        for _ in range(COMMIT_ATTEMPTS):
+        for _ in range(COMMIT_ATTEMPTS_MAX):
             known = {state.participant_index for state in await self._states.all()}
             if participant_index in known:
                 raise ParticipantExists(participant_index)
@@ -168,7 +168,7 @@ class ParticipantRepository:
 
     async def add_next(self, request: Request) -> int:
         """A new participant after the largest index; returns the new index."""
-        for _ in range(COMMIT_ATTEMPTS):
+        for _ in range(COMMIT_ATTEMPTS_MAX):
             known = [state.participant_index for state in await self._states.all()]
             index = max([*known, self._states.largest_index]) + 1
             try:
@@ -179,8 +179,8 @@ class ParticipantRepository:
 
     async def _add(self, request: Request, participant_index: int, there_are: int) -> int:
         outcome = moves.add(participant_index, request.cause, self._clock())
-        if there_are >= PARTICIPANTS:
-            raise LimitReached(f"a session takes {PARTICIPANTS} participants, and has them")
+        if there_are >= PARTICIPANTS_MAX:
+            raise LimitReached(f"a session takes {PARTICIPANTS_MAX} participants, and has them")
         reply = self._idempotency.reply(request, participant_index)
         await self.commit([Planned(None, outcome)], reply=reply)
         return participant_index
@@ -211,7 +211,7 @@ class ParticipantRepository:
         waiting: asyncio.Future[Committed] = loop.create_future()
         commit = Commit(changes, happened, version, reply)
         self._store.send(commit, partial(self._settle, planned, version, served, waiting))
-        timer = loop.call_later(COMMIT_TIMEOUT, _give_up, waiting)
+        timer = loop.call_later(COMMIT_TIMEOUT_S, _give_up, waiting)
         try:
             return await waiting
         finally:

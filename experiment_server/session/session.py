@@ -22,7 +22,7 @@ from experiment_server.errors import (
     StudyTooLarge,
     VersionUnknown,
 )
-from experiment_server.limits import LINK_VALID
+from experiment_server.limits import LINK_LIFETIME_S
 from experiment_server.participants import moves, timings
 from experiment_server.participants.events import LOG_COLUMNS, log_cells
 from experiment_server.participants.overrides import checked
@@ -231,7 +231,7 @@ class StudySession(RunningSession):
     ) -> ParticipantLink:
         """A link that lets a participant's app in, until it expires."""
         await self._states.get(participant_index)
-        now, valid = self.clock(), timedelta(seconds=LINK_VALID)
+        now, valid = self.clock(), timedelta(seconds=LINK_LIFETIME_S)
         token = self.tokens.participant(participant_index, now, valid)
         path = login_path(token)
         urls = [f"{url}{path}" for url in self.options.urls()]

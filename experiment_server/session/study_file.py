@@ -15,7 +15,7 @@ from experiment_server.errors import (
     StudyStale,
     VersionUnknown,
 )
-from experiment_server.limits import DIAGNOSTICS_LOGGED
+from experiment_server.limits import DIAGNOSTICS_LOGGED_MAX
 from experiment_server.participants.events import Event
 from experiment_server.participants.state import timestamp
 from experiment_server.participants.versions import Migration, OnChange
@@ -248,7 +248,8 @@ class StudyFile:
         self._diagnostics = diagnostics
         errors = [item for item in diagnostics if item.severity == "error"]
         first = [
-            RefusedLine(item.code, item.line, item.message) for item in errors[:DIAGNOSTICS_LOGGED]
+            RefusedLine(item.code, item.line, item.message)
+            for item in errors[:DIAGNOSTICS_LOGGED_MAX]
         ]
         told = StudyRefused(
             digest=digest, errors=len(errors), first=first, by=request.by, reason=request.reason

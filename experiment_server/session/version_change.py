@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from experiment_server.errors import RevisionConflict, StoreUnavailable
-from experiment_server.limits import COMMIT_ATTEMPTS
+from experiment_server.limits import COMMIT_ATTEMPTS_MAX
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.events import Cause, Event
 from experiment_server.participants.state import ParticipantState
@@ -56,7 +56,7 @@ class VersionChange:
         async with self._states.alone():
             if last is not None:
                 self._serve_last(last)
-            for _ in range(COMMIT_ATTEMPTS):
+            for _ in range(COMMIT_ATTEMPTS_MAX):
                 now = self._clock()
                 number = self._versions.served_number + 1
                 migration = await self._migration(study, number, now)

@@ -10,7 +10,7 @@ from pathlib import Path
 from watchfiles import awatch
 
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
-from experiment_server.limits import FILE_SETTLES
+from experiment_server.limits import FILE_SETTLE_S
 from experiment_server.session.study_file import ON_DISK, StudyFile
 from experiment_server.store.study_file import read_text
 from experiment_server.study.parse import Parsed, reader_failed
@@ -80,7 +80,7 @@ async def _settled(study_file: StudyFile) -> str | None:
         return None
     waits = _patience(before)
     while waits:
-        await asyncio.sleep(FILE_SETTLES)
+        await asyncio.sleep(FILE_SETTLE_S)
         now = await _read(study_file.path)
         if str(now) == str(before):
             waits -= 1
@@ -92,7 +92,7 @@ async def _settled(study_file: StudyFile) -> str | None:
 
 
 def _patience(found: str | StudyFileUnreadable) -> int:
-    return 1 if isinstance(found, str) and found else int(LOOKED_AT / FILE_SETTLES)
+    return 1 if isinstance(found, str) and found else int(LOOKED_AT / FILE_SETTLE_S)
 
 
 async def _read(path: Path) -> str | StudyFileUnreadable:

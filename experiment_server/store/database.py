@@ -34,7 +34,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from experiment_server.errors import DatabaseUnusable, ExtraMissing
-from experiment_server.limits import MIGRATION_TIMEOUT, SESSION_NAME
+from experiment_server.limits import MIGRATION_TIMEOUT_S, SESSION_NAME_MAX_LENGTH
 from experiment_server.store.options import MEMORY, Durability
 from experiment_server.store.schema import serving, sessions
 
@@ -253,7 +253,7 @@ def migrate(connection: Connection, place: Place) -> None:
 def _take_time(connection: Connection) -> None:
     from experiment_server.store import postgresql
 
-    postgresql.allow(connection, MIGRATION_TIMEOUT)
+    postgresql.allow(connection, MIGRATION_TIMEOUT_S)
 
 
 def open_session(connection: Connection, name: str, now: datetime) -> int:
@@ -264,10 +264,10 @@ def open_session(connection: Connection, name: str, now: datetime) -> int:
         missing = (sessions.c.id == found) & sessions.c.signing_key.is_(None)
         connection.execute(update(sessions).where(missing).values(signing_key=_signing_key()))
         return found
-    if not re.fullmatch(r"[\w. -]+", name) or len(name) > SESSION_NAME:
+    if not re.fullmatch(r"[\w. -]+", name) or len(name) > SESSION_NAME_MAX_LENGTH:
         raise DatabaseUnusable(
-            f"{name!r} is no name for a session: it takes up to {SESSION_NAME} letters, digits, "
-            "spaces, dots, dashes and underscores"
+            f"{name!r} is no name for a session: it takes up to {SESSION_NAME_MAX_LENGTH} "
+            "letters, digits, spaces, dots, dashes and underscores"
         )
     made = connection.execute(
         insert(sessions)

@@ -11,23 +11,23 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
-from experiment_server.limits import CONNECT_TIMEOUT, TRANSACTION_TIMEOUT
+from experiment_server.limits import DATABASE_CONNECT_TIMEOUT_S, TRANSACTION_TIMEOUT_S
 
 Result = TypeVar("Result")
 
 # What the operating system looks after: a peer that went away without a word is noticed in time,
 # also while nothing is asked of it. An address may say otherwise (?keepalives_idle=...).
 _NETWORK: dict[str, int] = {
-    "connect_timeout": int(CONNECT_TIMEOUT),
+    "connect_timeout": int(DATABASE_CONNECT_TIMEOUT_S),
     "keepalives": 1,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": int(TRANSACTION_TIMEOUT * 1000),
+    "tcp_user_timeout": int(TRANSACTION_TIMEOUT_S * 1000),
 }
 
 # What the other side looks after: a transaction whose server has gone lets go of its rows.
-_ORPHANS = f"SET idle_in_transaction_session_timeout = {int(TRANSACTION_TIMEOUT * 1000)}"
+_ORPHANS = f"SET idle_in_transaction_session_timeout = {int(TRANSACTION_TIMEOUT_S * 1000)}"
 
 
 # How often psycopg looks whether it is to go on waiting, as it does by itself. Seconds.
@@ -44,7 +44,7 @@ class _Bounded(psycopg.Connection[tuple[object, ...]]):
         self, gen: PQGen[Result], interval: float = _ASKED_EVERY, timeout: float | None = None
     ) -> Result:
         """Wait for an answer; raises OperationalError at the deadline."""
-        deadline = monotonic() + TRANSACTION_TIMEOUT if self.deadline is None else self.deadline
+        deadline = monotonic() + TRANSACTION_TIMEOUT_S if self.deadline is None else self.deadline
         return super().wait(self._until(deadline, gen), interval, timeout)
 
     def _until(self, deadline: float, gen: PQGen[Result]) -> PQGen[Result]:
@@ -64,14 +64,14 @@ class _Bounded(psycopg.Connection[tuple[object, ...]]):
 
 
 def engine(url: URL, *, keeps_connections: bool) -> Engine:
-    """An engine whose transactions are over, one way or the other, within TRANSACTION_TIMEOUT."""
+    """An engine whose transactions end, one way or the other, within TRANSACTION_TIMEOUT_S."""
     if keeps_connections:
         made = create_engine(url, pool_pre_ping=True)
     else:
         made = create_engine(url, poolclass=NullPool)
     event.listen(made, "do_connect", _connect)
     event.listen(made, "connect", _prepare)
-    event.listen(made, "begin", lambda connection: allow(connection, TRANSACTION_TIMEOUT))
+    event.listen(made, "begin", lambda connection: allow(connection, TRANSACTION_TIMEOUT_S))
     event.listen(made, "checkin", _let_go)
     return made
 

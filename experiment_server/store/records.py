@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from experiment_server.errors import DatabaseUnusable
-from experiment_server.limits import EVENTS_PAGE
+from experiment_server.limits import EVENTS_PAGE_MAX
 from experiment_server.participants.events import Entry, Head
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store.schema import (
@@ -98,7 +98,7 @@ def entries(
     after: int = 0,
     before: int | None = None,
     participant_index: int | None = None,
-    limit: int = EVENTS_PAGE,
+    limit: int = EVENTS_PAGE_MAX,
 ) -> list[Entry]:
     """The next entries of the log after an id, or the last ones before another, ascending.
 
@@ -137,7 +137,7 @@ def moves(
     *,
     after: tuple[int, int] = (0, 0),
     participant_index: int | None = None,
-    limit: int = EVENTS_PAGE,
+    limit: int = EVENTS_PAGE_MAX,
 ) -> list[Entry]:
     """The next moves, each participant's together, after a `(participant_index, id)`."""
     query = select(*_ENTRY).where(
@@ -162,7 +162,7 @@ def last_moves(
         events.c.type == EventType.MOVED.value,
         events.c.id < before,
     )
-    return _entries(connection, query.order_by(events.c.id.desc()).limit(EVENTS_PAGE))
+    return _entries(connection, query.order_by(events.c.id.desc()).limit(EVENTS_PAGE_MAX))
 
 
 def count(connection: Connection, session: int) -> int:

@@ -17,7 +17,7 @@ from experiment_server.errors import (
     SessionLost,
     StoreUnavailable,
 )
-from experiment_server.limits import EVENTS_PAGE, REPLIES_KEPT
+from experiment_server.limits import EVENTS_PAGE_MAX, IDEMPOTENCY_RETENTION_S
 from experiment_server.participants.events import Entry
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store import database, locks, records
@@ -144,11 +144,11 @@ class Store:
 
     def reply(self, scope: Scope, now: datetime) -> Future[Reply | None]:
         """What was answered to a request that came before, None if it is new or long ago."""
-        return self._read(find_reply, scope, now - timedelta(seconds=REPLIES_KEPT))
+        return self._read(find_reply, scope, now - timedelta(seconds=IDEMPOTENCY_RETENTION_S))
 
     def forget_replies(self, now: datetime) -> Future[int]:
         """Remove the replies that are kept no longer; how many these were."""
-        oldest = now - timedelta(seconds=REPLIES_KEPT)
+        oldest = now - timedelta(seconds=IDEMPOTENCY_RETENTION_S)
         return self._read(forget_replies, oldest)
 
     def versions(self) -> Future[list[StudyVersion]]:
@@ -161,7 +161,7 @@ class Store:
         after: int = 0,
         before: int | None = None,
         participant_index: int | None = None,
-        limit: int = EVENTS_PAGE,
+        limit: int = EVENTS_PAGE_MAX,
     ) -> Future[list[Entry]]:
         """The next entries of the log after an id, or the last before another; ascending."""
         return self._read(
@@ -180,7 +180,7 @@ class Store:
                 session=self._session,
                 after=after,
                 participant_index=participant_index,
-                limit=EVENTS_PAGE,
+                limit=EVENTS_PAGE_MAX,
             )
         )
 

@@ -22,11 +22,11 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from experiment_server.errors import SessionLost, StoreUnavailable
 from experiment_server.limits import (
-    COMMITS_GROUPED,
-    COMMITS_WAITING,
-    REFUSALS_LOGGED,
-    SESSION_WATCHED,
-    STORE_ANSWERS,
+    COMMIT_GROUP_MAX,
+    COMMIT_QUEUE_MAX,
+    REFUSAL_LOG_INTERVAL_S,
+    SESSION_CHECK_INTERVAL_S,
+    STORE_STOP_TIMEOUT_S,
 )
 from experiment_server.store.database import reason_of
 
@@ -138,7 +138,7 @@ class Writer(Generic[Item]):
         """
         if self._closed:
             done(StoreUnavailable("the server is stopping"))
-        elif self._jobs.qsize() >= COMMITS_WAITING:
+        elif self._jobs.qsize() >= COMMIT_QUEUE_MAX:
             done(StoreUnavailable("too many changes wait for the disk; try again in a moment"))
         else:
             self._jobs.put(_Job(item, done))
@@ -151,7 +151,7 @@ class Writer(Generic[Item]):
         if not self._closed:
             self._closed = True
             self._jobs.put(None)
-        self._thread.join(STORE_ANSWERS)
+        self._thread.join(STORE_STOP_TIMEOUT_S)
         if self._thread.is_alive():
             log.error("the database does not answer, so the server stops without it")
 
@@ -173,13 +173,13 @@ class Writer(Generic[Item]):
     def _next_group(self) -> list[_Job[Item]] | None:
         """What waits, empty if nothing came for a while; None at the end."""
         try:
-            first = self._jobs.get(timeout=SESSION_WATCHED)
+            first = self._jobs.get(timeout=SESSION_CHECK_INTERVAL_S)
         except queue.Empty:
             return []
         if first is None:
             return None
         group = [first]
-        while len(group) < COMMITS_GROUPED:
+        while len(group) < COMMIT_GROUP_MAX:
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
@@ -273,7 +273,7 @@ class Writer(Generic[Item]):
 
     def _look_after(self) -> None:
         now = time.monotonic()
-        if self._lost or now - self._watched < SESSION_WATCHED:
+        if self._lost or now - self._watched < SESSION_CHECK_INTERVAL_S:
             return
         self._decide()
         if not self._undecided:
@@ -321,7 +321,7 @@ class _Refusals:
         """A group has ended, with these of it refused."""
         self._count += len(refused)
         now = time.monotonic()
-        if refused and now - self._logged >= REFUSALS_LOGGED:
+        if refused and now - self._logged >= REFUSAL_LOG_INTERVAL_S:
             log.error("changes refused (%d): %s", self._count, refused[-1])
             self._count, self._logged = 0, now
         elif not refused and self._logged > float("-inf"):

@@ -37,12 +37,12 @@ def proxy(postgresql):
 
 @pytest.fixture
 def soon(monkeypatch):
-    monkeypatch.setattr(driver, "TRANSACTION_TIMEOUT", 1.0)
+    monkeypatch.setattr(driver, "TRANSACTION_TIMEOUT_S", 1.0)
     monkeypatch.setitem(driver._NETWORK, "connect_timeout", 2)
-    monkeypatch.setattr(writer, "SESSION_WATCHED", 0.1)
-    monkeypatch.setattr(participants, "COMMIT_TIMEOUT", 0.5)
-    monkeypatch.setattr(readiness, "READY_TIMEOUT", 0.5)
-    monkeypatch.setattr(readiness, "READY_KEPT", 0.0)
+    monkeypatch.setattr(writer, "SESSION_CHECK_INTERVAL_S", 0.1)
+    monkeypatch.setattr(participants, "COMMIT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(readiness, "READINESS_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(readiness, "READINESS_CACHE_S", 0.0)
 
 
 async def ask(http, method, path, **options):
@@ -150,7 +150,7 @@ async def test_a_server_whose_session_was_taken_over_stops_and_says_so(study_fil
 
 
 async def test_who_serves_is_told_that_the_session_was_lost(study_file, monkeypatch):
-    monkeypatch.setattr(writer, "SESSION_WATCHED", 3600)
+    monkeypatch.setattr(writer, "SESSION_CHECK_INTERVAL_S", 3600)
     with pytest.raises(SessionLost):  # noqa: PT012 - it comes from leaving the context
         async with serving(Settings(study_file, port=0)) as running:
             study_file.with_suffix(".sqlite3.lock").unlink()

@@ -12,7 +12,7 @@ import msgpack
 import pytest
 import tomli
 
-from experiment_server.limits import NAMES_PUSHED, ORDERED_NAMES, STUDY_SIZE
+from experiment_server.limits import MESSAGE_BLOCK_NAMES_MAX, ORDERS_NAMES_MAX, STUDY_MAX_BYTES
 from experiment_server.participants.state import ParticipantState
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
@@ -127,7 +127,7 @@ async def test_a_dashboard_gets_everybody_in_messages_of_a_bounded_size(server):
 
     pages = await in_turns(look)
     assert [row["participant_index"] for page in pages for row in page] == [*range(1, PEOPLE + 1)]
-    assert max(map(len, pages)) * BLOCKS <= NAMES_PUSHED
+    assert max(map(len, pages)) * BLOCKS <= MESSAGE_BLOCK_NAMES_MAX
 
 
 async def test_the_dashboards_page_has_a_bounded_size(server, http):
@@ -136,7 +136,7 @@ async def test_the_dashboards_page_has_a_bounded_size(server, http):
             assert response.status == 200
             return await response.read()
 
-    assert len(await in_turns(ask)) < 50 * NAMES_PUSHED
+    assert len(await in_turns(ask)) < 50 * MESSAGE_BLOCK_NAMES_MAX
 
 
 async def test_a_study_is_verified_and_saved_in_turns(server, http):
@@ -161,7 +161,7 @@ async def test_a_study_is_verified_and_saved_in_turns(server, http):
     await verify(1)  # what reads studies is started
     outcome = await in_turns(verify)
     assert len(outcome["affected"]["reordered"]) == PEOPLE
-    assert len(outcome["orders"]) * BLOCKS <= ORDERED_NAMES
+    assert len(outcome["orders"]) * BLOCKS <= ORDERS_NAMES_MAX
     saved = await in_turns(save)
     assert (await server.session.all_configs(BY_SERVER, 1))[0]["x"] == saved
 
@@ -169,7 +169,7 @@ async def test_a_study_is_verified_and_saved_in_turns(server, http):
 async def test_a_study_file_that_is_too_large_is_no_study(server, http, crowd):
     path = crowd.config_file
     before = path.read_bytes()
-    path.write_bytes(b"#" * (STUDY_SIZE + 1))
+    path.write_bytes(b"#" * (STUDY_MAX_BYTES + 1))
     async with aiohttp.ClientSession(server.url) as session, session.get("/api/study/toml") as got:
         assert got.status == 422
         problem = await got.json()

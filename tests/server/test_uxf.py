@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiment_server.errors import ParameterInvalid
-from experiment_server.limits import RESULT_SIZE
+from experiment_server.limits import RESULT_FILE_MAX_BYTES
 from experiment_server.server.app import serving
 from experiment_server.server.forms import form
 from experiment_server.server.settings import Settings
@@ -201,7 +201,7 @@ async def test_bytes_that_are_no_text_come_as_they_were_sent(http, study_file):
 
 @pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 413)])
 async def test_large_files_are_taken_up_to_the_limit(http, study_file, more, status):
-    size = RESULT_SIZE + more
+    size = RESULT_FILE_MAX_BYTES + more
     form = io.BytesIO(b"filepath=large.csv&data=" + b"9" * size)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     async with http.post("/api/uxf", data=form, headers=headers) as response:

@@ -64,15 +64,15 @@ class ExperimentServerError(Exception):
 
 
 class StudyInvalid(ExperimentServerError):
-    """The study has errors; `diagnostics` holds every one that was found in `text`."""
+    """The study has errors; `diagnostics` holds every one that was found in `source`."""
 
     code = "study-invalid"
     status = 422
 
-    def __init__(self, message: str, diagnostics: Sequence[Any] = (), text: str = "") -> None:
+    def __init__(self, message: str, diagnostics: Sequence[Any] = (), source: Any = None) -> None:
         super().__init__(message)
         self.diagnostics = tuple(diagnostics)
-        self.text = text
+        self.source = source
 
     def members(self) -> dict[str, Any]:
         """`{"diagnostics"}`."""
@@ -233,7 +233,7 @@ class ParameterInvalid(ExperimentServerError):
 
 
 class MediaTypeUnsupported(ExperimentServerError):
-    """A body is of a type, in a charset, or packed in a way, that is not read here."""
+    """A body is of a type, or in a charset, that is not read here."""
 
     code = "media-type-unsupported"
     status = 415

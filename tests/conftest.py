@@ -18,7 +18,6 @@ import pytest
 from hypothesis import settings
 
 from tests.launcher import CAN_FORK, Forked, forked
-from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 
@@ -114,7 +113,7 @@ def server_running(*arguments: str | Path) -> Iterator[ServerProcess]:
         finally:
             process.terminate()
             try:
-                process.communicate(timeout=PATIENCE)
+                process.communicate(timeout=10)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()

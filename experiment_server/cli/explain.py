@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from experiment_server.limits import PARTICIPANT_INDEX_MAX
-from experiment_server.store.study_file import read_text
+from experiment_server.limits import PARTICIPANT_INDEX
+from experiment_server.store.study_file import read_source
 from experiment_server.study.explain import Explained, Source, explain
 from experiment_server.study.parse import parse
 
 
 @click.command(name="explain")
 @click.argument("config_file", type=click.Path(path_type=Path))
-@click.argument("participant", type=click.IntRange(1, PARTICIPANT_INDEX_MAX))
+@click.argument("participant", type=click.IntRange(1, PARTICIPANT_INDEX))
 @click.option(
     "--format",
     "output_format",
@@ -30,7 +30,7 @@ def command(config_file: Path, participant: int, output_format: str) -> None:
     the block that wrote it, the variable or the level that stands there, and the function that drew
     it.
     """
-    explained = explain(parse(read_text(config_file)), participant)
+    explained = explain(parse(read_source(config_file)), participant)
     if output_format == "json":
         found = [block.as_dict() for block in explained]
         click.echo(json.dumps({"participant": participant, "blocks": found}, ensure_ascii=False))

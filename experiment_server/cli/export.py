@@ -23,6 +23,7 @@ from experiment_server.wire.values import JsonObject
 
 if TYPE_CHECKING:
     from experiment_server.participants.state import ParticipantState
+    from experiment_server.store.records import StudyVersion
 
 Rows = Iterable[JsonObject]
 
@@ -61,7 +62,7 @@ def command(file: str, session: str, out_dir: Path) -> None:
 
     with session_of(file, session) as (connection, number):
         versions = records.versions(connection, number)
-        texts = {f"study-{item.version}.toml": item.text for item in versions}
+        texts = {name: text for item in versions for name, text in _files(item)}
         names = ["events.csv", "events.jsonl", "timings.csv", "participants.csv", *texts]
         _make_room(out_dir, names)
         count = records.count(connection, number)
@@ -72,8 +73,16 @@ def command(file: str, session: str, out_dir: Path) -> None:
         states = (_participant(state) for state in records.states(connection, number))
         _write(out_dir / "participants.csv", states, _PARTICIPANTS)
         for name, text in texts.items():
+            (out_dir / name).parent.mkdir(parents=True, exist_ok=True)
             (out_dir / name).write_bytes(text.encode("utf-8", "surrogatepass"))
     note(f"Wrote {', '.join(names)} to {out_dir}")
+
+
+def _files(version: StudyVersion) -> Iterator[tuple[str, str]]:
+    """The files of a version: its study, and its tables in a folder of their own."""
+    yield f"study-{version.version}.toml", version.text
+    for table in version.tables:
+        yield f"study-{version.version}-tables/{table.path}", table.text
 
 
 def _make_room(folder: Path, names: Iterable[str]) -> None:

@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
         except StudyInvalid as error:
             from experiment_server.cli.output import print_diagnostics
 
-            print_diagnostics(error.diagnostics, text=error.text)
+            print_diagnostics(error.diagnostics, source=error.source)
             raise click.ClickException("the study has errors, so nothing was done") from None
         except ExperimentServerError as error:
             raise click.ClickException(error.detail) from None

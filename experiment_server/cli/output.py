@@ -14,6 +14,7 @@ import click
 
 from experiment_server.errors import OutputUnwritable
 from experiment_server.study.diagnostics import Diagnostic
+from experiment_server.study.source import StudySource
 
 Item = TypeVar("Item")
 
@@ -24,11 +25,11 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
 def print_diagnostics(
-    diagnostics: Iterable[Diagnostic], file_name: str = "study", text: str | None = None
+    diagnostics: Iterable[Diagnostic], file_name: str = "study", source: StudySource | None = None
 ) -> None:
-    """Write diagnostics to stderr, one under the other, with the lines of `text` they are about."""
+    """Write diagnostics to stderr, one under the other, with the lines that they are about."""
     for diagnostic in diagnostics:
-        headline, *excerpt = diagnostic.render(file_name, text).split("\n")
+        headline, *excerpt = diagnostic.render(file_name, source).split("\n")
         colour = _COLOURS[diagnostic.severity]
         click.echo(click.style(headline, fg=colour), err=True)
         for line in excerpt:

@@ -120,7 +120,7 @@ def command(config_file: Path, ask_default_participant_index: bool, **settings: 
         # From here on there is nothing left that an interrupt could put into disorder.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     except StudyInvalid as error:
-        print_diagnostics(error.diagnostics, config_file.name, error.text)
+        print_diagnostics(error.diagnostics, config_file.name, error.source)
         raise click.ClickException(f"{config_file} has errors, so it is not served") from None
     try:
         click.echo("Stopped." if chosen.place == MEMORY else "Stopped; everyone's place is kept.")

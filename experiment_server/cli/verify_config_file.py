@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from experiment_server.cli.output import print_diagnostics
-from experiment_server.store.study_file import read_text
+from experiment_server.store.study_file import read_source
 from experiment_server.study.balance import balance, usual_participants
 from experiment_server.study.expand import expand
 from experiment_server.study.model import RESERVED_KEYS, Block, Config, Study
@@ -71,15 +71,14 @@ def command(
     Every problem is listed, not only the first, with its line and what to do about it. Of the
     blocks, what all these participants share is shown once, and beside it what varies.
     """
-    text = read_text(config_file)
-    parsed = parse(text)
+    parsed = parse(read_source(config_file))
     failing = ("error", "warning") if strict else ("error",)
     failed = any(diagnostic.severity in failing for diagnostic in parsed.diagnostics)
     if output_format == "json":
         found = [diagnostic.as_dict() for diagnostic in parsed.diagnostics]
         click.echo(json.dumps({"file": str(config_file), "ok": not failed, "diagnostics": found}))
     else:
-        print_diagnostics(parsed.diagnostics, config_file.name, text)
+        print_diagnostics(parsed.diagnostics, config_file.name, parsed.source)
         if parsed.study is not None:
             _show(parsed.study, participants, brief=brief, full=full)
             design = balance(parsed.study, usual_participants(parsed.study))

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from experiment_server.errors import StartRefused
-from experiment_server.limits import ADMIN_TOKEN_MIN_LENGTH, BODY_MAX_BYTES, CONNECTIONS_MAX
+from experiment_server.limits import ADMIN_TOKEN_LENGTH, BODY_SIZE, CONNECTIONS
 from experiment_server.server import dashboard, openapi, rest, uxf
 from experiment_server.server.addresses import (
     LOOPBACK_NAMES,
@@ -28,15 +28,14 @@ from experiment_server.server.addresses import (
     url_for_this_machine,
     urls_for_others,
 )
-from experiment_server.server.bodies import plain_utf_8_only
+from experiment_server.server.bodies import utf_8_only
 from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
-from experiment_server.server.connection_counts import (
-    ConnectionCounter,
+from experiment_server.server.connections import (
     Connections,
     below_descriptors,
+    listening,
     raise_descriptor_limit,
 )
-from experiment_server.server.connections import listening
 from experiment_server.server.encoding import errors_as_problems
 from experiment_server.server.login import add_login
 from experiment_server.server.logs import name_requests
@@ -46,6 +45,7 @@ from experiment_server.server.proxy import behind
 from experiment_server.server.readiness import Readiness
 from experiment_server.server.security import Authenticator, require_caller
 from experiment_server.server.settings import Settings
+from experiment_server.server.socket_server import ConnectionCounter
 from experiment_server.server.sockets import SocketContext, SocketEndpoints
 from experiment_server.session.hub import Hub
 from experiment_server.session.running import SessionOptions
@@ -56,7 +56,7 @@ from experiment_server.session.watcher import watch
 from experiment_server.store.database import Place
 from experiment_server.store.results import Results
 from experiment_server.store.store import Store
-from experiment_server.store.study_file import read_text
+from experiment_server.store.study_file import read_source
 from experiment_server.study.parse import parse
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     when the address cannot be listened on or the app folder is none; at its end, SessionLost if
     another server has taken over the session.
     """
-    parsed = parse(read_text(settings.config_file))
+    parsed = parse(read_source(settings.config_file))
     parsed.require()
     if settings.public_url is not None:
         checked_public_url(settings.public_url)
@@ -130,10 +130,10 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                 errors_as_problems,
                 *([behind(settings.trusted_proxy)] if settings.trusted_proxy else []),
                 browser_guard(rules),
-                plain_utf_8_only,
+                utf_8_only,
                 require_caller(authenticator),
             ],
-            client_max_size=BODY_MAX_BYTES,
+            client_max_size=BODY_SIZE,
         )
         if rules.cors_origins:
             allow_origins(app, rules)
@@ -191,9 +191,9 @@ class _Port:
 
 async def _tokens(settings: Settings, store: Store) -> Tokens:
     token = settings.admin_token
-    if token is not None and len(token) < ADMIN_TOKEN_MIN_LENGTH:
+    if token is not None and len(token) < ADMIN_TOKEN_LENGTH:
         raise StartRefused(
-            f"the admin token has to have {ADMIN_TOKEN_MIN_LENGTH} characters or more; without "
+            f"the admin token has to have {ADMIN_TOKEN_LENGTH} characters or more; without "
             "--admin-token a good one is made"
         )
     if token is None and settings.guarded:
@@ -270,7 +270,7 @@ def _connections(settings: Settings) -> Connections:
     """As many as settings say, and as the system has descriptors for."""
     descriptors = raise_descriptor_limit()
     total = below_descriptors(settings.max_connections, descriptors)
-    if total < min(settings.max_connections, CONNECTIONS_MAX):
+    if total < min(settings.max_connections, CONNECTIONS):
         log.warning(
             "the system lets this process open %s files, so that it takes %s connections; "
             "`ulimit -n` before the start allows more",

@@ -41,7 +41,11 @@ class Transport(Protocol):
 
 
 class Hub:
-    """The transports of this process, and which of them have sockets in a room."""
+    """Delivers messages within this process.
+
+    `publish` never waits, so messages reach every socket in the order in which they were
+    published: a participant's pushes come in the order of their revisions.
+    """
 
     def __init__(self) -> None:
         self._transports: list[Transport] = []
@@ -50,6 +54,12 @@ class Hub:
         """Have every message from now on delivered by a transport."""
         self._transports.append(transport)
 
-    def listening(self, room: str) -> list[Transport]:
-        """The transports with sockets in a room."""
-        return [transport for transport in self._transports if transport.has_listeners(room)]
+    def has_listeners(self, room: str) -> bool:
+        """Whether any socket is in a room."""
+        return any(transport.has_listeners(room) for transport in self._transports)
+
+    def publish(self, message: Message) -> None:
+        """Deliver a message to every transport with sockets in its room."""
+        for transport in self._transports:
+            if transport.has_listeners(message.room):
+                transport.deliver(message)

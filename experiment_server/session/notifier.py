@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from experiment_server.errors import ExpansionFailed
-from experiment_server.limits import DASHBOARD_BATCH_INTERVAL_S, PUSH_BATCH_MAX
-from experiment_server.participants.events import Entry, Event
+from experiment_server.limits import DASHBOARD_GATHERING, PUSHES_AT_ONCE
+from experiment_server.participants.events import Entry
 from experiment_server.participants.state import ParticipantState
 from experiment_server.session.hub import DASHBOARD, Hub, Message, participant_room
-from experiment_server.session.participants import Committed
 from experiment_server.session.tasks import Tasks
 from experiment_server.session.views import ParticipantViews
-from experiment_server.wire.events import Moved
 from experiment_server.wire.replies import ErrorInfo
 
 log = logging.getLogger(__name__)
@@ -24,9 +22,7 @@ log = logging.getLogger(__name__)
 class Notifier:
     """Pushes snapshots to participants' rooms, and rows and log entries to the dashboards.
 
-    Publishing never waits, so messages reach every socket in the order in which they were
-    published: a participant's pushes come in the order of their revisions. Many pushes at once are
-    sent in portions, with other work served in between.
+    Pushes keep their order. Many at once are sent in portions, with other work served in between.
     """
 
     def __init__(self, hub: Hub, tasks: Tasks, views: ParticipantViews) -> None:
@@ -39,20 +35,9 @@ class Notifier:
         self._entries: list[Entry] = []
         self._gathering: asyncio.Task[None] | None = None
 
-    def committed(self, committed: Committed) -> None:
-        """Tell of a commit: participants' rooms of their own change, dashboards of all of it."""
-        self.gather(changed=committed.changed, entries=committed.written.entries)
-        if committed.version is not None:
-            return  # whoever serves it tells everybody in one go
-        for item in committed.planned:
-            event = _push_name(item.outcome.events)
-            if event is not None and item.before is not None:
-                self.push(event, [item.outcome.state])
-
     def publish(self, message: Message) -> None:
-        """Send a message to every socket in its room."""
-        for transport in self._hub.listening(message.room):
-            transport.deliver(message)
+        """Send a message as it is."""
+        self._hub.publish(message)
 
     def push(self, event: str, states: Iterable[ParticipantState]) -> None:
         """Push each state's snapshot to its participant's room."""
@@ -64,7 +49,7 @@ class Notifier:
         self, *, changed: Iterable[ParticipantState] = (), entries: Iterable[Entry] = ()
     ) -> None:
         """Tell the dashboards: at once, or with what else happens within the gathering time."""
-        if not self._hub.listening(DASHBOARD):
+        if not self._hub.has_listeners(DASHBOARD):
             return
         self._changed.update((state.participant_index, state) for state in changed)
         self._entries.extend(entries)
@@ -73,11 +58,12 @@ class Notifier:
             self._gathering = self._tasks.start(self._tell_dashboards(), "tell-dashboards")
 
     def _push_portion(self) -> None:
-        for _ in range(min(PUSH_BATCH_MAX, len(self._pushes))):
+        for _ in range(min(PUSHES_AT_ONCE, len(self._pushes))):
             event, state = self._pushes.popleft()
             room = participant_room(state.participant_index)
-            if self._hub.listening(room):
-                self.publish(self._pushed(room, event, state))
+            if not self._hub.has_listeners(room):
+                continue
+            self._hub.publish(self._pushed(room, event, state))
         self._pushing = bool(self._pushes)
         if self._pushing:
             asyncio.get_running_loop().call_soon(self._push_portion)
@@ -96,14 +82,8 @@ class Notifier:
             entries, self._entries = self._entries, []
             states = [changed[index] for index in sorted(changed)]
             async for rows in self._views.row_pages(states):
-                self.publish(Message(DASHBOARD, "participants-changed", rows))
+                self._hub.publish(Message(DASHBOARD, "participants-changed", rows))
             if entries:
                 told = [entry.on_wire() for entry in entries]
-                self.publish(Message(DASHBOARD, "event", told))
-            await asyncio.sleep(DASHBOARD_BATCH_INTERVAL_S)
-
-
-def _push_name(events: Sequence[Event]) -> str | None:
-    if not events:
-        return None
-    return "block-changed" if isinstance(events[0].data, Moved) else "config-changed"
+                self._hub.publish(Message(DASHBOARD, "event", told))
+            await asyncio.sleep(DASHBOARD_GATHERING)

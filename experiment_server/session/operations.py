@@ -33,11 +33,7 @@ from experiment_server.errors import (
     ParticipantIndexInvalid,
     ParticipantUnknown,
 )
-from experiment_server.limits import (
-    IDEMPOTENCY_KEY_MAX_LENGTH,
-    REASON_MAX_LENGTH,
-    TIMESTAMP_MAX_LENGTH,
-)
+from experiment_server.limits import KEY_LENGTH, REASON_LENGTH, TIME_LENGTH
 from experiment_server.participants.moves import require_index
 from experiment_server.session.requests import Caller, Request, Role
 from experiment_server.study import values
@@ -165,7 +161,7 @@ FROM_STARTED_AT = Parameter(
     Kind.TEXT,
     Location.QUERY,
     Presence.OPTIONAL,
-    limit=TIMESTAMP_MAX_LENGTH,
+    limit=TIME_LENGTH,
 )
 REASON = Parameter(
     "why, for the event log",
@@ -173,7 +169,7 @@ REASON = Parameter(
     Kind.TEXT,
     Location.QUERY,
     Presence.OPTIONAL,
-    limit=REASON_MAX_LENGTH,
+    limit=REASON_LENGTH,
 )
 PARTICIPANT = "participant_index"
 """The name of the parameter that says which participant is meant."""
@@ -318,12 +314,9 @@ def _value(
 def _request(
     operation: Operation, caller: Caller, arguments: Mapping[str, JsonValue], key: JsonValue
 ) -> Request:
-    if key is not None and not (
-        isinstance(key, str) and 0 < len(key) <= IDEMPOTENCY_KEY_MAX_LENGTH
-    ):
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= KEY_LENGTH):
         raise ParameterInvalid(
-            f"an idempotency key is a text of 1 to {IDEMPOTENCY_KEY_MAX_LENGTH} characters, "
-            "for example a UUID"
+            f"an idempotency key is a text of 1 to {KEY_LENGTH} characters, for example a UUID"
         )
     if key is not None and (problem := values.text_problem(key)):
         raise ParameterInvalid(f"the idempotency key (Idempotency-Key, request_id) {problem}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from experiment_server.limits import (
-    DESIGN_PARTICIPANTS_MAX,
-    EVENT_ID_MAX,
-    EVENTS_PAGE_MAX,
-    ORDERS_PARTICIPANTS_MAX,
-    PARTICIPANT_INDEX_MAX,
+    DESIGN_PARTICIPANTS,
+    EVENT_ID,
+    EVENTS_PAGE,
+    ORDERS_LISTED,
+    PARTICIPANT_INDEX,
 )
 from experiment_server.session.operations import Location, Parameter, Presence
 from experiment_server.wire.values import JsonObject
@@ -47,7 +47,7 @@ ListedOrders = Annotated[
         presence=_OPTIONAL,
         default=5,
         minimum=0,
-        limit=ORDERS_PARTICIPANTS_MAX,
+        limit=ORDERS_LISTED,
     ),
 ]
 ReportedParticipants = Annotated[
@@ -57,7 +57,7 @@ ReportedParticipants = Annotated[
         location=_QUERY,
         presence=_OPTIONAL,
         minimum=1,
-        limit=DESIGN_PARTICIPANTS_MAX,
+        limit=DESIGN_PARTICIPANTS,
     ),
 ]
 OnlyParticipant = Annotated[
@@ -67,7 +67,7 @@ OnlyParticipant = Annotated[
         location=_QUERY,
         presence=_OPTIONAL,
         minimum=1,
-        limit=PARTICIPANT_INDEX_MAX,
+        limit=PARTICIPANT_INDEX,
     ),
 ]
 AfterEntry = Annotated[
@@ -78,7 +78,7 @@ AfterEntry = Annotated[
         presence=_OPTIONAL,
         default=0,
         minimum=0,
-        limit=EVENT_ID_MAX,
+        limit=EVENT_ID,
     ),
 ]
 BeforeEntry = Annotated[
@@ -88,7 +88,7 @@ BeforeEntry = Annotated[
         location=_QUERY,
         presence=_OPTIONAL,
         minimum=1,
-        limit=EVENT_ID_MAX,
+        limit=EVENT_ID,
     ),
 ]
 EntriesLimit = Annotated[
@@ -99,6 +99,6 @@ EntriesLimit = Annotated[
         presence=_OPTIONAL,
         default=100,
         minimum=1,
-        limit=EVENTS_PAGE_MAX,
+        limit=EVENTS_PAGE,
     ),
 ]

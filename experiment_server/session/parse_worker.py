@@ -20,17 +20,14 @@ from typing import Any, BinaryIO
 import msgspec
 
 from experiment_server.errors import StudyTooLarge
-from experiment_server.limits import (
-    ORDERS_NAMES_MAX,
-    ORDERS_PARTICIPANTS_MAX,
-    STUDY_PARSE_MEMORY_MAX_BYTES,
-    STUDY_PARSE_TIMEOUT_S,
-)
+from experiment_server.limits import ORDERED_NAMES, ORDERS_LISTED, READING, READING_MEMORY
 from experiment_server.study.balance import balance, usual_participants
 from experiment_server.study.diagnostics import Diagnostic
 from experiment_server.study.expand import block_order
 from experiment_server.study.model import Names, Study
 from experiment_server.study.parse import Parsed, parse, reader_failed
+from experiment_server.study.source import StudySource
+from experiment_server.study.tables import files_named_in
 from experiment_server.wire.study import DesignReport
 
 log = logging.getLogger(__name__)
@@ -41,21 +38,21 @@ _LENGTH = struct.Struct("!Q")
 _parse = lru_cache(maxsize=2)(parse)
 
 
-def _report(text: str, participants: int | None) -> DesignReport:
-    study = _parse(text).require()
+def _report(source: StudySource, participants: int | None) -> DesignReport:
+    study = _parse(source).require()
     count = participants or usual_participants(study)
-    orders = _orders(study, min(count, ORDERS_PARTICIPANTS_MAX))
+    orders = _orders(study, min(count, ORDERS_LISTED))
     return msgspec.convert({**balance(study, count).as_dict(), "orders": orders}, DesignReport)
 
 
-def _preview(text: str, participants: int) -> tuple[Parsed, list[Names]]:
-    parsed = _parse(text)
+def _preview(source: StudySource, participants: int) -> tuple[Parsed, list[Names]]:
+    parsed = _parse(source)
     return parsed, _orders(parsed.study, participants) if parsed.study else []
 
 
 def _orders(study: Study, participants: int) -> list[Names]:
     orders: list[Names] = []
-    left = ORDERS_NAMES_MAX
+    left = ORDERED_NAMES
     for participant_index in range(1, participants + 1):
         order = block_order(study, participant_index)
         left -= len(order)
@@ -65,7 +62,11 @@ def _orders(study: Study, participants: int) -> list[Names]:
     return orders
 
 
-_TASKS: dict[str, Callable[..., Any]] = {"report": _report, "preview": _preview}
+_TASKS: dict[str, Callable[..., Any]] = {
+    "report": _report,
+    "preview": _preview,
+    "files": files_named_in,
+}
 
 
 class ParseWorker:
@@ -78,29 +79,40 @@ class ParseWorker:
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 
-    async def parse(self, text: str) -> Parsed:
+    async def files(self, text: str) -> list[str]:
+        """The paths of the tables that a study's text names; none where it cannot be read."""
+        # Nearly all studies have none, and need not wait for the process.
+        if "tables" not in text and "\\" not in text:
+            return []
+        try:
+            files: list[str] = await self._ask("files", text)
+        except StudyTooLarge:
+            return []
+        return files
+
+    async def parse(self, source: StudySource) -> Parsed:
         """As `study.parse.parse`; what takes too long is reported as an error of the study."""
-        parsed, _ = await self.preview(text, 0)
+        parsed, _ = await self.preview(source, 0)
         return parsed
 
-    async def preview(self, text: str, participants: int) -> tuple[Parsed, list[Names]]:
-        """What is in a text, and the block names of participants 1 to `participants`."""
+    async def preview(self, source: StudySource, participants: int) -> tuple[Parsed, list[Names]]:
+        """What is in a study, and the block names of participants 1 to `participants`."""
         try:
-            preview: tuple[Parsed, list[Names]] = await self._ask("preview", text, participants)
+            preview: tuple[Parsed, list[Names]] = await self._ask("preview", source, participants)
         except StudyTooLarge as error:
             found = Diagnostic("study-too-large", "error", error.detail)
-            return Parsed(None, (found,), text), []
+            return Parsed(None, (found,), source), []
         except Exception as error:
             log.exception("having a study read failed")
-            return Parsed(None, (reader_failed(error),), text), []
+            return Parsed(None, (reader_failed(error),), source), []
         return preview
 
-    async def report(self, text: str, participants: int | None) -> DesignReport:
+    async def report(self, source: StudySource, participants: int | None) -> DesignReport:
         """The design report of a study without errors, with the orders of the first participants.
 
         Raises StudyTooLarge.
         """
-        report: DesignReport = await self._ask("report", text, participants)
+        report: DesignReport = await self._ask("report", source, participants)
         return report
 
     async def close(self) -> None:
@@ -114,12 +126,12 @@ class ParseWorker:
     async def _ask(self, task: str, *arguments: Any) -> Any:
         async with self._turn:
             try:
-                return await asyncio.wait_for(self._answer(task, arguments), STUDY_PARSE_TIMEOUT_S)
+                return await asyncio.wait_for(self._answer(task, arguments), READING)
             except (asyncio.TimeoutError, asyncio.IncompleteReadError, ConnectionError):
                 await self.close()
                 raise StudyTooLarge(
-                    f"reading the study takes more than {STUDY_PARSE_TIMEOUT_S:.0f} seconds, or "
-                    "more memory than there is; it has to have fewer blocks, or draw fewer values"
+                    f"reading the study takes more than {READING:.0f} seconds, or more memory than "
+                    "there is; it has to have fewer blocks, or draw fewer values"
                 ) from None
             except asyncio.CancelledError:
                 # Its answer would be taken for that of the next question.
@@ -157,9 +169,7 @@ def _bound_memory() -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
-        resource.setrlimit(
-            resource.RLIMIT_AS, (STUDY_PARSE_MEMORY_MAX_BYTES, STUDY_PARSE_MEMORY_MAX_BYTES)
-        )
+        resource.setrlimit(resource.RLIMIT_AS, (READING_MEMORY, READING_MEMORY))
 
 
 def _serve(asked: BinaryIO, answers: BinaryIO) -> None:

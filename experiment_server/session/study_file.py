@@ -15,7 +15,7 @@ from experiment_server.errors import (
     StudyStale,
     VersionUnknown,
 )
-from experiment_server.limits import DIAGNOSTICS_LOGGED_MAX
+from experiment_server.limits import DIAGNOSTICS_LOGGED
 from experiment_server.participants.events import Event
 from experiment_server.participants.state import timestamp
 from experiment_server.participants.versions import Migration, OnChange
@@ -26,12 +26,13 @@ from experiment_server.session.parse_worker import ParseWorker
 from experiment_server.session.participants import ParticipantRepository
 from experiment_server.session.presence import Presence
 from experiment_server.session.requests import BY_SERVER, Request
-from experiment_server.session.states import ParticipantStates
 from experiment_server.session.version_change import VersionChange
 from experiment_server.session.versions import StudyVersions
 from experiment_server.store.study_file import StudyDraft, read_text
+from experiment_server.store.table_files import read_tables
 from experiment_server.study.diagnostics import Diagnostic
-from experiment_server.study.parse import Parsed, digest_of
+from experiment_server.study.parse import Parsed
+from experiment_server.study.source import StudySource, digest_of
 from experiment_server.wire.events import RefusedLine, StudyRefused
 from experiment_server.wire.study import (
     Affected,
@@ -61,8 +62,7 @@ class StudyFile:
         on_change: OnChange,
         *,
         versions: StudyVersions,
-        states: ParticipantStates,
-        repository: ParticipantRepository,
+        participants: ParticipantRepository,
         presence: Presence,
         event_log: EventLog,
         notifier: Notifier,
@@ -72,17 +72,19 @@ class StudyFile:
         self._first = parsed
         self._on_change = on_change
         self._versions = versions
-        self._states = states
+        self._participants = participants
         self._presence = presence
         self._log = event_log
         self._notifier = notifier
         self._clock = clock
         self._diagnostics = parsed.diagnostics
         self._worker = ParseWorker()
-        self._change = VersionChange(on_change, versions, states, repository, clock)
+        self._change = VersionChange(on_change, versions, participants, clock)
         self._loading = asyncio.Lock()
-        # The text that was loaded or refused last: nothing is to be done about it any more.
-        self._seen: str | None = None
+        # What was loaded or refused last: nothing is to be done about it any more.
+        self._seen: StudySource | None = None
+        # The text that was asked last for the tables that it names, and these.
+        self._named: tuple[str, list[str]] = ("", [])
 
     async def start(self) -> None:
         """Load the file as it was read at the start, as a new version if it is one."""
@@ -129,16 +131,31 @@ class StudyFile:
         """The file's text as it is on disk; raises StudyFileUnreadable."""
         return await asyncio.to_thread(read_text, self.path)
 
-    async def parse(self, text: str) -> Parsed:
-        """What is in a text, without loading it. Never raises for what is in it."""
-        return await self._worker.parse(text)
+    async def read_source(self) -> StudySource:
+        """The file as it is on disk, with its tables; raises StudyFileUnreadable."""
+        return await self._with_tables(await self.read())
+
+    async def _with_tables(self, text: str) -> StudySource:
+        """A text with the tables that it names, as they are on disk."""
+        named_in, files = self._named
+        if text != named_in:
+            files = await self._worker.files(text)
+            self._named = (text, files)
+        if not files:
+            return StudySource(text)
+        return StudySource(text, await asyncio.to_thread(read_tables, self.path.parent, files))
+
+    async def parse(self, source: StudySource) -> Parsed:
+        """What is in a study, without loading it. Never raises for what is in it."""
+        return await self._worker.parse(source)
 
     async def verify(self, text: str, participants: int) -> Verified:
         """What is in a text, the first participants' orders, and whom serving it would concern."""
-        parsed, orders = await self._worker.preview(text, participants)
+        source = await self._with_tables(text)
+        parsed, orders = await self._worker.preview(source, participants)
         return Verified(
             ok=parsed.study is not None,
-            digest=digest_of(text),
+            digest=source.digest,
             diagnostics=[item.on_wire() for item in parsed.diagnostics],
             orders=orders,
             affected=await self._change.affected(parsed.study) if parsed.study else None,
@@ -147,7 +164,7 @@ class StudyFile:
     async def design(self, participants: int | None) -> DesignReport:
         """The design report of the served study; by default over a whole cycle of the orders."""
         last = self._versions.last
-        return await self._worker.report(last.text if last else "", participants)
+        return await self._worker.report(last.source if last else StudySource(""), participants)
 
     def version_text(self, version: int) -> str:
         """The text of a version that was served; raises VersionUnknown."""
@@ -158,9 +175,13 @@ class StudyFile:
             f"there is no version {version}; the last one is {self._versions.served_number}"
         )
 
-    def knows(self, text: str) -> bool:
-        """Whether this text was loaded or refused already, and none since."""
-        return text == self._seen
+    def knows(self, source: StudySource) -> bool:
+        """Whether this was loaded or refused already, and nothing else since."""
+        return source == self._seen
+
+    def concerns(self, file_name: str) -> bool:
+        """Whether a file of this name in the study's folder is the study or one of its tables."""
+        return file_name == self.name or file_name in self._named[1]
 
     # Changing
 
@@ -179,7 +200,9 @@ class StudyFile:
         self._tell_dashboards()
 
     async def save(self, request: Request, text: str, edited_digest: str | None) -> StudyInfo:
-        """Write the file and serve it; `edited_digest` is of the text that was edited.
+        """Write the file and serve it with its tables as they are on disk.
+
+        `edited_digest` is of the text that was edited, or of that with its tables.
 
         Raises PreconditionMissing without that, StudyStale if the file is another by now,
         StudyInvalid for a study with errors, and StoreUnavailable; the file is as it was then.
@@ -189,12 +212,14 @@ class StudyFile:
                 "say with If-Match which text was edited: the digest that GET /api/study/toml "
                 "gives as its ETag"
             )
-        parsed = await self.parse(text)
+        source = await self._with_tables(text)
+        parsed = await self.parse(source)
         parsed.require()
         async with self._loading:
-            on_disk = await self._digest_on_disk()
+            on_disk = await self._on_disk()
+            current = (digest_of(on_disk.text), on_disk.digest, ANY_VERSION)
             # What is there already has been saved, perhaps by this very request.
-            if edited_digest not in (on_disk, ANY_VERSION) and on_disk != digest_of(text):
+            if edited_digest not in current and on_disk != source:
                 raise StudyStale(
                     f"{self.name} was changed meanwhile, so it was not overwritten; read it "
                     "again and put your changes into that"
@@ -221,26 +246,27 @@ class StudyFile:
 
     async def _load(self, parsed: Parsed, reason: str, request: Request) -> None:
         if parsed.study is None:
-            self._refused(parsed.diagnostics, digest_of(parsed.text), request)
-            self._seen = parsed.text
+            self._refused(parsed.diagnostics, parsed.source.digest, request)
+            self._seen = parsed.source
             self._tell_dashboards()
             return
         try:
-            migration = await self._change.make(parsed.study, parsed.text, reason, request)
+            migration = await self._change.make(parsed.study, parsed.source, reason, request)
         except StoreUnavailable as error:
             self._diagnostics = (_as_diagnostic(error),)
             self._tell_dashboards()
             raise
         self._diagnostics = parsed.diagnostics
-        self._seen = parsed.text
+        self._seen = parsed.source
         await self._tell(migration)
 
-    async def _digest_on_disk(self) -> str:
+    async def _on_disk(self) -> StudySource:
         try:
-            return digest_of(await self.read())
+            return await self.read_source()
         except StudyFileUnreadable:
             # Nothing there that could be lost: what is served is what people have edited.
-            return self._versions.served.digest
+            last = self._versions.last
+            return last.source if last else StudySource("")
 
     def _refused(
         self, diagnostics: tuple[Diagnostic, ...], digest: str | None, request: Request
@@ -248,8 +274,8 @@ class StudyFile:
         self._diagnostics = diagnostics
         errors = [item for item in diagnostics if item.severity == "error"]
         first = [
-            RefusedLine(item.code, item.line, item.message)
-            for item in errors[:DIAGNOSTICS_LOGGED_MAX]
+            RefusedLine(item.code, item.line, item.message, item.file)
+            for item in errors[:DIAGNOSTICS_LOGGED]
         ]
         told = StudyRefused(
             digest=digest, errors=len(errors), first=first, by=request.by, reason=request.reason
@@ -267,9 +293,9 @@ class StudyFile:
         for index in connected:
             self._notifier.publish(Message(participant_room(index), "study-changed", news))
         self._tell_dashboards(migration.report())
-        states = [await self._states.get(index) for index in connected]
+        states = [await self._participants.get(index) for index in connected]
         self._notifier.push("config-changed", states)
-        self._notifier.gather(changed=await self._states.all())
+        self._notifier.gather(changed=await self._participants.all())
 
     def _tell_dashboards(self, affected: Affected | None = None) -> None:
         news = StudyChanged(

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from datetime import datetime
 
 from experiment_server.errors import RevisionConflict, StoreUnavailable
-from experiment_server.limits import COMMIT_ATTEMPTS_MAX
+from experiment_server.limits import COMMIT_ATTEMPTS
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.events import Cause, Event
 from experiment_server.participants.state import ParticipantState
 from experiment_server.participants.versions import Migration, OnChange
 from experiment_server.session.participants import ParticipantRepository, Planned
 from experiment_server.session.requests import BY_SERVER, Request
-from experiment_server.session.states import ParticipantStates
 from experiment_server.session.turns import in_turns
 from experiment_server.session.versions import StudyVersions
 from experiment_server.store.records import StudyVersion
 from experiment_server.study.model import Study
 from experiment_server.study.parse import parse
+from experiment_server.study.source import StudySource
 from experiment_server.wire.events import StudyLoaded
 from experiment_server.wire.study import Affected
 
@@ -32,18 +32,16 @@ class VersionChange:
         self,
         on_change: OnChange,
         versions: StudyVersions,
-        states: ParticipantStates,
-        repository: ParticipantRepository,
+        participants: ParticipantRepository,
         clock: Callable[[], datetime],
     ) -> None:
         self._on_change = on_change
         self._versions = versions
-        self._states = states
-        self._repository = repository
+        self._participants = participants
         self._clock = clock
 
     async def make(
-        self, study: Study, text: str, reason: str, request: Request
+        self, study: Study, source: StudySource, reason: str, request: Request
     ) -> Migration | None:
         """Serve a study, with everybody taken to it; None if it is served already.
 
@@ -53,22 +51,24 @@ class VersionChange:
         if last is not None and last.digest == study.digest:
             self._versions.serve(study)
             return None
-        async with self._states.alone():
+        async with self._participants.alone():
             if last is not None:
                 self._serve_last(last)
-            for _ in range(COMMIT_ATTEMPTS_MAX):
+            for _ in range(COMMIT_ATTEMPTS):
                 now = self._clock()
                 number = self._versions.served_number + 1
                 migration = await self._migration(study, number, now)
-                version = StudyVersion(number, study.digest, text, now, reason)
+                version = StudyVersion(
+                    number, study.digest, source.text, now, reason, source.tables
+                )
                 planned = [Planned(before, outcome) for before, outcome in migration.changed]
                 loaded = self._loaded(version, migration, request)
                 try:
-                    await self._repository.commit(
+                    await self._participants.commit(
                         planned, events=[loaded], version=version, served=study
                     )
                 except RevisionConflict:
-                    self._states.drop_cache()
+                    self._participants.drop_cache()
                     continue
                 return migration
         raise StoreUnavailable("participants are being changed too often; save the file again")
@@ -76,7 +76,7 @@ class VersionChange:
     async def affected(self, study: Study) -> Affected:
         """Whom serving a study would concern."""
         migration, now = Migration(), self._clock()
-        states = await self._states.all()
+        states = await self._participants.all()
         async for state in in_turns(states):
             self._take(migration, state, study, 0, now)
         return migration.report()
@@ -84,18 +84,18 @@ class VersionChange:
     def _serve_last(self, last: StudyVersion) -> None:
         # At the start the served study is the new one; whom it changes is seen against the last.
         if self._versions.served.digest != last.digest:
-            before = parse(last.text).study
+            before = parse(last.source).study
             if before is not None:
                 self._versions.serve(before)
 
     async def _migration(self, study: Study, number: int, now: datetime) -> Migration:
         """Everybody taken to a study, from their newest states."""
         while True:
-            migration, taken = Migration(), await self._states.newest()
+            migration, taken = Migration(), await self._participants.newest()
             async for state in in_turns(taken):
                 self._take(migration, state, study, number, now)
             # Changes that were on their way when the plan began may have come to an end.
-            if all(map(self._states.is_newest, taken)):
+            if all(map(self._participants.is_newest, taken)):
                 return migration
 
     def _take(

@@ -7,7 +7,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from experiment_server.limits import SEQUENCE_CACHE_MAX, SEQUENCE_CACHE_SETTINGS_MAX
+from experiment_server.limits import SEQUENCES_CACHED, SETTINGS_CACHED
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store.records import StudyVersion
@@ -41,9 +41,9 @@ class StudyVersions:
         """Take up the versions of earlier runs, and those among them that participants keep."""
         for version in versions:
             self.add(version)
-        texts = {version.digest: version.text for version in versions}
+        sources = {version.digest: version.source for version in versions}
         for digest in {state.study for state in states if state.study} - self._studies.keys():
-            study = parse(texts.get(digest, "")).study
+            study = parse(sources.get(digest, "")).study
             if study is None:
                 log.error(
                     "version %s of the study, which participants keep, can no longer be read; "
@@ -84,8 +84,8 @@ class StudyVersions:
         Raises StudyInvalid for one that this release cannot read.
         """
         if digest not in self._studies:
-            texts = {version.digest: version.text for version in self.all}
-            parsed = await asyncio.to_thread(parse, texts.get(digest, ""))
+            sources = {version.digest: version.source for version in self.all}
+            parsed = await asyncio.to_thread(parse, sources.get(digest, ""))
             self._studies[digest] = parsed.require()
 
     def drop_cache(self) -> None:
@@ -116,7 +116,7 @@ class SequenceCache:
         self._kept[key] = sequence
         self._settings += sequence.settings
         while len(self._kept) > 1 and (
-            len(self._kept) > SEQUENCE_CACHE_MAX or self._settings > SEQUENCE_CACHE_SETTINGS_MAX
+            len(self._kept) > SEQUENCES_CACHED or self._settings > SETTINGS_CACHED
         ):
             _, forgotten = self._kept.popitem(last=False)
             self._settings -= forgotten.settings

@@ -10,10 +10,10 @@ from pathlib import Path
 from watchfiles import awatch
 
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
-from experiment_server.limits import FILE_SETTLE_S
+from experiment_server.limits import FILE_SETTLES
 from experiment_server.session.study_file import ON_DISK, StudyFile
-from experiment_server.store.study_file import read_text
 from experiment_server.study.parse import Parsed, reader_failed
+from experiment_server.study.source import StudySource
 
 log = logging.getLogger(__name__)
 
@@ -24,15 +24,15 @@ LOOKED_AT = 1.0
 
 
 async def watch(study_file: StudyFile) -> None:
-    """Load every change of a study's file, until cancelled.
+    """Load every change of a study's file and of its tables, until cancelled.
 
-    The folder is watched rather than the file, because editors that save by renaming put a new
-    file in the old one's place.
+    The folder is watched rather than the files, because editors that save by renaming put a new
+    file in the old one's place. Tables in folders below are found when they are looked at.
     """
     missing: str | None = None
 
     def concerns(_change: object, changed: str) -> bool:
-        return Path(changed).name == study_file.path.name
+        return study_file.concerns(Path(changed).name)
 
     # Yields when nothing has changed for a while too: what was saved before the first
     # notification could arrive is read then.
@@ -45,7 +45,7 @@ async def watch(study_file: StudyFile) -> None:
         yield_on_timeout=True,
     ):
         try:
-            text = await _settled(study_file)
+            source = await _settled(study_file)
         except StudyFileUnreadable as error:
             if missing != error.detail:
                 log.warning("%s", error)
@@ -56,33 +56,33 @@ async def watch(study_file: StudyFile) -> None:
             log.exception("%s could not be looked at; it is again in a moment", study_file.name)
             continue
         missing = None
-        if text is not None:
-            await _load_safely(study_file, text)
+        if source is not None:
+            await _load_safely(study_file, source)
 
 
-async def _load_safely(study_file: StudyFile, text: str) -> None:
-    """Load a text; whatever that raises, the next change is looked at."""
+async def _load_safely(study_file: StudyFile, source: StudySource) -> None:
+    """Load what was read; whatever that raises, the next change is looked at."""
     try:
-        await _load(study_file, text)
+        await _load(study_file, source)
     except Exception as error:
         log.exception("%s could not be read; the last good study keeps running", study_file.name)
         with contextlib.suppress(StoreUnavailable):
-            await study_file.load(Parsed(None, (reader_failed(error),), text), ON_DISK)
+            await study_file.load(Parsed(None, (reader_failed(error),), source), ON_DISK)
 
 
-async def _settled(study_file: StudyFile) -> str | None:
-    """The file's text once it has stopped changing, None if it is no news.
+async def _settled(study_file: StudyFile) -> StudySource | None:
+    """The study once its files have stopped changing, None if it is no news.
 
     An empty file, or none at all, is most often one that is about to be written.
     """
-    before = await _read(study_file.path)
-    if isinstance(before, str) and study_file.knows(before):
+    before = await _read(study_file)
+    if isinstance(before, StudySource) and study_file.knows(before):
         return None
     waits = _patience(before)
     while waits:
-        await asyncio.sleep(FILE_SETTLE_S)
-        now = await _read(study_file.path)
-        if str(now) == str(before):
+        await asyncio.sleep(FILE_SETTLES)
+        now = await _read(study_file)
+        if _same(now, before):
             waits -= 1
         else:
             before, waits = now, _patience(now)
@@ -91,21 +91,32 @@ async def _settled(study_file: StudyFile) -> str | None:
     return None if study_file.knows(before) else before
 
 
-def _patience(found: str | StudyFileUnreadable) -> int:
-    return 1 if isinstance(found, str) and found else int(LOOKED_AT / FILE_SETTLE_S)
+def _patience(found: StudySource | StudyFileUnreadable) -> int:
+    whole = (
+        isinstance(found, StudySource)
+        and bool(found.text)
+        and all(table.text for table in found.tables)
+    )
+    return 1 if whole else int(LOOKED_AT / FILE_SETTLES)
 
 
-async def _read(path: Path) -> str | StudyFileUnreadable:
+def _same(one: StudySource | StudyFileUnreadable, other: StudySource | StudyFileUnreadable) -> bool:
+    if isinstance(one, StudySource) or isinstance(other, StudySource):
+        return one == other
+    return str(one) == str(other)
+
+
+async def _read(study_file: StudyFile) -> StudySource | StudyFileUnreadable:
     try:
-        return await asyncio.to_thread(read_text, path)
+        return await study_file.read_source()
     except StudyFileUnreadable as error:
         return error
 
 
-async def _load(study_file: StudyFile, text: str) -> None:
-    parsed = await study_file.parse(text)
+async def _load(study_file: StudyFile, source: StudySource) -> None:
+    parsed = await study_file.parse(source)
     for diagnostic in parsed.diagnostics:
-        log.log(_LEVELS[diagnostic.severity], "%s", diagnostic.render(study_file.name, text))
+        log.log(_LEVELS[diagnostic.severity], "%s", diagnostic.render(study_file.name, source))
     if parsed.study is None:
         log.error("%s has errors; the last good study keeps running", study_file.name)
     try:

@@ -11,7 +11,6 @@ from experiment_server.participants.events import Entry, Head, flaw
 from experiment_server.participants.overrides import digest_of_overrides
 from experiment_server.participants.state import START
 from experiment_server.store import records
-from experiment_server.study.parse import digest_of
 from experiment_server.wire.events import (
     ConfigOverridden,
     EventType,
@@ -122,7 +121,7 @@ def _changed_version(connection: Connection, session: int, told: _Told) -> str |
     for number, digest in told.versions.items():
         if number not in stored:
             return f"version {number} of the study is in the log, and is gone"
-        if not digest == stored[number].digest == digest_of(stored[number].text):
+        if not digest == stored[number].digest == stored[number].source.digest:
             return f"version {number} of the study was changed after it was loaded"
     more = sorted(stored.keys() - told.versions.keys())
     return f"version {more[0]} of the study is stored, and was never loaded" if more else None

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
+from sqlalchemy import Connection, Select, func, select, tuple_
 
 from experiment_server.errors import DatabaseUnusable
-from experiment_server.limits import EVENTS_PAGE_MAX
+from experiment_server.limits import EVENTS_PAGE
 from experiment_server.participants.events import Entry, Head
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store.schema import (
@@ -20,6 +21,7 @@ from experiment_server.store.schema import (
     sessions,
     study_versions,
 )
+from experiment_server.study.source import StudySource, TableFile
 from experiment_server.wire.events import EventType
 
 _ENTRY = [column for column in events.columns if column.name != "session_id"]
@@ -28,13 +30,19 @@ _STATE = [column for column in participants.columns if column.name != "session_i
 
 @dataclass(frozen=True, slots=True)
 class StudyVersion:
-    """A study file as it was loaded. `version` counts a session's from 1."""
+    """A study file as it was loaded, with its tables. `version` counts a session's from 1."""
 
     version: int
     digest: str
     text: str
     loaded_at: datetime
     reason: str
+    tables: tuple[TableFile, ...] = ()
+
+    @property
+    def source(self) -> StudySource:
+        """All that the version is made of."""
+        return StudySource(self.text, self.tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,7 @@ def entries(
     after: int = 0,
     before: int | None = None,
     participant_index: int | None = None,
-    limit: int = EVENTS_PAGE_MAX,
+    limit: int = EVENTS_PAGE,
 ) -> list[Entry]:
     """The next entries of the log after an id, or the last ones before another, ascending.
 
@@ -137,7 +145,7 @@ def moves(
     *,
     after: tuple[int, int] = (0, 0),
     participant_index: int | None = None,
-    limit: int = EVENTS_PAGE_MAX,
+    limit: int = EVENTS_PAGE,
 ) -> list[Entry]:
     """The next moves, each participant's together, after a `(participant_index, id)`."""
     query = select(*_ENTRY).where(
@@ -162,7 +170,7 @@ def last_moves(
         events.c.type == EventType.MOVED.value,
         events.c.id < before,
     )
-    return _entries(connection, query.order_by(events.c.id.desc()).limit(EVENTS_PAGE_MAX))
+    return _entries(connection, query.order_by(events.c.id.desc()).limit(EVENTS_PAGE))
 
 
 def count(connection: Connection, session: int) -> int:
@@ -203,9 +211,9 @@ def session_summaries(connection: Connection) -> list[SessionSummary]:
     ]
 
 
-def _count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
+def _count_where(condition: Any) -> Any:
     return func.count(participants.c.participant_index).filter(condition)
 
 
-def _entries(connection: Connection, query: Select[tuple[int | str | None, ...]]) -> list[Entry]:
+def _entries(connection: Connection, query: Select[Any]) -> list[Entry]:
     return [Entry(**row._mapping) for row in connection.execute(query)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -22,6 +23,7 @@ from sqlalchemy.types import TypeDecorator
 
 from experiment_server.participants.overrides import Override, Overrides
 from experiment_server.store.statements import moment_text, overrides_text
+from experiment_server.study.source import TableFile
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -34,7 +36,7 @@ class UtcTime(TypeDecorator[datetime]):
         """To text, of one length, so that texts sort as their moments do."""
         return None if value is None else moment_text(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """From text."""
         return None if value is None else datetime.fromisoformat(value)
 
@@ -49,9 +51,28 @@ class OverridesText(TypeDecorator[Overrides]):
         """To text."""
         return overrides_text(value or ())
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Overrides:
+    def process_result_value(self, value: Any, dialect: Dialect) -> Overrides:
         """From text."""
         return tuple(Override(**item) for item in json.loads(value)) if value else ()
+
+
+class TablesText(TypeDecorator[tuple[TableFile, ...]]):
+    """The tables of a study version, kept as JSON text, `[[path, text], ...]`; null for none."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: tuple[TableFile, ...] | None, dialect: Dialect
+    ) -> str | None:
+        """To text."""
+        if not value:
+            return None
+        return json.dumps([[table.path, table.text] for table in value], ensure_ascii=False)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[TableFile, ...]:
+        """From text."""
+        return tuple(TableFile(path, text) for path, text in json.loads(value)) if value else ()
 
 
 metadata = MetaData()
@@ -132,6 +153,7 @@ study_versions = Table(
     Column("text", Text, nullable=False),
     Column("loaded_at", UtcTime, nullable=False),
     Column("reason", String(32), nullable=False),
+    Column("tables", TablesText),
 )
 
 # What was answered to requests that carried a key, for those that come again.

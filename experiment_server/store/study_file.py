@@ -8,9 +8,12 @@ import tempfile
 from pathlib import Path
 
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
-from experiment_server.limits import STUDY_MAX_BYTES
+from experiment_server.limits import STUDY_SIZE
+from experiment_server.store.table_files import read_tables
 from experiment_server.study.model import Study
 from experiment_server.study.parse import parse
+from experiment_server.study.source import StudySource
+from experiment_server.study.tables import files_named_in
 
 
 def read_text(path: Path) -> str:
@@ -22,10 +25,10 @@ def read_text(path: Path) -> str:
         raise StudyFileUnreadable(f"{path} is no study file: its name has to end with .toml")
     try:
         with path.open("rb") as file:
-            text = file.read(STUDY_MAX_BYTES + 1)
-        if len(text) > STUDY_MAX_BYTES:
+            text = file.read(STUDY_SIZE + 1)
+        if len(text) > STUDY_SIZE:
             raise StudyFileUnreadable(
-                f"{path} has more than {STUDY_MAX_BYTES // 1024**2} MB, and a study file has less; "
+                f"{path} has more than {STUDY_SIZE // 1024**2} MB, and a study file has less; "
                 "large data belongs into files of the app"
             )
         return text.decode("utf-8")
@@ -43,9 +46,15 @@ def read_text(path: Path) -> str:
         raise StudyFileUnreadable(f"{path} cannot be read: {error.strerror}") from None
 
 
+def read_source(path: Path) -> StudySource:
+    """A study file with the tables that it names; raises StudyFileUnreadable for the former."""
+    text = read_text(path)
+    return StudySource(text, read_tables(path.parent, files_named_in(text)))
+
+
 def load_study(path: Path) -> Study:
     """The study in a file; raises StudyFileUnreadable, or StudyInvalid with its diagnostics."""
-    return parse(read_text(path)).require()
+    return parse(read_source(path)).require()
 
 
 class StudyDraft:

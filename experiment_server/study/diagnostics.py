@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from experiment_server.limits import DIAGNOSTICS_MAX
+from experiment_server.limits import DIAGNOSTICS
 from experiment_server.study.positions import Path, Positions, Span
+from experiment_server.study.source import StudySource
 from experiment_server.wire.study import DiagnosticInfo
 from experiment_server.wire.values import JsonObject
 
@@ -23,7 +24,8 @@ class Diagnostic:
 
     An `error` keeps the study from running, a `warning` runs but is hardly meant, an `info` is
     good to know. Lines and columns count from 1, in characters, the end is exclusive; they are
-    None where the finding is about no place in the file.
+    None where the finding is about no place in the file. `file` is the path of the table that it
+    is about, None for the study file itself.
     """
 
     code: str
@@ -34,6 +36,7 @@ class Diagnostic:
     column: int | None = None
     end_line: int | None = None
     end_column: int | None = None
+    file: str | None = None
 
     def as_dict(self) -> JsonObject:
         """The wire form: the fields under their own names."""
@@ -43,15 +46,17 @@ class Diagnostic:
         """The finding as clients get it."""
         return DiagnosticInfo(**asdict(self))
 
-    def render(self, file_name: str = "study", text: str | None = None) -> str:
-        """As compilers print it, with the line underlined if `text` is the file's.
+    def render(self, file_name: str = "study", source: StudySource | None = None) -> str:
+        """As compilers print it, with the line underlined if the study's source is given.
 
         `file:line:column: severity[code]: message`, the line, the hint.
         """
-        place = ":".join(str(part) for part in (file_name, self.line, self.column) if part)
+        where = (self.file or file_name, self.line, self.column)
+        place = ":".join(str(part) for part in where if part)
         rendered = [f"{place}: {self.severity}[{self.code}]: {self.message}"]
-        if text is not None and self.line is not None:
-            rendered += self._excerpt(text)
+        if source is not None and self.line is not None:
+            table = None if self.file is None else source.table(self.file)
+            rendered += self._excerpt(source.text if table is None else table.text)
         if self.hint:
             rendered.append(f"  hint: {self.hint}")
         return "\n".join(rendered)
@@ -102,7 +107,7 @@ class Findings:
     def add(self, diagnostic: Diagnostic) -> None:
         """Note a diagnostic, once however often it is met, and no more than can be read."""
         severity = diagnostic.severity
-        if diagnostic not in self._found and self._counts[severity] < DIAGNOSTICS_MAX:
+        if diagnostic not in self._found and self._counts[severity] < DIAGNOSTICS:
             self._found[diagnostic] = None
             self._counts[severity] += 1
 
@@ -112,10 +117,15 @@ class Findings:
         return self._counts["error"] > 0
 
     def all(self) -> tuple[Diagnostic, ...]:
-        """All of them, from the top of the file to its end, those without a place last."""
-        return tuple(
-            sorted(self._found, key=lambda item: (item.line or 10**9, item.column or 10**9))
-        )
+        """All of them, from the top of each file to its end, those without a place last.
+
+        The study file comes first.
+        """
+
+        def place(item: Diagnostic) -> tuple[str, int, int]:
+            return item.file or "", item.line or 10**9, item.column or 10**9
+
+        return tuple(sorted(self._found, key=place))
 
     def _note(
         self, code: str, severity: Severity, message: str, hint: str | None, span: Span | None

@@ -71,7 +71,7 @@ class Explained:
 def explain(parsed: Parsed, participant_index: int) -> tuple[Explained, ...]:
     """Each block of a participant with its reasons; raises StudyInvalid and ExpansionFailed."""
     study = parsed.require()
-    raw_blocks = read_blocks(parsed.text)
+    raw_blocks = read_blocks(parsed.source.text)
     blocks = expand(study, participant_index)
     reasons = _reasons(study, participant_index, len(blocks))
     return tuple(

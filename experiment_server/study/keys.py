@@ -105,6 +105,14 @@ CONFIGURATION: Mapping[str, Key] = {
         'Values by name; a setting that is exactly "$NAME" becomes the value of NAME.',
         {"type": "object"},
     ),
+    "tables": Key(
+        "Tables by name, each from a CSV or JSON Lines file beside the study; a setting that is "
+        'exactly "$NAME" becomes the list of its rows, and rows, sample and shuffle draw from it.',
+        {
+            "type": "object",
+            "additionalProperties": {"type": "string", "pattern": r"\.(csv|jsonl)$"},
+        },
+    ),
     "factors": Key(
         "Factors by name, each with the list of its levels; a block that lists factors stands for "
         "one block per combination.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from datetime import date, datetime, time
 import tomli
 
 from experiment_server.errors import StudyInvalid
-from experiment_server.limits import STUDY_BLOCKS_MAX, STUDY_NESTING_MAX
+from experiment_server.limits import STUDY_BLOCKS, STUDY_NESTING
 from experiment_server.study.configuration import Reader
 from experiment_server.study.diagnostics import Diagnostic, Findings, shown
 from experiment_server.study.factors import Crossed, cross, read_between, read_levels
@@ -19,9 +18,10 @@ from experiment_server.study.keys import BLOCK, CONFIGURATION, FILE
 from experiment_server.study.model import RESERVED_KEYS, Study
 from experiment_server.study.positions import Path
 from experiment_server.study.reading import SECTION, block_name, unknown_keys
+from experiment_server.study.source import StudySource
+from experiment_server.study.tables import read_tables
 from experiment_server.study.templates import RawBlock, build_templates
 from experiment_server.study.trial import inside, try_out
-from experiment_server.study.unwritten import report_unwritten
 from experiment_server.study.values import scalar_problem, text_problem
 from experiment_server.wire.values import JsonObject, JsonValue
 
@@ -34,7 +34,7 @@ class Parsed:
 
     study: Study | None
     diagnostics: tuple[Diagnostic, ...]
-    text: str = ""
+    source: StudySource
 
     def require(self) -> Study:
         """The study; raises StudyInvalid, with all diagnostics, if there is none."""
@@ -43,19 +43,18 @@ class Parsed:
         errors = [item for item in self.diagnostics if item.severity == "error"]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise StudyInvalid(
-            f"the study has errors: {errors[0].message}{more}", self.diagnostics, self.text
+            f"the study has errors: {errors[0].message}{more}", self.diagnostics, self.source
         )
 
 
-def digest_of(text: str) -> str:
-    """The SHA-256 of a study's text, in hexadecimal."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def parse(study: str | StudySource) -> Parsed:
+    """Read a study, one without tables as its mere text.
 
-
-def parse(text: str) -> Parsed:
-    """Read a study. Never raises: whatever the text is, the outcome says what was found."""
+    Never raises: whatever the text is, the outcome says what was found.
+    """
+    source = StudySource(study) if isinstance(study, str) else study
     try:
-        return _parse(text)
+        return _parse(source)
     except MemoryError:
         found = Diagnostic(
             "study-too-large", "error", "reading the study takes more memory than there is"
@@ -63,7 +62,7 @@ def parse(text: str) -> Parsed:
     except Exception as error:
         log.exception("reading a study failed")
         found = reader_failed(error)
-    return Parsed(None, (found,), text)
+    return Parsed(None, (found,), source)
 
 
 def reader_failed(error: Exception) -> Diagnostic:
@@ -77,15 +76,15 @@ def reader_failed(error: Exception) -> Diagnostic:
     )
 
 
-def _parse(text: str) -> Parsed:
+def _parse(source: StudySource) -> Parsed:
     # Editors on Windows put a byte order mark first; TOML has no place for it.
-    text_without_mark = text.removeprefix("\ufeff")
+    text_without_mark = source.text.removeprefix("\ufeff")
     findings = Findings(text_without_mark)
     document = _document(text_without_mark, findings)
-    study = None if document is None else _study(document, digest_of(text), findings)
+    study = None if document is None else _study(document, source, findings)
     if study is not None and not findings.has_errors:
         try_out(study, findings)
-    return Parsed(None if findings.has_errors else study, findings.all(), text)
+    return Parsed(None if findings.has_errors else study, findings.all(), source)
 
 
 def read_blocks(text: str) -> Mapping[str, RawBlock]:
@@ -109,7 +108,7 @@ def _document(text: str, findings: Findings) -> JsonObject | None:
         # Python does not even try to read a number of more than some thousand digits.
         findings.error("number-not-json", "a number in the file has too many digits")
         return None
-    if _nesting(document) > STUDY_NESTING_MAX:
+    if _nesting(document) > STUDY_NESTING:
         _report_nesting(findings)
         return None
     plain: JsonObject = _plain(document, "", (), findings)
@@ -141,7 +140,7 @@ _SYNTAX_HINTS = {
 
 def _report_nesting(findings: Findings) -> None:
     findings.error(
-        "nesting-too-deep", f"lists and tables are nested more than {STUDY_NESTING_MAX} deep"
+        "nesting-too-deep", f"lists and tables are nested more than {STUDY_NESTING} deep"
     )
 
 
@@ -179,7 +178,7 @@ def _plain(value: JsonValue, name: str, at: Path, findings: Findings) -> JsonVal
     return value
 
 
-def _study(document: Mapping[str, JsonValue], digest: str, findings: Findings) -> Study:
+def _study(document: Mapping[str, JsonValue], source: StudySource, findings: Findings) -> Study:
     _report_misplaced(document, findings)
     configuration = document.get("configuration", {})
     if not isinstance(configuration, dict):
@@ -189,9 +188,7 @@ def _study(document: Mapping[str, JsonValue], digest: str, findings: Findings) -
         configuration = {}
     unknown_keys(configuration, CONFIGURATION, "[configuration]", findings, at=(SECTION,))
     levels = read_levels(configuration.get("factors", {}), findings)
-    raw_blocks = _raw_blocks(document.get("blocks"), findings)
-    report_unwritten(raw_blocks, findings)
-    crossed = cross(raw_blocks, levels, findings)
+    crossed = cross(_raw_blocks(document.get("blocks"), findings), levels, findings)
     between = read_between(configuration, levels, crossed, findings)
     variables = configuration.get("variables", {})
     if not isinstance(variables, dict):
@@ -201,10 +198,11 @@ def _study(document: Mapping[str, JsonValue], digest: str, findings: Findings) -
             at=(SECTION, "variables"),
         )
         variables = {}
-    templates = build_templates(crossed.blocks, variables, findings)
+    tables = read_tables(configuration, source, findings)
+    templates = build_templates(crossed.blocks, variables, tables, findings)
     reader = Reader(configuration, templates, crossed.families, between, findings)
     study = Study(
-        digest=digest,
+        digest=source.digest,
         blocks=templates,
         order=reader.order(),
         init_blocks=reader.edge("init_blocks"),
@@ -268,10 +266,10 @@ def _raw_blocks(blocks: JsonValue, findings: Findings) -> list[RawBlock]:
             at=("blocks",),
         )
         return []
-    if len(blocks) > STUDY_BLOCKS_MAX:
+    if len(blocks) > STUDY_BLOCKS:
         findings.error(
             "study-too-large",
-            f"the file has {len(blocks):,} blocks; more than {STUDY_BLOCKS_MAX:,} are not possible",
+            f"the file has {len(blocks):,} blocks; more than {STUDY_BLOCKS:,} are not possible",
             "blocks that differ in a setting only can be one block with factors, and trials that "
             "an app goes through by itself a list in one block's config",
             at=("blocks",),

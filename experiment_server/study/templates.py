@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from experiment_server.limits import STUDY_VALUES_MAX
+from experiment_server.limits import STUDY_VALUES
 from experiment_server.study.arguments import ArgumentsInvalid
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.functions import FUNCTIONS
@@ -21,6 +21,7 @@ from experiment_server.study.model import (
     TemplateValue,
 )
 from experiment_server.study.positions import Path
+from experiment_server.study.tables import Rows
 from experiment_server.study.variables import Variables, ring
 from experiment_server.wire.values import JsonObject, JsonValue
 
@@ -46,14 +47,17 @@ class RawBlock:
 
 
 def build_templates(
-    raw_blocks: Mapping[str, RawBlock], variables: Mapping[str, JsonValue], findings: Findings
+    raw_blocks: Mapping[str, RawBlock],
+    variables: Mapping[str, JsonValue],
+    tables: Mapping[str, Rows | None],
+    findings: Findings,
 ) -> dict[str, BlockTemplate]:
     """A template for each block, in file order; problems go into `findings`.
 
     Variables are put in before inheritance is merged, as in release 0.3: a table that stands for
     a variable merges like one that was written out.
     """
-    known = Variables(variables, findings)
+    known = Variables(variables, tables, findings)
     filled = {
         raw.name: replace(raw, config=known.config(raw.config, raw.owner, (*raw.at, "config")))
         for raw in raw_blocks.values()
@@ -66,11 +70,11 @@ def build_templates(
     for raw in filled.values():
         config = configs.of(raw)
         values += _count(config)
-        if values > STUDY_VALUES_MAX:
+        if values > STUDY_VALUES:
             findings.error(
                 "study-too-large",
-                f"the blocks have more than {STUDY_VALUES_MAX:,} values in all, with what they "
-                "inherit and their variables put in",
+                f"the blocks have more than {STUDY_VALUES:,} values in all, with what they inherit "
+                "and their variables put in",
                 "give large settings to fewer blocks",
                 at=(*raw.at, "name"),
             )
@@ -159,13 +163,18 @@ class _Calls:
 
     def _claim(self, value: JsonValue, owner: str, at: Path) -> None:
         """Remember who wrote a value, so that an heir is not blamed for its parent's mistake."""
-        if isinstance(value, (dict, list)):
+        if isinstance(value, (dict, list)) and not isinstance(value, Rows):
             self._origins.setdefault(id(value), (owner, at))
             for key, item in _items(value):
                 self._claim(item, owner, (*at, key))
 
     def recognise(self, value: JsonValue, owner: str, at: Path) -> TemplateValue:
-        """A copy of `value` with a FunctionCall in the place of each table that is one."""
+        """A copy of `value` with a FunctionCall in the place of each table that is one.
+
+        The rows of a table's file are data, and stay as they are.
+        """
+        if isinstance(value, Rows):
+            return value
         owner, at = self._origins.get(id(value), (owner, at))
         if isinstance(value, list):
             return [self.recognise(item, owner, (*at, key)) for key, item in _items(value)]
@@ -211,7 +220,7 @@ class _Calls:
                     f"it is called as {FUNCTIONS[name].signature}",
                     at=(*at, "args"),
                 )
-        group = json.dumps([name, args], sort_keys=True, default=_written)
+        group = json.dumps([name, _named(args)], sort_keys=True, default=_written)
         if "id" in table:
             group = self._group_of_id(table["id"], written=group, owner=owner, at=at)
         unique = self._unique(table.get("params", {}), owner, (*at, "params"))
@@ -267,7 +276,16 @@ class _Calls:
 
 def _written(call: FunctionCall) -> list[TemplateValue]:
     """What makes two calls among the arguments alike."""
-    return ["call", call.function_name, call.args]
+    return ["call", call.function_name, _named(call.args)]
+
+
+def _named(args: TemplateValue) -> TemplateValue:
+    """Arguments with the names of tables in the place of their rows."""
+    if isinstance(args, Rows):
+        return {"table": args.name}
+    if isinstance(args, dict):
+        return {key: _named(item) for key, item in args.items()}
+    return [_named(item) for item in args] if isinstance(args, list) else args
 
 
 def _items(container: JsonObject | list[JsonValue]) -> Iterator[tuple[str | int, JsonValue]]:
@@ -276,7 +294,9 @@ def _items(container: JsonObject | list[JsonValue]) -> Iterator[tuple[str | int,
 
 
 def _count(value: object) -> int:
-    """How many values there are in a value, itself among them."""
+    """How many values there are in a value, itself among them; a table's rows are read once."""
+    if isinstance(value, Rows):
+        return 1
     if isinstance(value, dict):
         return 1 + sum(map(_count, value.values()))
     return 1 + sum(map(_count, value)) if isinstance(value, list) else 1
@@ -284,6 +304,6 @@ def _count(value: object) -> int:
 
 def _parts(value: TemplateValue) -> Iterator[TemplateValue]:
     yield value
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, list)) and not isinstance(value, Rows):
         for _, item in _items(value):
             yield from _parts(item)

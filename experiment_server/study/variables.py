@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from experiment_server.limits import EXPANDED_VALUES_MAX, STUDY_NESTING_MAX
+from experiment_server.limits import EXPANDED_VALUES, STUDY_NESTING
 from experiment_server.study.diagnostics import Findings, nearest
+from experiment_server.study.model import FunctionCall
 from experiment_server.study.positions import Path
+from experiment_server.study.tables import TABLES_AT, Rows
 from experiment_server.wire.values import JsonObject, JsonValue
 
 VARIABLES: Path = ("configuration", "variables")
@@ -27,15 +29,24 @@ class Variables:
     """Puts values in the place of `$NAME`; variables may stand in variables.
 
     Each variable is filled in before those that it stands in, so that a chain of them is as long
-    as a file can have it, and none becomes larger than an expansion may be.
+    as a file can have it, and none becomes larger than an expansion may be. Tables from files are
+    variables too, whose rows are data: nothing is put into them.
     """
 
-    def __init__(self, variables: Mapping[str, JsonValue], findings: Findings) -> None:
+    def __init__(
+        self,
+        variables: Mapping[str, JsonValue],
+        tables: Mapping[str, Rows | None],
+        findings: Findings,
+    ) -> None:
         self._variables = variables
+        self._tables = tables
         self._findings = findings
         self._filled: JsonObject = {}
         self._extents: dict[str, _Extent] = {}
         self._used: set[str] = set()
+        for name, rows in tables.items():
+            self._take(name, rows)
         for name in self._in_order():
             at = (*VARIABLES, name)
             owner = f'variable "{name}"'
@@ -64,20 +75,37 @@ class Variables:
 
     def report_unused(self) -> None:
         """Warn of variables that stand nowhere; to be called after everything was filled."""
-        for name in self._variables:
-            if name not in self._used:
-                self._findings.warning(
-                    "variable-unused",
-                    f'variable "{name}" is used nowhere',
-                    f'write "${name}" where its value is meant, or remove it',
-                    at=(*VARIABLES, name),
-                    key=True,
-                )
+        for names, what, at in (
+            (self._variables, "variable", VARIABLES),
+            (self._tables, "table", TABLES_AT),
+        ):
+            for name in names:
+                if name not in self._used:
+                    self._findings.warning(
+                        "variable-unused",
+                        f'{what} "{name}" is used nowhere',
+                        f'write "${name}" where its value is meant, or remove it',
+                        at=(*at, name),
+                        key=True,
+                    )
+
+    def _take(self, name: str, rows: Rows | None) -> None:
+        if name in self._variables:
+            self._findings.error(
+                "table-name",
+                f'"{name}" is a table and a variable',
+                f"${name} can only be one of them: give the other another name",
+                at=(*TABLES_AT, name),
+                key=True,
+            )
+        # Of a table with mistakes nothing can be said, as of a call with mistakes.
+        self._filled[name] = _BROKEN if rows is None else rows
+        self._extents[name] = _PLAIN if rows is None else _extent_of(rows)
 
     def _text(self, text: str, owner: str, at: Path) -> JsonValue:
         if text.startswith("$$"):
             return text[1:]
-        if text[:1] == "$" and text[1:] in self._variables:
+        if text[:1] == "$" and (text[1:] in self._variables or text[1:] in self._tables):
             self._used.add(text[1:])
             # One that stands in a circle has no value, which has been told.
             return self._filled.get(text[1:])
@@ -86,7 +114,7 @@ class Variables:
             self._findings.error(
                 "variable-unknown",
                 f'{owner} uses the unknown variable "{text}"',
-                nearest(text, [f"${name}" for name in self._variables])
+                nearest(text, [f"${name}" for name in (*self._variables, *self._tables)])
                 or "define it under [configuration.variables], "
                 f"or write $${match[1]} to mean the text {text}",
                 at=at,
@@ -140,18 +168,17 @@ class Variables:
         return not too_large
 
     def _is_too_large(self, extent: _Extent, owner: str, at: Path) -> bool:
-        if extent.depth > STUDY_NESTING_MAX:
+        if extent.depth > STUDY_NESTING:
             self._findings.error(
                 "nesting-too-deep",
                 f"{owner}: with its variables put in, lists and tables are nested more than "
-                f"{STUDY_NESTING_MAX} deep",
+                f"{STUDY_NESTING} deep",
                 at=at,
             )
-        elif extent.values > EXPANDED_VALUES_MAX:
+        elif extent.values > EXPANDED_VALUES:
             self._findings.error(
                 "study-too-large",
-                f"{owner}: with its variables put in, it has more than "
-                f"{EXPANDED_VALUES_MAX:,} values",
+                f"{owner}: with its variables put in, it has more than {EXPANDED_VALUES:,} values",
                 at=at,
             )
         else:
@@ -173,7 +200,19 @@ class Variables:
         return _PLAIN
 
 
+def _extent_of(value: JsonValue) -> _Extent:
+    """The extent of data in which no variable stands."""
+    if not isinstance(value, (dict, list)):
+        return _PLAIN
+    inside = [_extent_of(item) for item in (value.values() if isinstance(value, dict) else value)]
+    return _Extent(
+        1 + sum(extent.values for extent in inside),
+        1 + max((extent.depth for extent in inside), default=0),
+    )
+
+
 _PLAIN = _Extent(1, 1)
+_BROKEN = FunctionCall("rows", [], None, False, "")
 
 
 def ring(names: list[str]) -> str:

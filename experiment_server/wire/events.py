@@ -119,12 +119,13 @@ class StudyLoaded(Caused, frozen=True, kw_only=True, omit_defaults=True):
     kept_study: str
 
 
-class RefusedLine(Struct, frozen=True):
-    """One error of a study that was refused."""
+class RefusedLine(Struct, frozen=True, omit_defaults=True):
+    """One error of a study that was refused, in the study file, or in the `file` of a table."""
 
     code: str
     line: int | None
     message: str
+    file: str | None = None
 
 
 class StudyRefused(Caused, frozen=True, kw_only=True, omit_defaults=True):

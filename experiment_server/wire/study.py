@@ -26,6 +26,10 @@ class DiagnosticInfo(Struct, frozen=True):
     column: PlaceInFile
     end_line: PlaceInFile
     end_column: PlaceInFile
+    file: Annotated[
+        str | None,
+        Meta(description="The path of the table that it is about; null for the study file."),
+    ] = None
 
 
 class ServedStudy(Struct, frozen=True, kw_only=True):

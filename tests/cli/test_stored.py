@@ -15,9 +15,8 @@ from experiment_server.store import database as database_module
 from experiment_server.store import records
 from experiment_server.store.check import check
 from experiment_server.store.database import Place
-from experiment_server.study.parse import digest_of
+from experiment_server.study.source import digest_of
 from tests.conftest import SMALL_STUDY, server_running
-from tests.waiting import PATIENCE
 
 
 def cli(*arguments, code=0):
@@ -43,7 +42,7 @@ def patch(server, config):
     request = urllib.request.Request(
         f"{server.url}/api/config", json.dumps(config).encode(), method="PATCH"
     )
-    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+    with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.status == 200
 
 
@@ -145,11 +144,13 @@ def problem_of(path, session):
          "participant 77 is stored, and the log does not know of them"),
         ("UPDATE study_versions SET text = replace(text, 'speed = 1', 'speed = 2') "
          "WHERE session_id = 2", "version 1 of the study was changed"),
+        ("UPDATE study_versions SET tables = '[[\"a.csv\", \"x\"]]' WHERE session_id = 2",
+         "version 1 of the study was changed"),
         ("UPDATE study_versions SET digest = 'x' WHERE session_id = 2",
          "version 1 of the study was changed"),
         ("DELETE FROM study_versions WHERE session_id = 2",
          "version 1 of the study is in the log, and is gone"),
-        ("INSERT INTO study_versions SELECT session_id, 2, digest, text, loaded_at, reason "
+        ("INSERT INTO study_versions SELECT session_id, 2, digest, text, loaded_at, reason, NULL "
          "FROM study_versions WHERE session_id = 2",
          "version 2 of the study is stored, and was never loaded"),
     ],

@@ -13,7 +13,8 @@ import socketio
 
 from experiment_server.server.app import Running, serving
 from experiment_server.server.settings import Settings
-from tests.waiting import PATIENCE
+
+PATIENCE = 5.0
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ class PatientClient(socketio.AsyncClient):  # type: ignore[misc]
 
     async def connect(self, url: str, **options: Any) -> None:
         """Connect, within the tests' patience."""
-        await super().connect(url, **{"wait_timeout": PATIENCE, **options})
+        await super().connect(url, **{"wait_timeout": 2 * PATIENCE, **options})
 
 
 class Listener:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from experiment_server.session.requests import BY_SERVER
-from experiment_server.study.parse import digest_of
+from experiment_server.study.source import digest_of
 from tests.conftest import SMALL_STUDY
 
 FASTER = SMALL_STUDY.replace("speed = 1", "speed = 10")

@@ -62,7 +62,7 @@ async def outcomes(*requests):
 async def test_moves_that_lined_up_behind_a_refused_one_start_over(
     session, store, refusals, grouped, monkeypatch
 ):
-    monkeypatch.setattr(writer, "COMMIT_GROUP_MAX", grouped)
+    monkeypatch.setattr(writer, "COMMITS_GROUPED", grouped)
     store.refusals = refusals
     moves = [session.move_to_block(BY_SERVER, 1, number % 5) for number in range(100)]
     done = await outcomes(*moves)

@@ -13,14 +13,13 @@ from experiment_server.store import database, records
 from experiment_server.store.database import Place
 from tests.conftest import server_running
 from tests.server.conftest import PatientClient
-from tests.waiting import PATIENCE
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to send")
 
 
 @posix
 @pytest.mark.parametrize("way", ["SIGINT", "SIGTERM", "SIGHUP", "shutdown"])
-async def test_a_stop_tells_everybody_and_is_over(study_file, way):
+async def test_a_stop_tells_everybody_and_is_over_in_five_seconds(study_file, way):
     with server_running(study_file) as server:
         told: asyncio.Queue[str] = asyncio.Queue()
         clients = []
@@ -42,13 +41,13 @@ async def test_a_stop_tells_everybody_and_is_over(study_file, way):
                 assert await post(http, "/api/shutdown") == 200
             else:
                 server.process.send_signal(getattr(signal, way))
-            await asyncio.to_thread(server.process.communicate, timeout=PATIENCE)
+            await asyncio.to_thread(server.process.communicate, timeout=5)
             errors = server.errors
             answers = await asyncio.gather(*moves, return_exceptions=True)
         assert server.process.returncode == 0, errors
         assert "Traceback" not in errors
         for _ in clients:
-            await asyncio.wait_for(told.get(), PATIENCE)
+            await asyncio.wait_for(told.get(), 5)
         for client in clients:
             await client.disconnect()
     files = sorted(path.name for path in study_file.parent.glob("*.sqlite3*"))

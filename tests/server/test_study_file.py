@@ -10,7 +10,8 @@ import pytest
 from experiment_server.participants.versions import OnChange
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
-from experiment_server.study.parse import digest_of, parse
+from experiment_server.study.parse import parse
+from experiment_server.study.source import digest_of
 from tests.conftest import SMALL_STUDY
 
 FASTER = SMALL_STUDY.replace("speed = 1", "speed = 10")

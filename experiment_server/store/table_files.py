@@ -1,0 +1,72 @@
+"""The files of a study's tables on disk, none of them outside of the study's folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from experiment_server.limits import STUDY_SIZE
+from experiment_server.study.source import TableFile, Unreadable
+
+
+def read_tables(folder: Path, paths: Iterable[str]) -> tuple[TableFile, ...]:
+    """The tables of these paths, in the order of the paths, each with its text or why not."""
+    return tuple(_read(folder, path) for path in sorted(paths))
+
+
+def table_place(folder: Path, path: str) -> Path | None:
+    """Where a table's file really is, links followed; None where that is outside of the folder."""
+    place = (folder / path).resolve()
+    return place if place.is_relative_to(folder.resolve()) else None
+
+
+def _read(folder: Path, path: str) -> TableFile:
+    try:
+        place = table_place(folder, path)
+        if place is None:
+            return _unreadable(
+                path,
+                "leads out of the study's folder",
+                "put the file itself beside the study, instead of a link to it",
+            )
+        content = _content(place)
+    except FileNotFoundError:
+        return _unreadable(path, "does not exist", "put the file beside the study")
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
+        return _unreadable(path, f"cannot be read: {reason}")
+    if content is None:
+        return _unreadable(path, "is no file", "name a file")
+    if len(content) > STUDY_SIZE:
+        return _unreadable(
+            path,
+            f"has more than {STUDY_SIZE // 1024**2} MB",
+            "large data belongs into files of the app",
+        )
+    try:
+        return TableFile(path, content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return _unreadable(
+            path,
+            f"this line is not UTF-8 text (byte {error.start} of the file)",
+            'save the file as UTF-8; a spreadsheet calls it "CSV UTF-8"',
+            line=content.count(b"\n", 0, error.start) + 1,
+        )
+
+
+def _content(place: Path) -> bytes | None:
+    """What is in a file, up to what is too large; None for what is no file."""
+    # Opening a pipe would wait for who writes into it.
+    descriptor = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        return file.read(STUDY_SIZE + 1)
+
+
+def _unreadable(
+    path: str, message: str, hint: str | None = None, line: int | None = None
+) -> TableFile:
+    return TableFile(path, "", Unreadable(message, hint, line))

@@ -1,0 +1,138 @@
+"""Tables beside a study that is served: read, watched, kept with its versions, and checked."""
+
+import json
+
+import aiohttp
+import pytest
+from click.testing import CliRunner
+
+from experiment_server.cli.main import main
+from experiment_server.participants.versions import OnChange
+from experiment_server.server.app import serving
+from experiment_server.server.settings import Settings
+from experiment_server.store.study_file import read_source
+
+STUDY = """
+[configuration.tables]
+words = "words.csv"
+[[blocks]]
+name = "learn"
+[blocks.config]
+words = "$words"
+"""
+WORDS = "word,list\nchair,1\nlamp,2\n"
+MORE = "word,list\nchair,1\nlamp,2\ndoor,1\n"
+CHAIR, LAMP, DOOR = (
+    {"word": "chair", "list": 1},
+    {"word": "lamp", "list": 2},
+    {"word": "door", "list": 1},
+)
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    (tmp_path / "words.csv").write_text(WORDS, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def more_settings(request):
+    if request.param == "sqlite":
+        return {}
+    return {"database": request.getfixturevalue("postgresql")}
+
+
+async def words_of(http, participant=1):
+    async with http.get(f"/api/all-configs/{participant}") as response:
+        return (await response.json())[0]["words"]
+
+
+async def test_a_changed_table_is_a_change_of_the_study(connect, study_file, http, server):
+    app, dashboard = await connect(), await connect("/dashboard")
+    before = (await dashboard.expect("snapshot"))["study"]
+    assert before["digest"] == read_source(study_file).digest
+    assert await words_of(http) == [CHAIR, LAMP]
+    (study_file.parent / "words.csv").write_text(MORE, encoding="utf-8")
+    news = await dashboard.until("study-changed")
+    assert (news["version"], news["diagnostics"]) == (2, [])
+    assert news["digest"] == read_source(study_file).digest != before["digest"]
+    assert (await app.until("study-changed"))["digest"] == news["digest"]
+    assert await words_of(http) == [CHAIR, LAMP, DOOR]
+
+
+async def test_a_broken_table_changes_nothing_and_is_reported(connect, study_file, http, server):
+    dashboard = await connect("/dashboard")
+    before = (await dashboard.expect("snapshot"))["study"]["digest"]
+    (study_file.parent / "words.csv").write_text("word,list\nchair,1\nlamp\n", encoding="utf-8")
+    news = await dashboard.until("study-changed")
+    assert news["digest"] == before
+    [found] = news["diagnostics"]
+    assert (found["code"], found["file"], found["line"]) == ("table-row", "words.csv", 3)
+    assert await words_of(http) == [CHAIR, LAMP]
+    async with http.get("/api/events") as response:
+        last = (await response.json())[-1]
+    assert last["type"] == "study_refused"
+    assert last["data"]["first"][0]["file"] == "words.csv"
+    (study_file.parent / "words.csv").write_text(WORDS, encoding="utf-8")
+    assert (await dashboard.until("study-changed"))["diagnostics"] == []
+
+
+async def test_a_table_that_is_gone_is_reported(connect, study_file, server):
+    dashboard = await connect("/dashboard")
+    (study_file.parent / "words.csv").unlink()
+    [found] = (await dashboard.until("study-changed"))["diagnostics"]
+    assert (found["code"], found["file"], found["line"]) == ("table-unreadable", None, 3)
+
+
+async def test_who_keeps_a_version_keeps_its_tables_over_a_restart(study_file, more_settings):
+    settings = Settings(study_file, port=0, on_change=OnChange.NEW, **more_settings)
+    async with serving(settings) as running, aiohttp.ClientSession(running.url) as http:
+        assert await words_of(http) == [CHAIR, LAMP]
+    (study_file.parent / "words.csv").write_text(MORE, encoding="utf-8")
+    async with serving(settings) as running, aiohttp.ClientSession(running.url) as http:
+        async with http.put("/api/add-participant/2") as response:
+            assert response.status == 200
+        assert await words_of(http, 2) == [CHAIR, LAMP, DOOR]
+        assert await words_of(http, 1) == [CHAIR, LAMP]
+    stored = more_settings.get("database", str(study_file))
+    checked = CliRunner().invoke(main, ["events", stored, "--check"])
+    assert checked.exit_code == 0, checked.output
+
+
+async def test_verify_reads_the_tables_on_disk(http, study_file, server):
+    async with http.post("/api/verify", data=STUDY.replace("words.csv", "other.csv")) as response:
+        [found] = (await response.json())["diagnostics"]
+    assert found["code"] == "table-unreadable"
+    async with http.post("/api/verify", data=STUDY) as response:
+        verified = await response.json()
+    assert verified["ok"]
+    assert verified["digest"] == read_source(study_file).digest
+
+
+async def test_a_saved_text_is_served_with_the_tables_on_disk(http, study_file, server):
+    async with http.get("/api/study/toml") as response:
+        of_text = response.headers["ETag"]
+    async with http.get("/api/study") as response:
+        of_all = (await response.json())["digest"]
+    for number, made_from in enumerate((of_text, of_all)):
+        study_file.write_text(STUDY, encoding="utf-8")
+        text = f"{STUDY}more = {number}\n"
+        async with http.put(
+            "/api/study/toml", data=text, headers={"If-Match": made_from}
+        ) as response:
+            assert response.status == 200, await response.text()
+    async with http.put("/api/study/toml", data=STUDY, headers={"If-Match": of_text}) as response:
+        assert (response.status, json.loads(await response.text())["code"]) == (412, "study-stale")
+
+
+def test_export_writes_the_tables_of_each_version(study_file):
+    from tests.conftest import server_running
+
+    with server_running(study_file):
+        pass
+    out = study_file.parent / "out"
+    exported = CliRunner().invoke(main, ["export", str(study_file), "-d", str(out)])
+    assert exported.exit_code == 0, exported.output
+    assert (out / "study-1-tables" / "words.csv").read_text("utf-8") == WORDS

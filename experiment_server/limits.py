@@ -64,8 +64,14 @@ READING: Final = 5.0
 # And how much memory. Bytes.
 READING_MEMORY: Final = 2 * 1024**3
 
-# How long work for all participants goes on before others get their turn. Seconds.
-TURN: Final = 0.02
+# How long work for all participants goes on before others get their turn. A request takes some five
+# turns of the event loop, so it waits some 10 ms for such work. Seconds.
+TURN: Final = 0.002
+
+# Objects after which Python looks for garbage among the new ones; how many such looks make one at
+# the middle-aged; and how many of those one at all, which is rare enough for the third of a second
+# that it takes with 3,000 sockets, and lets at most some 100 MB wait for it.
+GARBAGE_THRESHOLDS: Final = (5_000, 5, 50)
 
 # Participants whose orders the server lists in one answer, and block names in them: beyond that
 # it lists fewer participants.
@@ -91,9 +97,6 @@ SETTINGS_CACHED: Final = 2_000_000
 
 # Snapshots kept with their encodings, for apps that ask again: some 2 kB each.
 SNAPSHOTS_CACHED: Final = 12_000
-
-# Snapshots pushed before other work is served: some 20 microseconds each.
-PUSHES_AT_ONCE: Final = 250
 
 # Commits that wait for the writer. Each belongs to a request that waits too, so this is also the
 # number of requests in flight; beyond it the disk has stopped, and saying so is better.

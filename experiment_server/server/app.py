@@ -37,6 +37,7 @@ from experiment_server.server.connections import (
     raise_descriptor_limit,
 )
 from experiment_server.server.encoding import errors_as_problems
+from experiment_server.server.garbage import short_collections
 from experiment_server.server.login import add_login
 from experiment_server.server.logs import name_requests
 from experiment_server.server.metrics import Metrics
@@ -288,8 +289,9 @@ async def serve(settings: Settings, ready: Callable[[Running], None]) -> None:
     with _signals_stop(asyncio.get_running_loop()) as let_stop:
         async with serving(settings) as running:
             let_stop(running.session.stopping)
-            ready(running)
-            await running.session.stopping.wait()
+            with short_collections():
+                ready(running)
+                await running.session.stopping.wait()
 
 
 @contextlib.contextmanager

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Iterable
 
 from experiment_server.errors import ExpansionFailed
-from experiment_server.limits import DASHBOARD_GATHERING, PUSHES_AT_ONCE
+from experiment_server.limits import DASHBOARD_GATHERING, TURN
 from experiment_server.participants.events import Entry
 from experiment_server.participants.state import ParticipantState
 from experiment_server.session.hub import DASHBOARD, Hub, Message, participant_room
@@ -39,9 +40,12 @@ class Notifier:
         """Send a message as it is."""
         self._hub.publish(message)
 
-    def push(self, event: str, states: Iterable[ParticipantState]) -> None:
-        """Push each state's snapshot to its participant's room."""
-        self._pushes.extend((event, state) for state in states)
+    def push(self, pushes: Iterable[tuple[str, ParticipantState]]) -> None:
+        """Push snapshots to their participants' rooms: of each state, as an event of that name.
+
+        Those that belong together come in one call, so that they are sent in portions.
+        """
+        self._pushes.extend(pushes)
         if not self._pushing:
             self._push_portion()
 
@@ -58,12 +62,14 @@ class Notifier:
             self._gathering = self._tasks.start(self._tell_dashboards(), "tell-dashboards")
 
     def _push_portion(self) -> None:
-        for _ in range(min(PUSHES_AT_ONCE, len(self._pushes))):
+        end = time.monotonic() + TURN
+        while self._pushes:
             event, state = self._pushes.popleft()
             room = participant_room(state.participant_index)
-            if not self._hub.has_listeners(room):
-                continue
-            self._hub.publish(self._pushed(room, event, state))
+            if self._hub.has_listeners(room):
+                self._hub.publish(self._pushed(room, event, state))
+                if time.monotonic() > end:
+                    break
         self._pushing = bool(self._pushes)
         if self._pushing:
             asyncio.get_running_loop().call_soon(self._push_portion)

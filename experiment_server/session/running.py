@@ -233,10 +233,11 @@ class RunningSession:
         self._notifier.gather(changed=committed.changed, entries=committed.written.entries)
         if committed.version is not None:
             return  # whoever serves it tells everybody in one go
-        for item in committed.planned:
-            event = _push_name(item.outcome.events)
-            if event is not None and item.before is not None:
-                self._notifier.push(event, [item.outcome.state])
+        self._notifier.push(
+            (event, item.outcome.state)
+            for item in committed.planned
+            if item.before is not None and (event := _push_name(item.outcome.events))
+        )
 
     def _logged(self, entries: list[Entry]) -> None:
         self._notifier.gather(entries=entries)

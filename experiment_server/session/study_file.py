@@ -294,7 +294,7 @@ class StudyFile:
             self._notifier.publish(Message(participant_room(index), "study-changed", news))
         self._tell_dashboards(migration.report())
         states = [await self._participants.get(index) for index in connected]
-        self._notifier.push("config-changed", states)
+        self._notifier.push(("config-changed", state) for state in states)
         self._notifier.gather(changed=await self._participants.all())
 
     def _tell_dashboards(self, affected: Affected | None = None) -> None:

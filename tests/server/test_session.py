@@ -6,7 +6,8 @@ import random
 import pytest
 
 from experiment_server.errors import StoreUnavailable
-from experiment_server.session.hub import Hub
+from experiment_server.session import notifier
+from experiment_server.session.hub import DASHBOARD, Hub
 from experiment_server.session.requests import BY_SERVER
 from experiment_server.session.session import StudySession
 from experiment_server.session.tasks import Tasks
@@ -18,6 +19,7 @@ from experiment_server.store.store import Store
 from experiment_server.study.parse import parse
 from experiment_server.wire.encoding import Encoded
 from tests.conftest import SMALL_STUDY
+from tests.waiting import PATIENCE
 
 
 class FullDisk(Store):
@@ -42,10 +44,15 @@ async def store():
 
 
 @pytest.fixture
-async def session(store, tmp_path):
+def hub():
+    return Hub()
+
+
+@pytest.fixture
+async def session(store, hub, tmp_path):
     tasks = Tasks()
     started = StudySession(
-        tmp_path / "study.toml", parse(SMALL_STUDY), store, Hub(), tasks, Tokens("key", "main")
+        tmp_path / "study.toml", parse(SMALL_STUDY), store, hub, tasks, Tokens("key", "main")
     )
     await started.start()
     yield started
@@ -149,3 +156,43 @@ async def test_nothing_changes_when_all_caches_are_dropped_at_any_moment(session
         ]
         row = await session.row(index)
         assert (row.revision, row.block_id) == (last.data["revision"], last.data["to"]["block_id"])
+
+
+class Rounds:
+    """A transport that notes in which rounds of the event loop snapshots were delivered."""
+
+    def __init__(self, wanted):
+        self._loop = asyncio.get_running_loop()
+        self._wanted = wanted
+        self._round = 0
+        self.told = []
+        self.complete = asyncio.Event()
+        self._tick()
+
+    def _tick(self):
+        self._round += 1
+        if not self.complete.is_set():
+            self._loop.call_soon(self._tick)
+
+    def has_listeners(self, room):
+        return room != DASHBOARD
+
+    def deliver(self, message):
+        self.told.append((self._round, message.payload.value.participant_index))
+        if len(self.told) == self._wanted:
+            self.complete.set()
+
+
+async def test_others_are_served_while_everybody_is_told_that_they_were_moved(
+    session, hub, monkeypatch
+):
+    monkeypatch.setattr(notifier, "TURN", 0.0)
+    people = [1, *[await session.new_participant(BY_SERVER) for _ in range(9)]]
+    for index in people:
+        await session.move_to_next(BY_SERVER, index)
+    rounds = Rounds(len(people))
+    hub.subscribe(rounds)
+    await session.move_all_to_block(BY_SERVER, 2)
+    await asyncio.wait_for(rounds.complete.wait(), PATIENCE)
+    assert [index for _, index in rounds.told] == people
+    assert len({number for number, _ in rounds.told}) == len(people)

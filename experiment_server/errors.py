@@ -233,7 +233,7 @@ class ParameterInvalid(ExperimentServerError):
 
 
 class MediaTypeUnsupported(ExperimentServerError):
-    """A body is of a type, or in a charset, that is not read here."""
+    """A body is of a type, in a charset, or packed in a way, that is not read here."""
 
     code = "media-type-unsupported"
     status = 415

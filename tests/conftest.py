@@ -18,6 +18,7 @@ import pytest
 from hypothesis import settings
 
 from tests.launcher import CAN_FORK, Forked, forked
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 
@@ -113,7 +114,7 @@ def server_running(*arguments: str | Path) -> Iterator[ServerProcess]:
         finally:
             process.terminate()
             try:
-                process.communicate(timeout=10)
+                process.communicate(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()

@@ -12,7 +12,7 @@ import click
 
 from experiment_server.cli.output import note
 from experiment_server.errors import ExtraMissing, OutputUnwritable
-from experiment_server.limits import DESIGN_PARTICIPANTS
+from experiment_server.limits import DESIGN_PARTICIPANTS_MAX
 from experiment_server.store.study_file import load_study
 from experiment_server.study.balance import Balance, Ordered, balance, usual_participants
 
@@ -40,7 +40,7 @@ def _picture(
 @click.option(
     "-n",
     "--participants",
-    type=click.IntRange(1, DESIGN_PARTICIPANTS),
+    type=click.IntRange(1, DESIGN_PARTICIPANTS_MAX),
     metavar="N",
     help="For participants 1 to N; without it, for one whole cycle of the orders, or 24.",
 )

@@ -11,7 +11,7 @@ import click
 from experiment_server.cli.output import data_stream, note, progress
 from experiment_server.cli.stored import session_of, session_option, stored_argument
 from experiment_server.errors import LogBroken
-from experiment_server.limits import PARTICIPANT_INDEX
+from experiment_server.limits import PARTICIPANT_INDEX_MAX
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -41,7 +41,7 @@ def _hash(_context: click.Context, _option: click.Parameter, noted: str | None) 
 @click.option(
     "-i",
     "--participant-index",
-    type=click.IntRange(1, PARTICIPANT_INDEX),
+    type=click.IntRange(1, PARTICIPANT_INDEX_MAX),
     metavar="N",
     help="Only participant N.",
 )

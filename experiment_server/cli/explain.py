@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from experiment_server.limits import PARTICIPANT_INDEX
+from experiment_server.limits import PARTICIPANT_INDEX_MAX
 from experiment_server.store.study_file import read_source
 from experiment_server.study.explain import Explained, Source, explain
 from experiment_server.study.parse import parse
@@ -15,7 +15,7 @@ from experiment_server.study.parse import parse
 
 @click.command(name="explain")
 @click.argument("config_file", type=click.Path(path_type=Path))
-@click.argument("participant", type=click.IntRange(1, PARTICIPANT_INDEX))
+@click.argument("participant", type=click.IntRange(1, PARTICIPANT_INDEX_MAX))
 @click.option(
     "--format",
     "output_format",

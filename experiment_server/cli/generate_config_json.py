@@ -12,7 +12,7 @@ import click
 
 from experiment_server.cli.output import data_stream, note, progress
 from experiment_server.errors import OutputUnwritable
-from experiment_server.limits import PARTICIPANT_INDEX
+from experiment_server.limits import PARTICIPANT_INDEX_MAX
 from experiment_server.store.study_file import load_study
 from experiment_server.study.expand import expand
 from experiment_server.study.model import RESERVED_KEYS, Config, Study
@@ -33,7 +33,7 @@ class Participants(click.ParamType[range]):
             first, last = "1", first
         if not all(part.isascii() and part.isdigit() and len(part) < 12 for part in (first, last)):
             self.fail(f"{value!r} is neither a number like 20 nor a range like 11-20", param, ctx)
-        if not 1 <= int(first) <= int(last) <= PARTICIPANT_INDEX:
+        if not 1 <= int(first) <= int(last) <= PARTICIPANT_INDEX_MAX:
             self.fail(f"{value!r} has no participants; they count from 1", param, ctx)
         return range(int(first), int(last) + 1)
 
@@ -48,7 +48,7 @@ class Participants(click.ParamType[range]):
 @click.option(
     "-i",
     "--participant-index",
-    type=click.IntRange(1, PARTICIPANT_INDEX),
+    type=click.IntRange(1, PARTICIPANT_INDEX_MAX),
     metavar="N",
     help="Only participant N.",
 )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import click
 
 from experiment_server.cli.stored import session_of, session_option, stored_argument
-from experiment_server.limits import LINK_VALID, PARTICIPANT_INDEX
+from experiment_server.limits import LINK_LIFETIME_S, PARTICIPANT_INDEX_MAX
 
 _DAY = 24 * 60 * 60
 
@@ -20,7 +20,7 @@ _DAY = 24 * 60 * 60
     "of the server.",
 )
 @stored_argument
-@click.argument("participant_index", type=click.IntRange(1, PARTICIPANT_INDEX))
+@click.argument("participant_index", type=click.IntRange(1, PARTICIPANT_INDEX_MAX))
 @session_option
 @click.option(
     "--url",
@@ -40,7 +40,7 @@ _DAY = 24 * 60 * 60
 @click.option(
     "--days",
     type=click.IntRange(1, 3650),
-    default=LINK_VALID // _DAY,
+    default=LINK_LIFETIME_S // _DAY,
     show_default=True,
     metavar="N",
     help="How long the link is good for.",

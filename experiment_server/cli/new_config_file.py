@@ -8,16 +8,57 @@ from pathlib import Path
 import click
 
 from experiment_server.errors import OutputUnwritable
+from experiment_server.study.diagnostics import nearest
 
 DEFAULT_NAME = "new_config.toml"
+TEMPLATES = ("within", "between", "mixed", "technique-by-size", "two-lists", "questionnaires")
+
+
+class Template(click.ParamType[str]):
+    """The name of a template."""
+
+    name = "template"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name itself; fails with the most similar one and with all there are."""
+        if value not in TEMPLATES:
+            hint = nearest(value, TEMPLATES)
+            told = f'there is no template "{value}"{f"; {hint}" if hint else ""}'
+            self.fail(f"{told}\n\n{listed_templates()}", param, ctx)
+        return value
+
+
+def listed_templates() -> str:
+    """The templates with what each is for, a line each."""
+    width = max(map(len, TEMPLATES))
+    lines = (f"  {name:<{width}}  {_first_line(name)}" for name in TEMPLATES)
+    return "\n".join(["Templates:", *lines])
+
+
+def _first_line(name: str) -> str:
+    return _text(name).decode().split("\n", 1)[0].removeprefix("# ")
+
+
+def _text(template: str | None) -> bytes:
+    """A template's text; without a name, that of the study which shows a bit of all."""
+    files = resources.files("experiment_server.cli")
+    place = files / "templates" / f"{template}.toml" if template else files / DEFAULT_NAME
+    return place.read_bytes()
 
 
 @click.command(
     name="new-config-file",
-    epilog="Then: `experiment-server verify-config-file` shows what it does to each participant.",
+    epilog=f"\b\n{listed_templates()}\n\n"
+    "Then: `experiment-server verify-config-file` shows what it does to each participant.",
 )
 @click.argument("new_file_location", type=click.Path(path_type=Path))
-def command(new_file_location: Path) -> None:
+@click.option(
+    "--template",
+    type=Template(),
+    metavar="NAME",
+    help="A usual design to begin with; without it, a study that shows a bit of everything.",
+)
+def command(new_file_location: Path, template: str | None) -> None:
     """Write a commented study file to NEW_FILE_LOCATION.
 
     A location that does not end with .toml is a folder, and gets new_config.toml. Missing folders
@@ -25,11 +66,10 @@ def command(new_file_location: Path) -> None:
     """
     is_file = new_file_location.suffix.lower() == ".toml" and not new_file_location.is_dir()
     path = new_file_location if is_file else new_file_location / DEFAULT_NAME
-    text = resources.files("experiment_server.cli").joinpath("new_config.toml").read_bytes()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:
-            file.write(text)
+            file.write(_text(template))
     except FileExistsError as error:
         if path.exists():
             raise OutputUnwritable(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from experiment_server.cli.output import note
-from experiment_server.limits import PARTICIPANTS
+from experiment_server.limits import PARTICIPANTS_MAX
 from experiment_server.store.options import MEMORY
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _speed(_context: click.Context, _parameter: click.Parameter, text: str) -> f
 @click.option(
     "-n",
     "--participants",
-    type=click.IntRange(1, PARTICIPANTS),
+    type=click.IntRange(1, PARTICIPANTS_MAX),
     default=24,
     show_default=True,
     metavar="N",

@@ -19,7 +19,7 @@ from experiment_server.errors import (
     ParticipantIndexInvalid,
     RevisionConflict,
 )
-from experiment_server.limits import PARTICIPANT_INDEX
+from experiment_server.limits import PARTICIPANT_INDEX_MAX
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.events import Cause, Event
 from experiment_server.participants.overrides import Patch, digest_of_overrides, with_patch
@@ -193,9 +193,9 @@ def require_index(participant_index: int) -> None:
     """Raise ParticipantIndexInvalid for an index that no participant can have."""
     if participant_index < 1:
         raise ParticipantIndexInvalid(f"participants count from 1, got {participant_index}")
-    if participant_index > PARTICIPANT_INDEX:
+    if participant_index > PARTICIPANT_INDEX_MAX:
         raise ParticipantIndexInvalid(
-            f"participant {participant_index} is beyond the largest index, {PARTICIPANT_INDEX}"
+            f"participant {participant_index} is beyond the largest index, {PARTICIPANT_INDEX_MAX}"
         )
 
 

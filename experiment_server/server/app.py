@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from experiment_server.errors import StartRefused
-from experiment_server.limits import ADMIN_TOKEN_LENGTH, BODY_SIZE, CONNECTIONS
+from experiment_server.limits import ADMIN_TOKEN_MIN_LENGTH, BODY_MAX_BYTES, CONNECTIONS_MAX
 from experiment_server.server import dashboard, openapi, rest, uxf
 from experiment_server.server.addresses import (
     LOOPBACK_NAMES,
@@ -28,14 +28,15 @@ from experiment_server.server.addresses import (
     url_for_this_machine,
     urls_for_others,
 )
-from experiment_server.server.bodies import utf_8_only
+from experiment_server.server.bodies import plain_utf_8_only
 from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
-from experiment_server.server.connections import (
+from experiment_server.server.connection_counts import (
+    ConnectionCounter,
     Connections,
     below_descriptors,
-    listening,
     raise_descriptor_limit,
 )
+from experiment_server.server.connections import listening
 from experiment_server.server.encoding import errors_as_problems
 from experiment_server.server.garbage import short_collections
 from experiment_server.server.login import add_login
@@ -46,7 +47,6 @@ from experiment_server.server.proxy import behind
 from experiment_server.server.readiness import Readiness
 from experiment_server.server.security import Authenticator, require_caller
 from experiment_server.server.settings import Settings
-from experiment_server.server.socket_server import ConnectionCounter
 from experiment_server.server.sockets import SocketContext, SocketEndpoints
 from experiment_server.session.hub import Hub
 from experiment_server.session.running import SessionOptions
@@ -131,10 +131,10 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
                 errors_as_problems,
                 *([behind(settings.trusted_proxy)] if settings.trusted_proxy else []),
                 browser_guard(rules),
-                utf_8_only,
+                plain_utf_8_only,
                 require_caller(authenticator),
             ],
-            client_max_size=BODY_SIZE,
+            client_max_size=BODY_MAX_BYTES,
         )
         if rules.cors_origins:
             allow_origins(app, rules)
@@ -192,9 +192,9 @@ class _Port:
 
 async def _tokens(settings: Settings, store: Store) -> Tokens:
     token = settings.admin_token
-    if token is not None and len(token) < ADMIN_TOKEN_LENGTH:
+    if token is not None and len(token) < ADMIN_TOKEN_MIN_LENGTH:
         raise StartRefused(
-            f"the admin token has to have {ADMIN_TOKEN_LENGTH} characters or more; without "
+            f"the admin token has to have {ADMIN_TOKEN_MIN_LENGTH} characters or more; without "
             "--admin-token a good one is made"
         )
     if token is None and settings.guarded:
@@ -271,7 +271,7 @@ def _connections(settings: Settings) -> Connections:
     """As many as settings say, and as the system has descriptors for."""
     descriptors = raise_descriptor_limit()
     total = below_descriptors(settings.max_connections, descriptors)
-    if total < min(settings.max_connections, CONNECTIONS):
+    if total < min(settings.max_connections, CONNECTIONS_MAX):
         log.warning(
             "the system lets this process open %s files, so that it takes %s connections; "
             "`ulimit -n` before the start allows more",

@@ -1,4 +1,6 @@
-"""What requests carry: texts in UTF-8 alone, and not more than is meant.
+"""What requests carry: texts in UTF-8 alone, as they are, and not more than is meant.
+
+A compressed body is refused: a megabyte may unpack to a thousand, and nobody has to send one.
 
 aiohttp decodes a form in whatever charset its sender names, and some of Python's codecs take hours
 for what fits into a body; its reading of a Content-Type takes long, too. So nothing here asks it
@@ -45,10 +47,15 @@ def require_utf_8(header: str) -> None:
 
 
 @web.middleware
-async def utf_8_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a request whose body is said to be in another charset, wherever it comes in."""
+async def plain_utf_8_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a request whose body is said to be in another charset or compressed, anywhere."""
     for header in request.headers.getall("Content-Type", ()):
         require_utf_8(header)
+    for coding in request.headers.getall("Content-Encoding", ()):
+        if coding.strip().lower() not in ("", "identity"):
+            raise MediaTypeUnsupported(
+                f"bodies are read as they are, and not unpacked (Content-Encoding: {coding[:40]!r})"
+            )
     return await handler(request)
 
 

@@ -1,8 +1,8 @@
-"""Connections: how many there may be, and how long each may take over what it sends.
+"""Connections: how long each may take over what it sends, and over what is sent to it.
 
 aiohttp bounds neither the time for a request's headers nor that for its body, and lets anybody open
-as many connections as there are descriptors. Its protocol is extended here, and nowhere else; all
-that is used of it is public, and a test holds it to that.
+as many connections as there are descriptors; `connection_counts.py` counts them. Its protocol is
+extended here, and nowhere else; all that is used of it is public, and a test holds it to that.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-import sys
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, cast
@@ -21,121 +19,22 @@ from typing import Any, cast
 from aiohttp import web
 
 from experiment_server.limits import (
-    BODY_RATE,
-    BODY_WATCHED,
-    DESCRIPTORS_RESERVED,
-    HEADERS_WITHIN,
-    IDLE_CONNECTION,
-    RETRY_AFTER,
-    SHUTDOWN_GRACE,
-    UNREAD_ANSWER,
+    BODY_MIN_BYTES_PER_S,
+    BODY_RATE_INTERVAL_S,
+    IDLE_CONNECTION_TIMEOUT_S,
+    REQUEST_HEADERS_TIMEOUT_S,
+    RETRY_AFTER_S,
+    SHUTDOWN_GRACE_S,
+    UNREAD_RESPONSE_TIMEOUT_S,
 )
+from experiment_server.server.connection_counts import Connections
 
 log = logging.getLogger(__name__)
 
 _FULL = (
     f"HTTP/1.1 {int(HTTPStatus.SERVICE_UNAVAILABLE)} {HTTPStatus.SERVICE_UNAVAILABLE.phrase}\r\n"
-    f"Retry-After: {RETRY_AFTER}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    f"Retry-After: {RETRY_AFTER_S}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 ).encode("ascii")
-
-
-def raise_descriptor_limit() -> int | None:
-    """Let this process open as many files and sockets as the system allows it.
-
-    Returns how many that is, and None where there is no such limit.
-    """
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        # macOS says that there is no limit, and takes no such value.
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-    return None if soft == resource.RLIM_INFINITY else soft
-
-
-def below_descriptors(wanted: int, descriptors: int | None) -> int:
-    """How many connections there may be, when so many are wanted, with so many descriptors."""
-    if descriptors is None:
-        return wanted
-    return min(wanted, max(1, descriptors - min(DESCRIPTORS_RESERVED, descriptors // 2)))
-
-
-class _Held:
-    """Connections, and those of them that wait for a request, the longest idle first."""
-
-    def __init__(self) -> None:
-        self.all: set[Connection] = set()
-        self.waiting: OrderedDict[Connection, None] = OrderedDict()
-
-    def discard(self, connection: Connection) -> None:
-        self.all.discard(connection)
-        self.waiting.pop(connection, None)
-
-    def has_room(self, most: int) -> bool:
-        """Whether one more would not be too many, perhaps with the longest idle one ended."""
-        if len(self.all) < most:
-            return True
-        if not self.waiting:
-            return False
-        log.warning("there are as many connections as may be; the longest idle one was ended")
-        next(iter(self.waiting)).abort()
-        return True
-
-
-class Connections:
-    """The connections of a server.
-
-    Where one more would be too many, in all or from its address, the one that has waited longest
-    for a request makes room for it; if none waits, it is told to come back later. `proxies` are
-    addresses that many people share.
-    """
-
-    def __init__(self, total: int, per_address: int, proxies: Collection[str] = ()) -> None:
-        self.total = total
-        self._per_address = per_address
-        self._proxies = frozenset(proxies)
-        self._everywhere = _Held()
-        self._from: dict[str, _Held] = {}
-
-    def count(self) -> int:
-        """How many there are."""
-        return len(self._everywhere.all)
-
-    def enter(self, connection: Connection, address: str) -> bool:
-        """Count a connection, and say whether there is room for it."""
-        here = self._from.get(address)
-        if here and address not in self._proxies and not here.has_room(self._per_address):
-            return False
-        if not self._everywhere.has_room(self.total):
-            return False
-        self._everywhere.all.add(connection)
-        self._from.setdefault(address, _Held()).all.add(connection)
-        return True
-
-    def leave(self, connection: Connection, address: str) -> None:
-        """Count a connection no longer."""
-        self._everywhere.discard(connection)
-        if here := self._from.get(address):
-            here.discard(connection)
-            if not here.all:
-                del self._from[address]
-
-    def waits(self, connection: Connection, address: str) -> None:
-        """Note that a connection waits for a request from now on."""
-        for held in (self._everywhere, self._from.get(address)):
-            if held and connection in held.all:
-                held.waiting[connection] = None
-                held.waiting.move_to_end(connection)
-
-    def works(self, connection: Connection, address: str) -> None:
-        """Note that a connection has a request."""
-        for held in (self._everywhere, self._from.get(address)):
-            if held:
-                held.waiting.pop(connection, None)
 
 
 class Connection(web.RequestHandler):
@@ -183,7 +82,7 @@ class Connection(web.RequestHandler):
         self._address = address
         super().connection_made(transport)
         _give_up_unread(transport.get_extra_info("socket"))
-        self._wait(HEADERS_WITHIN)
+        self._wait(REQUEST_HEADERS_TIMEOUT_S)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Count it no longer."""
@@ -199,7 +98,7 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._request is None and self._progress == 0 and data:
             self._progress = 1
-            self._look_after(HEADERS_WITHIN, self._too_slow)
+            self._look_after(REQUEST_HEADERS_TIMEOUT_S, self._too_slow)
 
     def resume_writing(self) -> None:
         """Note that the client takes what is sent to it."""
@@ -212,7 +111,7 @@ class Connection(web.RequestHandler):
         self._progress = 0
         self._unread = None
         self._connections.works(self, self._address or "")
-        self._look_after(BODY_WATCHED, self._watch)
+        self._look_after(BODY_RATE_INTERVAL_S, self._watch)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -226,7 +125,7 @@ class Connection(web.RequestHandler):
         finally:
             self._request = None
             if self.transport is not None:
-                self._wait(IDLE_CONNECTION)
+                self._wait(IDLE_CONNECTION_TIMEOUT_S)
 
     def handle_error(
         self,
@@ -274,7 +173,11 @@ class Connection(web.RequestHandler):
         # What came since the last look.
         received, self._progress = body.total_bytes - self._progress, body.total_bytes
         # Where we have paused it, it is not the client who is slow.
-        if not body.is_eof() and transport.is_reading() and received < BODY_RATE * BODY_WATCHED:
+        if (
+            not body.is_eof()
+            and transport.is_reading()
+            and received < BODY_MIN_BYTES_PER_S * BODY_RATE_INTERVAL_S
+        ):
             log.warning("a connection from %s was ended: its body came too slowly", self._address)
             self.abort()
             return
@@ -284,7 +187,9 @@ class Connection(web.RequestHandler):
             self.abort()
             return
         self._unread = unsent
-        self._look_after(UNREAD_ANSWER if body.is_eof() else BODY_WATCHED, self._watch)
+        self._look_after(
+            UNREAD_RESPONSE_TIMEOUT_S if body.is_eof() else BODY_RATE_INTERVAL_S, self._watch
+        )
 
     def _look_after(self, seconds: float, look: Callable[[], None]) -> None:
         # Each request sets three deadlines. A timer that comes too early is set anew then, so that
@@ -313,7 +218,7 @@ def _give_up_unread(sock: socket.socket | None) -> None:
     # Of what a file is sent from, asyncio knows nothing; Linux looks after it.
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if sock is not None and option is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, option, int(UNREAD_ANSWER * 1000))
+        sock.setsockopt(socket.IPPROTO_TCP, option, int(UNREAD_RESPONSE_TIMEOUT_S * 1000))
 
 
 @contextlib.asynccontextmanager
@@ -325,19 +230,20 @@ async def listening(
     Raises OSError where the address cannot be listened on.
     """
     runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_GRACE
+        app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_GRACE_S
     )
     await runner.setup()
     try:
         server = cast(web.Server, runner.server)
         server.request_handler = _begun(server.request_handler)
         sockets = await asyncio.get_running_loop().create_server(
-            lambda: Connection(connections, server, access_log=None),
+            # A compressed body is refused; unpacked, it would hold up everybody even then.
+            lambda: Connection(connections, server, access_log=None, auto_decompress=False),
             host,
             port,
             ssl=tls,
             backlog=1024,
-            ssl_handshake_timeout=HEADERS_WITHIN if tls else None,
+            ssl_handshake_timeout=REQUEST_HEADERS_TIMEOUT_S if tls else None,
         )
         try:
             yield sockets.sockets[0].getsockname()[1]

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from experiment_server.errors import ExperimentServerError, ParameterInvalid
-from experiment_server.limits import PATCH_SIZE, RETRY_AFTER
+from experiment_server.limits import PATCH_MAX_BYTES, RETRY_AFTER_S
 from experiment_server.server.bodies import media_type, read_at_most
 from experiment_server.server.login import ask_because
 from experiment_server.server.logs import current_request
@@ -67,7 +67,7 @@ async def body_of(request: web.Request) -> JsonValue:
 
     Raises ParameterInvalid, and 413.
     """
-    body = await read_at_most(request, PATCH_SIZE)
+    body = await read_at_most(request, PATCH_MAX_BYTES)
     try:
         if media_type(request) == MSGPACK:
             return msgpack.unpackb(body)
@@ -107,7 +107,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
         if error.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         if error.status in (429, 503):
-            response.headers["Retry-After"] = str(RETRY_AFTER)
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
         return response
     except web.HTTPException as error:
         if error.status < 400:

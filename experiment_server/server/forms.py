@@ -14,7 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from experiment_server.errors import MediaTypeUnsupported, ParameterInvalid
-from experiment_server.limits import FORM_FIELDS, FORM_NAME
+from experiment_server.limits import FORM_FIELD_MAX_BYTES, FORM_FIELDS_MAX
 from experiment_server.server.bodies import (
     MULTIPART,
     URLENCODED,
@@ -60,8 +60,10 @@ class _Fields:
 
     def begin(self, name: bytes) -> Take:
         self._count += 1
-        if self._count > FORM_FIELDS:
-            raise ParameterInvalid(f"a form may have {FORM_FIELDS} fields, and this one has more")
+        if self._count > FORM_FIELDS_MAX:
+            raise ParameterInvalid(
+                f"a form may have {FORM_FIELDS_MAX} fields, and this one has more"
+            )
         return self._field(name.decode("utf-8", "replace"))
 
 
@@ -78,7 +80,7 @@ class UrlencodedForm:
     def feed(self, piece: bytes) -> None:
         """Read the next piece."""
         # Whoever sends nothing but separators is told so after the first few.
-        more, *others = piece.split(b"&", FORM_FIELDS + 1)
+        more, *others = piece.split(b"&", FORM_FIELDS_MAX + 1)
         self._more(more)
         for more in others:
             self.close()
@@ -95,7 +97,7 @@ class UrlencodedForm:
         if self._take is None:
             part, equals, data = data.partition(b"=")
             self._name += part
-            if len(self._name) > FORM_NAME:
+            if len(self._name) > FORM_FIELD_MAX_BYTES:
                 raise ParameterInvalid("the name of a field of the form is too long")
             if not equals:
                 return
@@ -159,7 +161,7 @@ class MultipartForm:
         self._value = _bounded(self._value + data[start:end])
 
     def _end_header(self) -> None:
-        if len(self._headers) >= FORM_FIELDS:
+        if len(self._headers) >= FORM_FIELDS_MAX:
             raise ParameterInvalid("a part of the form has too many headers")
         self._headers[self._name.lower()] = self._value
 
@@ -186,7 +188,7 @@ def _nothing(_piece: bytes) -> None:
 
 
 def _bounded(header: bytes) -> bytes:
-    if len(header) > FORM_NAME:
+    if len(header) > FORM_FIELD_MAX_BYTES:
         raise ParameterInvalid("a header of a part of the form is too long")
     return header
 

@@ -13,11 +13,11 @@ from engineio import packet as engine
 from engineio.payload import Payload
 from socketio import msgpack_packet, packet
 
-from experiment_server.limits import MESSAGES_AT_ONCE
+from experiment_server.limits import PACKET_BURST_MAX
 from experiment_server.wire.encoding import to_json, to_msgpack
 
 # A polling client sends together what it has gathered; the library's 16 would lose the rest.
-Payload.max_decode_packets = int(MESSAGES_AT_ONCE)
+Payload.max_decode_packets = int(PACKET_BURST_MAX)
 
 # The library calls handlers of these names for what happens to a connection, so that a client
 # must not send them as events.

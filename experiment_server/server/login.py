@@ -13,7 +13,7 @@ import jinja2
 from aiohttp import web
 
 from experiment_server.errors import ExperimentServerError, TokenInvalid, TokenMissing
-from experiment_server.limits import LINK_HELD, LOGIN_SIZE
+from experiment_server.limits import LINK_CONFIRMATION_TIMEOUT_S, LOGIN_MAX_BYTES
 from experiment_server.server.bodies import small_form
 from experiment_server.server.security import COOKIE, Authenticator
 
@@ -40,7 +40,7 @@ def add_login(app: web.Application, authenticator: Authenticator, *, has_app: bo
 
     async def log_in(request: web.Request) -> web.Response:
         posted = request.method == "POST"
-        fields = await small_form(request, LOGIN_SIZE) if posted else request.query
+        fields = await small_form(request, LOGIN_MAX_BYTES) if posted else request.query
         token = fields.get("token", "")
         held = request.cookies.get(_HELD, "") if _HERE in request.query else ""
         if not (token or held):
@@ -77,7 +77,9 @@ def add_login(app: web.Application, authenticator: Authenticator, *, has_app: bo
             question=f"Go on as {after}",
             action=f"/login?{_HERE}",
         )
-        _set_cookie(request, response, _HELD, token, path="/login", max_age=LINK_HELD)
+        _set_cookie(
+            request, response, _HELD, token, path="/login", max_age=LINK_CONFIRMATION_TIMEOUT_S
+        )
         return response
 
     def lead_on(request: web.Request, token: str) -> web.Response:
@@ -85,7 +87,9 @@ def add_login(app: web.Application, authenticator: Authenticator, *, has_app: bo
             authenticator, token, has_app=has_app
         )  # or it is told now that it leads nowhere
         response = _html(title="One moment", text="You are let in.", target=f"/login?{_HERE}")
-        _set_cookie(request, response, _HELD, token, path="/login", max_age=LINK_HELD)
+        _set_cookie(
+            request, response, _HELD, token, path="/login", max_age=LINK_CONFIRMATION_TIMEOUT_S
+        )
         return response
 
     async def style(_request: web.Request) -> web.FileResponse:

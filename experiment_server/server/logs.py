@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from experiment_server.limits import LOG_LINES_ALIKE, LOG_LINES_WITHIN
+from experiment_server.limits import LOG_REPEATS_INTERVAL_S, LOG_REPEATS_MAX
 from experiment_server.participants.state import timestamp
 from experiment_server.server.log_format import LogFormat
 
@@ -112,7 +112,7 @@ class _Malformed(logging.Filter):
 def set_up(log_format: LogFormat) -> None:
     """Write logs to stderr."""
     handler = logging.StreamHandler()
-    handler.addFilter(Thinned(LOG_LINES_ALIKE, LOG_LINES_WITHIN))
+    handler.addFilter(Thinned(LOG_REPEATS_MAX, LOG_REPEATS_INTERVAL_S))
     if log_format is LogFormat.JSON:
         handler.setFormatter(_Json())
     else:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from experiment_server.errors import ExperimentServerError, NotAllowed
-from experiment_server.limits import LAG_MEASURED
+from experiment_server.limits import LOOP_LAG_INTERVAL_S
 from experiment_server.server.readiness import Readiness
 from experiment_server.server.security import Authenticator
 from experiment_server.session.requests import Role
@@ -136,8 +136,8 @@ class Metrics:
         """Look how late the event loop is, now and again, until cancelled."""
         while True:
             started = time.perf_counter()
-            await asyncio.sleep(LAG_MEASURED)
-            self._lag.set(max(0.0, time.perf_counter() - started - LAG_MEASURED))
+            await asyncio.sleep(LOOP_LAG_INTERVAL_S)
+            self._lag.set(max(0.0, time.perf_counter() - started - LOOP_LAG_INTERVAL_S))
 
     def text(self) -> bytes:
         """All figures, as Prometheus reads them."""

@@ -27,7 +27,7 @@ from experiment_server.errors import (
     TokenInvalid,
     TokenMissing,
 )
-from experiment_server.limits import KEY_LENGTH
+from experiment_server.limits import IDEMPOTENCY_KEY_MAX_LENGTH
 from experiment_server.server import uxf
 from experiment_server.server.encoding import MSGPACK, reply
 from experiment_server.server.rest import paths
@@ -135,7 +135,11 @@ def _operation(
                 "name": "Idempotency-Key",
                 "in": "header",
                 "description": "names this very request, so that a repeat has no second effect",
-                "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH},
+                "schema": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": IDEMPOTENCY_KEY_MAX_LENGTH,
+                },
             }
         )
     body = next((item for item in operation.parameters if item.location is Location.BODY), None)

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from experiment_server.errors import StoreUnavailable
-from experiment_server.limits import READY_KEPT, READY_TIMEOUT
+from experiment_server.limits import READINESS_CACHE_S, READINESS_TIMEOUT_S
 from experiment_server.store.commits import Commit, Written
 from experiment_server.store.store import Store
 
@@ -22,11 +22,11 @@ class Readiness:
     async def problem(self) -> str | None:
         """What keeps the database from taking changes, None if nothing does."""
         trial = self._trial
-        if trial is None or (trial.done() and time.monotonic() - self._since > READY_KEPT):
+        if trial is None or (trial.done() and time.monotonic() - self._since > READINESS_CACHE_S):
             # It writes the head of the log as it is, through to the disk.
             trial = self._trial = asyncio.wrap_future(self._store.commit(Commit()))
             self._since = time.monotonic()
-        await asyncio.wait((trial,), timeout=READY_TIMEOUT)
+        await asyncio.wait((trial,), timeout=READINESS_TIMEOUT_S)
         if not trial.done():
             return "the database does not answer"
         error = trial.exception()

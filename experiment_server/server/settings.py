@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiment_server.limits import CONNECTIONS, CONNECTIONS_PER_ADDRESS, PARTICIPANT_INDEX
+from experiment_server.limits import (
+    CONNECTIONS_MAX,
+    CONNECTIONS_PER_ADDRESS_MAX,
+    PARTICIPANT_INDEX_MAX,
+)
 from experiment_server.participants.versions import OnChange
 from experiment_server.server.addresses import is_loopback
 from experiment_server.server.log_format import LogFormat
@@ -32,7 +36,7 @@ class Settings:
         "The participant meant by clients that name none.",
         metavar="N",
         minimum=1,
-        maximum=PARTICIPANT_INDEX,
+        maximum=PARTICIPANT_INDEX_MAX,
     )
     host: str = _option(
         "127.0.0.1",
@@ -134,7 +138,7 @@ class Settings:
     )
 
     max_connections: int = _option(
-        CONNECTIONS,
+        CONNECTIONS_MAX,
         ("--max-connections",),
         "How many connections there may be in all; fewer where the system allows fewer open files.",
         metavar="N",
@@ -143,7 +147,7 @@ class Settings:
         variable="EXPERIMENT_SERVER_MAX_CONNECTIONS",
     )
     max_connections_per_address: int = _option(
-        CONNECTIONS_PER_ADDRESS,
+        CONNECTIONS_PER_ADDRESS_MAX,
         ("--max-connections-per-address",),
         "How many connections one address may have. People behind one router share one; those "
         "behind a --trusted-proxy do not.",

@@ -6,29 +6,26 @@ import asyncio
 import contextlib
 import io
 import logging
-import struct
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import socketio
 from aiohttp import web
-from engineio import packet as engine_packet
 from engineio.async_drivers import aiohttp as driver
 
 from experiment_server.errors import LimitReached, ParameterInvalid
 from experiment_server.limits import (
-    BODY_SIZE,
-    FAREWELL,
-    HELLO_WITHIN,
-    MESSAGES_AT_ONCE,
-    MESSAGES_PER_SECOND,
-    OUTGOING,
-    OUTGOING_SIZE,
+    BODY_MAX_BYTES,
+    CONNECT_PACKET_TIMEOUT_S,
+    PACKET_BURST_MAX,
+    PACKETS_PER_S_MAX,
+    SHUTDOWN_NOTICE_TIMEOUT_S,
 )
+from experiment_server.server.connection_counts import ConnectionCounter
 from experiment_server.server.frames import FrameInvalid, check_frame, check_payload
+from experiment_server.server.outgoing import OutgoingQueue
 from experiment_server.session.allowance import Allowance
 from experiment_server.session.tasks import Tasks
 
@@ -39,35 +36,7 @@ _quiet = logging.getLogger(f"{__name__}.library")
 _quiet.setLevel(logging.CRITICAL)
 
 _DROPPED = "a client was disconnected, because it does not speak Socket.IO: %s"
-_TOO_MANY = f"more than {MESSAGES_PER_SECOND:.0f} messages a second; the connection ends"
-
-
-class ConnectionCounter:
-    """Who is connected from where, over all endpoints of a server, and how many may be."""
-
-    def __init__(self, total: int, per_address: int) -> None:
-        self._total = total
-        self._most_per_address = per_address
-        self._addresses: dict[str, str] = {}
-        self._per_address: Counter[str] = Counter()
-
-    def check(self, address: str) -> None:
-        """Raise LimitReached if one more connection from there would be too many."""
-        if len(self._addresses) >= self._total:
-            raise LimitReached(f"this server takes {self._total} connections, and has them")
-        if self._per_address[address] >= self._most_per_address:
-            raise LimitReached(
-                f"one address may have {self._most_per_address} connections, and {address} has them"
-            )
-
-    def enter(self, connection: str, address: str) -> None:
-        """Count a connection."""
-        self._addresses[connection] = address
-        self._per_address[address] += 1
-
-    def leave(self, connection: str) -> None:
-        """Count a connection no longer."""
-        self._per_address -= Counter([self._addresses.pop(connection, "")])
+_TOO_MANY = f"more than {PACKETS_PER_S_MAX:.0f} messages a second; the connection ends"
 
 
 class _Reading:
@@ -80,114 +49,6 @@ class _Reading:
         return self._body.read(length)
 
 
-class Push:
-    """A message for many sockets, with its frame, which is made once."""
-
-    def __init__(self, data: str | bytes) -> None:
-        self.packet = engine_packet.Packet(engine_packet.MESSAGE, data=data)
-
-    @cached_property
-    def frame(self) -> bytes:
-        """The whole WebSocket frame, as a server sends it."""
-        return websocket_frame(self.packet.encode())
-
-
-def websocket_frame(message: str | bytes) -> bytes:
-    """A message in one unmasked frame (RFC 6455, section 5.2)."""
-    opcode = 0x81 if isinstance(message, str) else 0x82
-    body = message.encode() if isinstance(message, str) else message
-    length = len(body)
-    if length < 126:
-        head = bytes((opcode, length))
-    elif length < 2**16:
-        head = struct.pack("!BBH", opcode, 126, length)
-    else:
-        head = struct.pack("!BBQ", opcode, 127, length)
-    return head + body
-
-
-class OutgoingQueue(asyncio.Queue[Any]):
-    """The packets that wait for a client to take them: pushes, answers, and the library's own.
-
-    While the library's writer waits for a packet, everything before has been sent, and a message
-    goes straight to the socket. The largest packet there is has to fit, so the first in line is not
-    weighed.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._size = 0
-        self.on_overflow: Callable[[], None] | None = None
-        self._awaited = False
-        self.transport: asyncio.Transport | None = None
-        self._is_upgraded: Callable[[], bool] = lambda: False
-
-    def attach(self, transport: asyncio.Transport, is_upgraded: Callable[[], bool]) -> None:
-        """Send to a WebSocket's connection once it has taken polling's place."""
-        self.transport, self._is_upgraded = transport, is_upgraded
-
-    def push(self, push: Push) -> None:
-        """Send a message, or put it behind what waits."""
-        if self._is_idle():
-            self._write(push.frame)
-        else:
-            self.put_nowait(push.packet)
-
-    def put_nowait(self, item: engine_packet.Packet | None) -> None:
-        """Send a message, or put it, as any other packet, behind what waits."""
-        # The library's pings wake its writer, which would take a long silence for the end.
-        if item is not None and item.packet_type == engine_packet.MESSAGE and self._is_idle():
-            self._write(websocket_frame(item.encode()))
-        else:
-            self._awaited = False
-            super().put_nowait(item)
-
-    async def get(self) -> engine_packet.Packet | None:
-        """The next packet, once there is one."""
-        self._awaited = self.empty()
-        try:
-            return await super().get()
-        finally:
-            self._awaited = False
-
-    def _is_idle(self) -> bool:
-        # Whoever takes packets waits for the next one and takes them to a WebSocket, whose client
-        # has read all that was sent before.
-        return (
-            self._awaited
-            and self.transport is not None
-            and not self.transport.get_write_buffer_size()
-            and self._is_upgraded()
-        )
-
-    def _write(self, frame: bytes) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(frame)
-
-    def _overflow(self) -> None:
-        if self.on_overflow:
-            told, self.on_overflow = self.on_overflow, None
-            told()
-
-    def _put(self, item: Any) -> None:
-        super()._put(item)
-        self._size += _weight(item)
-        behind_first = self._size - _weight(self._queue[0])  # type: ignore[attr-defined]
-        too_much = self.qsize() > OUTGOING or behind_first > OUTGOING_SIZE
-        if too_much:
-            self._overflow()
-
-    def _get(self) -> Any:
-        item = super()._get()
-        self._size -= _weight(item)
-        return item
-
-
-def _weight(item: engine_packet.Packet | None) -> int:
-    data = None if item is None else item.data
-    return len(data) if isinstance(data, str | bytes) else 0
-
-
 @dataclass(slots=True)
 class _Connection:
     """What is known of a connection."""
@@ -195,7 +56,7 @@ class _Connection:
     silent: asyncio.TimerHandle
     """Ends it, unless it says who it is."""
     allowance: Allowance = field(
-        default_factory=lambda: Allowance(MESSAGES_PER_SECOND, MESSAGES_AT_ONCE)
+        default_factory=lambda: Allowance(PACKETS_PER_S_MAX, PACKET_BURST_MAX)
     )
     ending: bool = False
     """Whether it has met a limit, and is only told so any more."""
@@ -216,7 +77,7 @@ class SocketServer:
             async_mode="aiohttp",
             serializer=packet_class,
             cors_allowed_origins=[],  # the browser guard has already looked at the Origin
-            max_http_buffer_size=BODY_SIZE,
+            max_http_buffer_size=BODY_MAX_BYTES,
             logger=_quiet,
             engineio_logger=_quiet,
         )
@@ -253,7 +114,7 @@ class SocketServer:
         def drop() -> None:
             self._tasks.start(self.drop(connection), "drop")
 
-        asyncio.get_running_loop().call_later(FAREWELL, drop)
+        asyncio.get_running_loop().call_later(SHUTDOWN_NOTICE_TIMEOUT_S, drop)
 
     async def taken(self, connection: str) -> None:
         """Wait until a client has taken what was sent to it, or has gone."""
@@ -290,7 +151,7 @@ class SocketServer:
         if known is None:
             return
         if known.ending:
-            await asyncio.sleep(FAREWELL)
+            await asyncio.sleep(SHUTDOWN_NOTICE_TIMEOUT_S)
             raise FrameInvalid("it sends too many packets")
         self._take(connection, known, 1)
 
@@ -371,7 +232,7 @@ class SocketServer:
         self._connections.pop(connection).silent.cancel()
         if transport := self._websockets.get(connection):
             # The library waits without end for a client to take what was sent to it.
-            asyncio.get_running_loop().call_later(FAREWELL, transport.abort)
+            asyncio.get_running_loop().call_later(SHUTDOWN_NOTICE_TIMEOUT_S, transport.abort)
         return await self._handlers["disconnect"](connection, reason)
 
     def _drop_stalled(self, connection: str) -> None:
@@ -381,7 +242,9 @@ class SocketServer:
         self._tasks.start(self.drop(connection), "drop-stalled")
 
     def _await_hello(self, connection: str) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(HELLO_WITHIN, self._drop_silent, connection)
+        return asyncio.get_running_loop().call_later(
+            CONNECT_PACKET_TIMEOUT_S, self._drop_silent, connection
+        )
 
     def _drop_silent(self, connection: str) -> None:
         manager = self.server.manager

@@ -23,16 +23,13 @@ from experiment_server.errors import (
     ParameterInvalid,
     TokenInvalid,
 )
-from experiment_server.limits import EXPIRY_CHECKED, FAREWELL
+from experiment_server.limits import SHUTDOWN_NOTICE_TIMEOUT_S, TOKEN_EXPIRY_INTERVAL_S
+from experiment_server.server.connection_counts import ConnectionCounter
 from experiment_server.server.frames import JSON, MSGPACK, Dialect
 from experiment_server.server.metrics import Metrics
+from experiment_server.server.outgoing import OutgoingQueue, Push
 from experiment_server.server.security import Authenticated, Authenticator
-from experiment_server.server.socket_server import (
-    ConnectionCounter,
-    OutgoingQueue,
-    Push,
-    SocketServer,
-)
+from experiment_server.server.socket_server import SocketServer
 from experiment_server.session.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
 from experiment_server.session.operations import invoke, shown
 from experiment_server.session.requests import BY_SERVER, Caller, Role
@@ -146,10 +143,10 @@ class _Endpoint:
         if sockets:
             # A polling client comes for its farewell by itself, but not to a closed socket; one
             # that has gone away never comes.
-            await _within(FAREWELL, *(socket.queue.join() for socket in sockets))
+            await _within(SHUTDOWN_NOTICE_TIMEOUT_S, *(socket.queue.join() for socket in sockets))
             # Those that have gone meanwhile were forgotten, and perhaps that is all of them.
             if self._server.eio.sockets:
-                await _within(FAREWELL, self._server.eio.disconnect())
+                await _within(SHUTDOWN_NOTICE_TIMEOUT_S, self._server.eio.disconnect())
         await self._server.shutdown()
         # Some clients leave the closing of their connection to us.
         self._socket_server.hang_up()
@@ -226,7 +223,7 @@ class _Endpoint:
         left = self._authenticator.valid_for(session.authenticated)
         if left is not None:
             # Not the whole time at once: the clock that says when may be set.
-            wait = min(max(left, 0.0), EXPIRY_CHECKED)
+            wait = min(max(left, 0.0), TOKEN_EXPIRY_INTERVAL_S)
             session.expiry = asyncio.get_running_loop().call_later(wait, self._check_expiry, sid)
 
     def _check_expiry(self, sid: str) -> None:

@@ -16,7 +16,12 @@ from typing import Any
 from aiohttp import web
 
 from experiment_server.errors import ParameterInvalid
-from experiment_server.limits import FORM_NAME, RESULT_PIECE, RESULT_SIZE, RESULTS_AT_ONCE
+from experiment_server.limits import (
+    FORM_FIELD_MAX_BYTES,
+    RESULT_CHUNK_BYTES,
+    RESULT_FILE_MAX_BYTES,
+    RESULT_FILES_CONCURRENT_MAX,
+)
 from experiment_server.server.encoding import reply
 from experiment_server.server.forms import FORMS, Form, Take, form
 from experiment_server.server.security import Authenticator
@@ -35,7 +40,7 @@ _WRITTEN_LARGER = 3
 def add_route(app: web.Application, authenticator: Authenticator, results: Results) -> None:
     """Take files in, from any role; a participant's come into a folder of their own."""
     # Threads of its own: whatever is decoded here, everybody else's work goes on.
-    threads = ThreadPoolExecutor(RESULTS_AT_ONCE, thread_name_prefix="results")
+    threads = ThreadPoolExecutor(RESULT_FILES_CONCURRENT_MAX, thread_name_prefix="results")
 
     async def take(request: web.Request) -> web.Response:
         participant_index = authenticator.caller(request).participant_index
@@ -57,10 +62,10 @@ async def _receive(request: web.Request, upload: _Upload, threads: Executor) -> 
     run = functools.partial(asyncio.get_running_loop().run_in_executor, threads)
     size = 0
     try:
-        async for piece in request.content.iter_chunked(RESULT_PIECE):
+        async for piece in request.content.iter_chunked(RESULT_CHUNK_BYTES):
             size += len(piece)
-            if size > _WRITTEN_LARGER * RESULT_SIZE:
-                raise web.HTTPRequestEntityTooLarge(RESULT_SIZE, size)
+            if size > _WRITTEN_LARGER * RESULT_FILE_MAX_BYTES:
+                raise web.HTTPRequestEntityTooLarge(RESULT_FILE_MAX_BYTES, size)
             await run(reader.feed, piece)
         return await run(upload.keep, reader)
     finally:
@@ -112,14 +117,14 @@ class _Upload:
 
 def _more_path(path: bytearray, piece: bytes) -> None:
     path += piece
-    if len(path) > FORM_NAME:
+    if len(path) > FORM_FIELD_MAX_BYTES:
         raise ParameterInvalid("filepath is too long")
 
 
 def _more_content(draft: Draft, piece: bytes) -> None:
     size = draft.size + len(piece)
-    if size > RESULT_SIZE:
-        raise web.HTTPRequestEntityTooLarge(RESULT_SIZE, size)
+    if size > RESULT_FILE_MAX_BYTES:
+        raise web.HTTPRequestEntityTooLarge(RESULT_FILE_MAX_BYTES, size)
     draft.write(piece)
 
 

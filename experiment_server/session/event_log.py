@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 from experiment_server.errors import NothingToUndo, StoreUnavailable
-from experiment_server.limits import EVENT_ID, STORE_ANSWERS
+from experiment_server.limits import EVENT_ID_MAX, STORE_STOP_TIMEOUT_S
 from experiment_server.participants.events import Entry, Event
 from experiment_server.participants.moves import LoggedMove
 from experiment_server.participants.timings import Visits
@@ -39,10 +39,10 @@ class EventLog:
         Raises StoreUnavailable when the store does not answer in time.
         """
         try:
-            await asyncio.wait_for(asyncio.wrap_future(self._store.read(0)), STORE_ANSWERS)
+            await asyncio.wait_for(asyncio.wrap_future(self._store.read(0)), STORE_STOP_TIMEOUT_S)
         except asyncio.TimeoutError:
             raise StoreUnavailable(
-                f"the database has not answered for {STORE_ANSWERS:.0f} seconds"
+                f"the database has not answered for {STORE_STOP_TIMEOUT_S:.0f} seconds"
             ) from None
 
     async def entries(
@@ -83,7 +83,7 @@ class EventLog:
 
         `revision` is the participant's revision that the answer rests on.
         """
-        before, taken_back = EVENT_ID, set()
+        before, taken_back = EVENT_ID_MAX, set()
         while page := await asyncio.wrap_future(self._store.last_moves(participant_index, before)):
             for entry in page:
                 move = entry.told(Moved)

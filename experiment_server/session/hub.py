@@ -41,11 +41,7 @@ class Transport(Protocol):
 
 
 class Hub:
-    """Delivers messages within this process.
-
-    `publish` never waits, so messages reach every socket in the order in which they were
-    published: a participant's pushes come in the order of their revisions.
-    """
+    """The transports of this process, and which of them have sockets in a room."""
 
     def __init__(self) -> None:
         self._transports: list[Transport] = []
@@ -54,12 +50,6 @@ class Hub:
         """Have every message from now on delivered by a transport."""
         self._transports.append(transport)
 
-    def has_listeners(self, room: str) -> bool:
-        """Whether any socket is in a room."""
-        return any(transport.has_listeners(room) for transport in self._transports)
-
-    def publish(self, message: Message) -> None:
-        """Deliver a message to every transport with sockets in its room."""
-        for transport in self._transports:
-            if transport.has_listeners(message.room):
-                transport.deliver(message)
+    def listening(self, room: str) -> list[Transport]:
+        """The transports with sockets in a room."""
+        return [transport for transport in self._transports if transport.has_listeners(room)]

@@ -4,67 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
+from weakref import WeakValueDictionary
 
-from experiment_server.errors import ExperimentServerError, KeyReused, StoreUnavailable
-from experiment_server.limits import REPLIES_SWEPT
+from experiment_server.errors import KeyReused, StoreUnavailable
+from experiment_server.limits import IDEMPOTENCY_SWEEP_INTERVAL_S
 from experiment_server.session.requests import Request
-from experiment_server.session.tasks import Tasks
 from experiment_server.store.commits import Commit
 from experiment_server.store.replies import Reply, Scope
 from experiment_server.store.store import Store
 from experiment_server.wire.encoding import from_json, to_json
 
-P = ParamSpec("P")
 Result = TypeVar("Result")
-
-Outcome = tuple[object, ExperimentServerError | None]
 
 
 class Idempotency:
-    """Answers a repeated request with its first result, also while that is being worked on.
+    """Answers a repeated request with its first result.
 
     A result is durable, because `reply` becomes part of the commit that it is about. What is kept
     is what the answer is made from: a participant's state rather than their whole snapshot.
     """
 
-    def __init__(self, store: Store, tasks: Tasks, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
-        self._tasks = tasks
         self._clock = clock
-        self._running: dict[Scope, tuple[Request, asyncio.Task[Outcome]]] = {}
+        # Each is kept for as long as a request holds it, or waits for it.
+        self._locks: WeakValueDictionary[Scope, asyncio.Lock] = WeakValueDictionary()
 
-    async def once(
-        self,
-        request: Request,
-        kind: type[Result],
-        work: Callable[P, Awaitable[Result]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Result:
-        """What `work` returns, or returned when the same request came before, as a `kind`.
+    @contextlib.asynccontextmanager
+    async def once(self, request: Request, kind: type[Result]) -> AsyncIterator[Result | None]:
+        """Give what was answered to the same request before, as a `kind`; None if it is new.
 
-        Raises KeyReused if the key came with another request.
+        For as long as the context lasts, no other request with this key is carried out: one that
+        comes meanwhile waits, and gets the first one's answer. Raises KeyReused if the key came
+        with another request.
         """
         scope = _scope(request)
         if scope is None:
-            return await work(*args, **kwargs)
-        first, task = self._running.get(scope) or (request, None)
-        _require_same(request, first.fingerprint)
-        if task is None:
-            task = self._tasks.start(
-                self._first(scope, request, kind, partial(work, *args, **kwargs)), "keyed-request"
-            )
-            self._running[scope] = request, task
-            task.add_done_callback(lambda _: self._running.pop(scope))
-        # Shielded: who came first may hang up while others wait for the same answer.
-        result, error = await asyncio.shield(task)
-        if error is not None:
-            raise error
-        return result  # type: ignore[return-value]
+            yield None
+            return
+        lock = self._locks.setdefault(scope, asyncio.Lock())
+        async with lock:
+            known = await asyncio.wrap_future(self._store.reply(scope, self._clock()))
+            if known is None:
+                yield None
+                return
+            _require_same(request, known.request)
+            yield from_json(known.text, kind)
 
     def reply(self, request: Request, result: object) -> Reply | None:
         """What has to be committed for a request, None for one without a key."""
@@ -85,23 +73,7 @@ class Idempotency:
             # The next change tells somebody who can do something about it.
             with contextlib.suppress(StoreUnavailable):
                 await asyncio.wrap_future(self._store.forget_replies(self._clock()))
-            await asyncio.sleep(REPLIES_SWEPT)
-
-    async def _first(
-        self,
-        scope: Scope,
-        request: Request,
-        kind: type[Result],
-        work: Callable[[], Awaitable[Result]],
-    ) -> Outcome:
-        try:
-            known = await asyncio.wrap_future(self._store.reply(scope, self._clock()))
-            if known is None:
-                return await work(), None
-            _require_same(request, known.request)
-            return from_json(known.text, kind), None
-        except ExperimentServerError as error:
-            return None, error
+            await asyncio.sleep(IDEMPOTENCY_SWEEP_INTERVAL_S)
 
 
 def _scope(request: Request) -> Scope | None:

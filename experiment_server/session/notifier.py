@@ -6,15 +6,17 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from experiment_server.errors import ExpansionFailed
-from experiment_server.limits import DASHBOARD_GATHERING, TURN
-from experiment_server.participants.events import Entry
+from experiment_server.limits import DASHBOARD_BATCH_INTERVAL_S, LOOP_TURN_S
+from experiment_server.participants.events import Entry, Event
 from experiment_server.participants.state import ParticipantState
 from experiment_server.session.hub import DASHBOARD, Hub, Message, participant_room
+from experiment_server.session.participants import Committed
 from experiment_server.session.tasks import Tasks
 from experiment_server.session.views import ParticipantViews
+from experiment_server.wire.events import Moved
 from experiment_server.wire.replies import ErrorInfo
 
 log = logging.getLogger(__name__)
@@ -23,7 +25,9 @@ log = logging.getLogger(__name__)
 class Notifier:
     """Pushes snapshots to participants' rooms, and rows and log entries to the dashboards.
 
-    Pushes keep their order. Many at once are sent in portions, with other work served in between.
+    Publishing never waits, so messages reach every socket in the order in which they were
+    published: a participant's pushes come in the order of their revisions. Many pushes at once are
+    sent in portions, with other work served in between.
     """
 
     def __init__(self, hub: Hub, tasks: Tasks, views: ParticipantViews) -> None:
@@ -36,9 +40,21 @@ class Notifier:
         self._entries: list[Entry] = []
         self._gathering: asyncio.Task[None] | None = None
 
+    def committed(self, committed: Committed) -> None:
+        """Tell of a commit: participants' rooms of their own change, dashboards of all of it."""
+        self.gather(changed=committed.changed, entries=committed.written.entries)
+        if committed.version is not None:
+            return  # whoever serves it tells everybody in one go
+        self.push(
+            (event, item.outcome.state)
+            for item in committed.planned
+            if item.before is not None and (event := _push_name(item.outcome.events))
+        )
+
     def publish(self, message: Message) -> None:
-        """Send a message as it is."""
-        self._hub.publish(message)
+        """Send a message to every socket in its room."""
+        for transport in self._hub.listening(message.room):
+            transport.deliver(message)
 
     def push(self, pushes: Iterable[tuple[str, ParticipantState]]) -> None:
         """Push snapshots to their participants' rooms: of each state, as an event of that name.
@@ -53,7 +69,7 @@ class Notifier:
         self, *, changed: Iterable[ParticipantState] = (), entries: Iterable[Entry] = ()
     ) -> None:
         """Tell the dashboards: at once, or with what else happens within the gathering time."""
-        if not self._hub.has_listeners(DASHBOARD):
+        if not self._hub.listening(DASHBOARD):
             return
         self._changed.update((state.participant_index, state) for state in changed)
         self._entries.extend(entries)
@@ -62,12 +78,12 @@ class Notifier:
             self._gathering = self._tasks.start(self._tell_dashboards(), "tell-dashboards")
 
     def _push_portion(self) -> None:
-        end = time.monotonic() + TURN
+        end = time.monotonic() + LOOP_TURN_S
         while self._pushes:
             event, state = self._pushes.popleft()
             room = participant_room(state.participant_index)
-            if self._hub.has_listeners(room):
-                self._hub.publish(self._pushed(room, event, state))
+            if self._hub.listening(room):
+                self.publish(self._pushed(room, event, state))
                 if time.monotonic() > end:
                     break
         self._pushing = bool(self._pushes)
@@ -88,8 +104,14 @@ class Notifier:
             entries, self._entries = self._entries, []
             states = [changed[index] for index in sorted(changed)]
             async for rows in self._views.row_pages(states):
-                self._hub.publish(Message(DASHBOARD, "participants-changed", rows))
+                self.publish(Message(DASHBOARD, "participants-changed", rows))
             if entries:
                 told = [entry.on_wire() for entry in entries]
-                self._hub.publish(Message(DASHBOARD, "event", told))
-            await asyncio.sleep(DASHBOARD_GATHERING)
+                self.publish(Message(DASHBOARD, "event", told))
+            await asyncio.sleep(DASHBOARD_BATCH_INTERVAL_S)
+
+
+def _push_name(events: Sequence[Event]) -> str | None:
+    if not events:
+        return None
+    return "block-changed" if isinstance(events[0].data, Moved) else "config-changed"

@@ -33,7 +33,11 @@ from experiment_server.errors import (
     ParticipantIndexInvalid,
     ParticipantUnknown,
 )
-from experiment_server.limits import KEY_LENGTH, REASON_LENGTH, TIME_LENGTH
+from experiment_server.limits import (
+    IDEMPOTENCY_KEY_MAX_LENGTH,
+    REASON_MAX_LENGTH,
+    TIMESTAMP_MAX_LENGTH,
+)
 from experiment_server.participants.moves import require_index
 from experiment_server.session.requests import Caller, Request, Role
 from experiment_server.study import values
@@ -161,7 +165,7 @@ FROM_STARTED_AT = Parameter(
     Kind.TEXT,
     Location.QUERY,
     Presence.OPTIONAL,
-    limit=TIME_LENGTH,
+    limit=TIMESTAMP_MAX_LENGTH,
 )
 REASON = Parameter(
     "why, for the event log",
@@ -169,7 +173,7 @@ REASON = Parameter(
     Kind.TEXT,
     Location.QUERY,
     Presence.OPTIONAL,
-    limit=REASON_LENGTH,
+    limit=REASON_MAX_LENGTH,
 )
 PARTICIPANT = "participant_index"
 """The name of the parameter that says which participant is meant."""
@@ -314,9 +318,12 @@ def _value(
 def _request(
     operation: Operation, caller: Caller, arguments: Mapping[str, JsonValue], key: JsonValue
 ) -> Request:
-    if key is not None and not (isinstance(key, str) and 0 < len(key) <= KEY_LENGTH):
+    if key is not None and not (
+        isinstance(key, str) and 0 < len(key) <= IDEMPOTENCY_KEY_MAX_LENGTH
+    ):
         raise ParameterInvalid(
-            f"an idempotency key is a text of 1 to {KEY_LENGTH} characters, for example a UUID"
+            f"an idempotency key is a text of 1 to {IDEMPOTENCY_KEY_MAX_LENGTH} characters, "
+            "for example a UUID"
         )
     if key is not None and (problem := values.text_problem(key)):
         raise ParameterInvalid(f"the idempotency key (Idempotency-Key, request_id) {problem}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from experiment_server.limits import (
-    DESIGN_PARTICIPANTS,
-    EVENT_ID,
-    EVENTS_PAGE,
-    ORDERS_LISTED,
-    PARTICIPANT_INDEX,
+    DESIGN_PARTICIPANTS_MAX,
+    EVENT_ID_MAX,
+    EVENTS_PAGE_MAX,
+    ORDERS_PARTICIPANTS_MAX,
+    PARTICIPANT_INDEX_MAX,
 )
 from experiment_server.session.operations import Location, Parameter, Presence
 from experiment_server.wire.values import JsonObject
@@ -47,7 +47,7 @@ ListedOrders = Annotated[
         presence=_OPTIONAL,
         default=5,
         minimum=0,
-        limit=ORDERS_LISTED,
+        limit=ORDERS_PARTICIPANTS_MAX,
     ),
 ]
 ReportedParticipants = Annotated[
@@ -57,7 +57,7 @@ ReportedParticipants = Annotated[
         location=_QUERY,
         presence=_OPTIONAL,
         minimum=1,
-        limit=DESIGN_PARTICIPANTS,
+        limit=DESIGN_PARTICIPANTS_MAX,
     ),
 ]
 OnlyParticipant = Annotated[
@@ -67,7 +67,7 @@ OnlyParticipant = Annotated[
         location=_QUERY,
         presence=_OPTIONAL,
         minimum=1,
-        limit=PARTICIPANT_INDEX,
+        limit=PARTICIPANT_INDEX_MAX,
     ),
 ]
 AfterEntry = Annotated[
@@ -78,7 +78,7 @@ AfterEntry = Annotated[
         presence=_OPTIONAL,
         default=0,
         minimum=0,
-        limit=EVENT_ID,
+        limit=EVENT_ID_MAX,
     ),
 ]
 BeforeEntry = Annotated[
@@ -88,7 +88,7 @@ BeforeEntry = Annotated[
         location=_QUERY,
         presence=_OPTIONAL,
         minimum=1,
-        limit=EVENT_ID,
+        limit=EVENT_ID_MAX,
     ),
 ]
 EntriesLimit = Annotated[
@@ -99,6 +99,6 @@ EntriesLimit = Annotated[
         presence=_OPTIONAL,
         default=100,
         minimum=1,
-        limit=EVENTS_PAGE,
+        limit=EVENTS_PAGE_MAX,
     ),
 ]

@@ -20,7 +20,12 @@ from typing import Any, BinaryIO
 import msgspec
 
 from experiment_server.errors import StudyTooLarge
-from experiment_server.limits import ORDERED_NAMES, ORDERS_LISTED, READING, READING_MEMORY
+from experiment_server.limits import (
+    ORDERS_NAMES_MAX,
+    ORDERS_PARTICIPANTS_MAX,
+    STUDY_PARSE_MEMORY_MAX_BYTES,
+    STUDY_PARSE_TIMEOUT_S,
+)
 from experiment_server.study.balance import balance, usual_participants
 from experiment_server.study.diagnostics import Diagnostic
 from experiment_server.study.expand import block_order
@@ -41,7 +46,7 @@ _parse = lru_cache(maxsize=2)(parse)
 def _report(source: StudySource, participants: int | None) -> DesignReport:
     study = _parse(source).require()
     count = participants or usual_participants(study)
-    orders = _orders(study, min(count, ORDERS_LISTED))
+    orders = _orders(study, min(count, ORDERS_PARTICIPANTS_MAX))
     return msgspec.convert({**balance(study, count).as_dict(), "orders": orders}, DesignReport)
 
 
@@ -52,7 +57,7 @@ def _preview(source: StudySource, participants: int) -> tuple[Parsed, list[Names
 
 def _orders(study: Study, participants: int) -> list[Names]:
     orders: list[Names] = []
-    left = ORDERED_NAMES
+    left = ORDERS_NAMES_MAX
     for participant_index in range(1, participants + 1):
         order = block_order(study, participant_index)
         left -= len(order)
@@ -126,12 +131,12 @@ class ParseWorker:
     async def _ask(self, task: str, *arguments: Any) -> Any:
         async with self._turn:
             try:
-                return await asyncio.wait_for(self._answer(task, arguments), READING)
+                return await asyncio.wait_for(self._answer(task, arguments), STUDY_PARSE_TIMEOUT_S)
             except (asyncio.TimeoutError, asyncio.IncompleteReadError, ConnectionError):
                 await self.close()
                 raise StudyTooLarge(
-                    f"reading the study takes more than {READING:.0f} seconds, or more memory than "
-                    "there is; it has to have fewer blocks, or draw fewer values"
+                    f"reading the study takes more than {STUDY_PARSE_TIMEOUT_S:.0f} seconds, or "
+                    "more memory than there is; it has to have fewer blocks, or draw fewer values"
                 ) from None
             except asyncio.CancelledError:
                 # Its answer would be taken for that of the next question.
@@ -169,7 +174,9 @@ def _bound_memory() -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (READING_MEMORY, READING_MEMORY))
+        resource.setrlimit(
+            resource.RLIMIT_AS, (STUDY_PARSE_MEMORY_MAX_BYTES, STUDY_PARSE_MEMORY_MAX_BYTES)
+        )
 
 
 def _serve(asked: BinaryIO, answers: BinaryIO) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from experiment_server.limits import PRESENCE_AT_ONCE, PRESENCE_EVERY
+from experiment_server.limits import PRESENCE_BURST_MAX, PRESENCE_INTERVAL_S
 from experiment_server.participants.events import Event
 from experiment_server.session.allowance import Allowance
 from experiment_server.wire.events import AppConnected, AppDisconnected
@@ -21,7 +21,7 @@ class _Unlogged:
     changes: int = 0
     last: type[AppConnected | AppDisconnected] = AppConnected
     allowance: Allowance = field(
-        default_factory=lambda: Allowance(1 / PRESENCE_EVERY, PRESENCE_AT_ONCE)
+        default_factory=lambda: Allowance(1 / PRESENCE_INTERVAL_S, PRESENCE_BURST_MAX)
     )
     waiting: asyncio.TimerHandle | None = None
 
@@ -30,7 +30,7 @@ class Presence:
     """Counts each participant's connected apps, and logs who comes and goes.
 
     The log has every change, unless a participant's apps come and go without end: then it has one
-    entry every `PRESENCE_EVERY` seconds, the latest change, with how many before it were
+    entry every `PRESENCE_INTERVAL_S` seconds, the latest change, with how many before it were
     `left_out`.
     """
 
@@ -77,7 +77,7 @@ class Presence:
             self._tell(participant_index)
         else:
             loop = asyncio.get_running_loop()
-            unlogged.waiting = loop.call_later(PRESENCE_EVERY, self._tell, participant_index)
+            unlogged.waiting = loop.call_later(PRESENCE_INTERVAL_S, self._tell, participant_index)
 
     def _tell(self, participant_index: int) -> None:
         unlogged = self._unlogged[participant_index]

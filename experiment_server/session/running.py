@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,7 +14,6 @@ from pathlib import Path
 from experiment_server.errors import ParticipantExists, RevisionConflict, StoreUnavailable
 from experiment_server.participants import moves
 from experiment_server.participants.events import Entry, Event
-from experiment_server.participants.moves import Transition
 from experiment_server.participants.state import ParticipantState, timestamp
 from experiment_server.participants.versions import OnChange
 from experiment_server.session.answers import Snapshot
@@ -23,9 +22,10 @@ from experiment_server.session.event_log import EventLog
 from experiment_server.session.hub import Hub
 from experiment_server.session.idempotency import Idempotency
 from experiment_server.session.notifier import Notifier
-from experiment_server.session.participants import Committed, ParticipantRepository
+from experiment_server.session.participants import ParticipantRepository
 from experiment_server.session.presence import Presence
 from experiment_server.session.requests import BY_SERVER, Request
+from experiment_server.session.states import ParticipantStates
 from experiment_server.session.study_file import StudyFile
 from experiment_server.session.tasks import Tasks
 from experiment_server.session.tokens import Tokens
@@ -34,7 +34,6 @@ from experiment_server.session.views import ParticipantViews
 from experiment_server.store.store import Store
 from experiment_server.study.parse import Parsed
 from experiment_server.wire.events import (
-    Moved,
     ServerStarted,
     ServerStopped,
 )
@@ -85,16 +84,24 @@ class RunningSession:
         self._versions = StudyVersions(parsed.require())
         self._views = ParticipantViews(self._versions, self._presence)
         self._notifier = Notifier(hub, tasks, self._views)
-        self._idempotency = Idempotency(store, tasks, self.now)
+        self._idempotency = Idempotency(store, self.now)
+        self._states = ParticipantStates(store)
         self._repository = ParticipantRepository(
-            store, self._versions, self._views, self._idempotency, self.now, self._committed
+            store,
+            self._states,
+            self._versions,
+            self._views,
+            self._idempotency,
+            self.now,
+            self._notifier.committed,
         )
         self.study_file = StudyFile(
             path,
             parsed,
             options.on_change,
             versions=self._versions,
-            participants=self._repository,
+            states=self._states,
+            repository=self._repository,
             presence=self._presence,
             event_log=self._log,
             notifier=self._notifier,
@@ -110,7 +117,7 @@ class RunningSession:
         """Take the session up where it was left."""
         # All that is settled by one commit is told in one go.
         self._store.deliver_with(asyncio.get_running_loop().call_soon_threadsafe)
-        states = await self._repository.all()
+        states = await self._states.all()
         self._versions.restore(await asyncio.wrap_future(self._store.versions()), states)
         self._tasks.start(self._idempotency.sweep(), "sweep-replies")
         started = ServerStarted(release=version("experiment-server"), session=self.options.session)
@@ -131,7 +138,7 @@ class RunningSession:
 
         The first part has everything but, in large sessions, the later participants.
         """
-        pages = self._views.row_pages(await self._repository.all())
+        pages = self._views.row_pages(await self._states.all())
         yield self._beginning(await anext(pages, []))
         async for rows in pages:
             yield MoreParticipants(rows)
@@ -154,23 +161,23 @@ class RunningSession:
 
     async def connected(self, participant_index: int) -> None:
         """An app of this participant has connected; raises ParticipantUnknown."""
-        state = await self._repository.get(participant_index)
+        state = await self._states.get(participant_index)
         self._presence.enter(participant_index)
         self._notifier.gather(changed=[state])
 
     async def disconnected(self, participant_index: int) -> None:
         """An app of this participant has gone."""
         self._presence.leave(participant_index)
-        self._notifier.gather(changed=[await self._repository.get(participant_index)])
+        self._notifier.gather(changed=[await self._states.get(participant_index)])
 
     async def rows(self) -> list[ParticipantRow]:
         """Everybody's row, ascending by index."""
-        pages = self._views.row_pages(await self._repository.all())
+        pages = self._views.row_pages(await self._states.all())
         return [row async for page in pages for row in page]
 
     def drop_cache(self) -> None:
         """Forget whatever can be read or worked out again; nothing else changes."""
-        self._repository.drop_cache()
+        self._states.drop_cache()
         self._versions.drop_cache()
         self._views.drop_cache()
 
@@ -178,17 +185,7 @@ class RunningSession:
 
     async def row(self, participant_index: int) -> ParticipantRow:
         """One participant as lists show them."""
-        return self._views.row(await self._repository.get(participant_index))
-
-    async def _change(
-        self, request: Request, participant_index: int, transition: Transition
-    ) -> Snapshot:
-        """Carry a change of a participant out once, and answer with the snapshot after it."""
-        state = await self._idempotency.once(
-            request, ParticipantState,
-            self._repository.change, request, participant_index, transition,
-        )  # fmt: skip
-        return await self._answer(state)
+        return self._views.row(await self._states.get(participant_index))
 
     async def _answer(self, state: ParticipantState) -> Snapshot:
         if state.study is not None:
@@ -198,12 +195,12 @@ class RunningSession:
 
     async def _undo(self, request: Request, participant_index: int) -> ParticipantState:
         while True:
-            state = await self._repository.get(participant_index)
+            state = await self._states.get(participant_index)
             # Read behind all changes of this participant that are on their way to the log.
             move = await self._log.last_move(participant_index, state.revision)
             try:
                 undo = partial(moves.undo, move=move)
-                return await self._repository.change(request, participant_index, undo)
+                return await self._repository.make(request, participant_index, undo)
             except RevisionConflict:
                 continue
 
@@ -221,7 +218,7 @@ class RunningSession:
     @property
     def participants_count(self) -> int:
         """How many participants are known."""
-        return self._repository.known_count
+        return self._states.known_count
 
     async def flush(self) -> None:
         """Wait until everything that was logged is durable; raises StoreUnavailable."""
@@ -229,21 +226,5 @@ class RunningSession:
 
     # News
 
-    def _committed(self, committed: Committed) -> None:
-        self._notifier.gather(changed=committed.changed, entries=committed.written.entries)
-        if committed.version is not None:
-            return  # whoever serves it tells everybody in one go
-        self._notifier.push(
-            (event, item.outcome.state)
-            for item in committed.planned
-            if item.before is not None and (event := _push_name(item.outcome.events))
-        )
-
     def _logged(self, entries: list[Entry]) -> None:
         self._notifier.gather(entries=entries)
-
-
-def _push_name(events: Sequence[Event]) -> str | None:
-    if not events:
-        return None
-    return "block-changed" if isinstance(events[0].data, Moved) else "config-changed"

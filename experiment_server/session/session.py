@@ -22,7 +22,7 @@ from experiment_server.errors import (
     StudyTooLarge,
     VersionUnknown,
 )
-from experiment_server.limits import LINK_VALID
+from experiment_server.limits import LINK_LIFETIME_S
 from experiment_server.participants import moves, timings
 from experiment_server.participants.events import LOG_COLUMNS, log_cells
 from experiment_server.participants.overrides import checked
@@ -103,7 +103,7 @@ class StudySession(RunningSession):
         self, _request: Request, participant_index: OwnParticipant
     ) -> Encoded[Config | None]:
         """The current block's config."""
-        return self._views.config(await self._repository.get(participant_index))
+        return self._views.config(await self._states.get(participant_index))
 
     @operation("GET", "The participant's index and number of blocks", roles=EVERYBODY)
     async def summary_data(
@@ -118,7 +118,7 @@ class StudySession(RunningSession):
         self, _request: Request, participant_index: OwnParticipant
     ) -> list[Config]:
         """The configs of all blocks of a participant."""
-        return self._views.all_configs(await self._repository.get(participant_index))
+        return self._views.all_configs(await self._states.get(participant_index))
 
     @operation(
         "GET", "One line about where the participant is", roles=EVERYBODY, media_type="text/plain"
@@ -134,7 +134,7 @@ class StudySession(RunningSession):
     @operation("GET", "The participant snapshot", roles=EVERYBODY, tag=snapshot_tag)
     async def state(self, _request: Request, participant_index: OwnParticipant) -> Snapshot:
         """The participant snapshot; raises ExpansionFailed."""
-        return self._views.snapshot(await self._repository.get(participant_index))
+        return self._views.snapshot(await self._states.get(participant_index))
 
     @operation("GET", "A row for every participant")
     async def participants(self, _request: Request) -> list[ParticipantRow]:
@@ -149,14 +149,16 @@ class StudySession(RunningSession):
     )  # fmt: skip
     async def move_to_next(self, request: Request, participant_index: OwnParticipant) -> Snapshot:
         """One block on; END stays END."""
-        return await self._change(request, participant_index, moves.move_to_next)
+        state = await self._repository.change(request, participant_index, moves.move_to_next)
+        return await self._answer(state)
 
     @operation("POST", "One block back", roles=EVERYBODY, context=_MOVE, rest_body=name_reached)
     async def move_to_previous(
         self, request: Request, participant_index: OwnParticipant
     ) -> Snapshot:
         """One block back; START stays START."""
-        return await self._change(request, participant_index, moves.move_to_previous)
+        state = await self._repository.change(request, participant_index, moves.move_to_previous)
+        return await self._answer(state)
 
     @operation(
         "POST", "To a block by its id",
@@ -166,9 +168,9 @@ class StudySession(RunningSession):
         self, request: Request, participant_index: OwnParticipant, block_id: BlockId
     ) -> Snapshot:
         """To a block by its id; raises BlockOutOfRange."""
-        return await self._change(
-            request, participant_index, partial(moves.move_to_block, block_id=block_id)
-        )
+        move = partial(moves.move_to_block, block_id=block_id)
+        state = await self._repository.change(request, participant_index, move)
+        return await self._answer(state)
 
     @operation(
         "POST", "Every active participant to a block",
@@ -177,9 +179,9 @@ class StudySession(RunningSession):
     async def move_all_to_block(self, request: Request, block_id: BlockId) -> int:
         """Everybody who is in a block to a block, all or none; raises BlockOutOfRange."""
         default = self.options.default_participant_index
-        await self._idempotency.once(
-            request, list, self._repository.move_all_to_block, request, block_id, default
-        )
+        async with self._idempotency.once(request, list) as answered:
+            if answered is None:
+                await self._repository.move_all_to_block(request, block_id, default)
         return block_id
 
     @operation(
@@ -191,9 +193,8 @@ class StudySession(RunningSession):
 
         Raises NothingToUndo where there is none, or the study no longer has the place it came from.
         """
-        state = await self._idempotency.once(
-            request, ParticipantState, self._undo, request, participant_index
-        )
+        async with self._idempotency.once(request, ParticipantState) as answered:
+            state = answered or await self._undo(request, participant_index)
         return await self._answer(state)
 
     # Configs
@@ -208,7 +209,8 @@ class StudySession(RunningSession):
     ) -> Snapshot:
         """Change the config of a participant's current block, for them alone."""
         update = partial(moves.update_config, patch=checked(patch))
-        return await self._change(request, participant_index, update)
+        state = await self._repository.change(request, participant_index, update)
+        return await self._answer(state)
 
     @operation(
         "POST", "Drop what was changed about the participant's configs",
@@ -218,7 +220,8 @@ class StudySession(RunningSession):
         self, request: Request, participant_index: OwnParticipant
     ) -> Snapshot:
         """Drop all that was changed about a participant's configs; the position is kept."""
-        return await self._change(request, participant_index, moves.reset)
+        state = await self._repository.change(request, participant_index, moves.reset)
+        return await self._answer(state)
 
     # Adding
 
@@ -227,8 +230,8 @@ class StudySession(RunningSession):
         self, _request: Request, participant_index: OwnParticipant
     ) -> ParticipantLink:
         """A link that lets a participant's app in, until it expires."""
-        await self._repository.get(participant_index)
-        now, valid = self.clock(), timedelta(seconds=LINK_VALID)
+        await self._states.get(participant_index)
+        now, valid = self.clock(), timedelta(seconds=LINK_LIFETIME_S)
         token = self.tokens.participant(participant_index, now, valid)
         path = login_path(token)
         urls = [f"{url}{path}" for url in self.options.urls()]
@@ -237,12 +240,15 @@ class StudySession(RunningSession):
     @operation("PUT", "Add a participant after the largest index")
     async def new_participant(self, request: Request) -> int:
         """Add the participant after the largest index; returns the new index."""
-        return await self._idempotency.once(request, int, self._repository.add_next, request)
+        async with self._idempotency.once(request, int) as answered:
+            return answered or await self._repository.add_next(request)
 
     @operation("PUT", "Add a participant by index", refusals=(ParticipantExists,))
     async def add_participant(self, request: Request, participant_index: NewParticipant) -> bool:
         """Add a participant; raises ParticipantExists."""
-        await self._idempotency.once(request, int, self._repository.add, request, participant_index)
+        async with self._idempotency.once(request, int) as answered:
+            if answered is None:
+                await self._repository.add(request, participant_index)
         return True
 
     # The study
@@ -268,9 +274,8 @@ class StudySession(RunningSession):
         self, request: Request, text: StudyText, made_from: EditedDigest
     ) -> StudyInfo:
         """Write the study file, and serve it."""
-        return await self._idempotency.once(
-            request, StudyInfo, self._save, request, text, made_from
-        )
+        async with self._idempotency.once(request, StudyInfo) as answered:
+            return answered or await self._save(request, text, made_from)
 
     @operation(
         "GET", "The study as it was in a version",

@@ -15,7 +15,7 @@ from experiment_server.errors import (
     StudyStale,
     VersionUnknown,
 )
-from experiment_server.limits import DIAGNOSTICS_LOGGED
+from experiment_server.limits import DIAGNOSTICS_LOGGED_MAX
 from experiment_server.participants.events import Event
 from experiment_server.participants.state import timestamp
 from experiment_server.participants.versions import Migration, OnChange
@@ -26,6 +26,7 @@ from experiment_server.session.parse_worker import ParseWorker
 from experiment_server.session.participants import ParticipantRepository
 from experiment_server.session.presence import Presence
 from experiment_server.session.requests import BY_SERVER, Request
+from experiment_server.session.states import ParticipantStates
 from experiment_server.session.version_change import VersionChange
 from experiment_server.session.versions import StudyVersions
 from experiment_server.store.study_file import StudyDraft, read_text
@@ -62,7 +63,8 @@ class StudyFile:
         on_change: OnChange,
         *,
         versions: StudyVersions,
-        participants: ParticipantRepository,
+        states: ParticipantStates,
+        repository: ParticipantRepository,
         presence: Presence,
         event_log: EventLog,
         notifier: Notifier,
@@ -72,14 +74,14 @@ class StudyFile:
         self._first = parsed
         self._on_change = on_change
         self._versions = versions
-        self._participants = participants
+        self._states = states
         self._presence = presence
         self._log = event_log
         self._notifier = notifier
         self._clock = clock
         self._diagnostics = parsed.diagnostics
         self._worker = ParseWorker()
-        self._change = VersionChange(on_change, versions, participants, clock)
+        self._change = VersionChange(on_change, versions, states, repository, clock)
         self._loading = asyncio.Lock()
         # What was loaded or refused last: nothing is to be done about it any more.
         self._seen: StudySource | None = None
@@ -275,7 +277,7 @@ class StudyFile:
         errors = [item for item in diagnostics if item.severity == "error"]
         first = [
             RefusedLine(item.code, item.line, item.message, item.file)
-            for item in errors[:DIAGNOSTICS_LOGGED]
+            for item in errors[:DIAGNOSTICS_LOGGED_MAX]
         ]
         told = StudyRefused(
             digest=digest, errors=len(errors), first=first, by=request.by, reason=request.reason
@@ -293,9 +295,9 @@ class StudyFile:
         for index in connected:
             self._notifier.publish(Message(participant_room(index), "study-changed", news))
         self._tell_dashboards(migration.report())
-        states = [await self._participants.get(index) for index in connected]
+        states = [await self._states.get(index) for index in connected]
         self._notifier.push(("config-changed", state) for state in states)
-        self._notifier.gather(changed=await self._participants.all())
+        self._notifier.gather(changed=await self._states.all())
 
     def _tell_dashboards(self, affected: Affected | None = None) -> None:
         news = StudyChanged(

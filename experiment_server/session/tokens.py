@@ -11,7 +11,7 @@ from urllib.parse import quote
 import jwt
 
 from experiment_server.errors import TokenInvalid
-from experiment_server.limits import TOKEN_LENGTH
+from experiment_server.limits import TOKEN_MAX_LENGTH
 
 _ALGORITHM = "HS256"
 
@@ -49,7 +49,7 @@ class Tokens:
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
-            if len(token) > TOKEN_LENGTH:
+            if len(token) > TOKEN_MAX_LENGTH:
                 raise jwt.InvalidTokenError
             claims: dict[str, Any] = jwt.decode(
                 token,

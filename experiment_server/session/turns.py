@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
-from experiment_server.limits import TURN
+from experiment_server.limits import LOOP_TURN_S
 
 Item = TypeVar("Item")
 
@@ -17,6 +17,6 @@ async def in_turns(items: Iterable[Item]) -> AsyncIterator[Item]:
     began = time.monotonic()
     for item in items:
         yield item
-        if time.monotonic() - began > TURN:
+        if time.monotonic() - began > LOOP_TURN_S:
             await asyncio.sleep(0)
             began = time.monotonic()

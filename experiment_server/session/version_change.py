@@ -6,13 +6,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from experiment_server.errors import RevisionConflict, StoreUnavailable
-from experiment_server.limits import COMMIT_ATTEMPTS
+from experiment_server.limits import COMMIT_ATTEMPTS_MAX
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.events import Cause, Event
 from experiment_server.participants.state import ParticipantState
 from experiment_server.participants.versions import Migration, OnChange
 from experiment_server.session.participants import ParticipantRepository, Planned
 from experiment_server.session.requests import BY_SERVER, Request
+from experiment_server.session.states import ParticipantStates
 from experiment_server.session.turns import in_turns
 from experiment_server.session.versions import StudyVersions
 from experiment_server.store.records import StudyVersion
@@ -32,12 +33,14 @@ class VersionChange:
         self,
         on_change: OnChange,
         versions: StudyVersions,
-        participants: ParticipantRepository,
+        states: ParticipantStates,
+        repository: ParticipantRepository,
         clock: Callable[[], datetime],
     ) -> None:
         self._on_change = on_change
         self._versions = versions
-        self._participants = participants
+        self._states = states
+        self._repository = repository
         self._clock = clock
 
     async def make(
@@ -51,10 +54,10 @@ class VersionChange:
         if last is not None and last.digest == study.digest:
             self._versions.serve(study)
             return None
-        async with self._participants.alone():
+        async with self._states.alone():
             if last is not None:
                 self._serve_last(last)
-            for _ in range(COMMIT_ATTEMPTS):
+            for _ in range(COMMIT_ATTEMPTS_MAX):
                 now = self._clock()
                 number = self._versions.served_number + 1
                 migration = await self._migration(study, number, now)
@@ -64,11 +67,11 @@ class VersionChange:
                 planned = [Planned(before, outcome) for before, outcome in migration.changed]
                 loaded = self._loaded(version, migration, request)
                 try:
-                    await self._participants.commit(
+                    await self._repository.commit(
                         planned, events=[loaded], version=version, served=study
                     )
                 except RevisionConflict:
-                    self._participants.drop_cache()
+                    self._states.drop_cache()
                     continue
                 return migration
         raise StoreUnavailable("participants are being changed too often; save the file again")
@@ -76,7 +79,7 @@ class VersionChange:
     async def affected(self, study: Study) -> Affected:
         """Whom serving a study would concern."""
         migration, now = Migration(), self._clock()
-        states = await self._participants.all()
+        states = await self._states.all()
         async for state in in_turns(states):
             self._take(migration, state, study, 0, now)
         return migration.report()
@@ -91,11 +94,11 @@ class VersionChange:
     async def _migration(self, study: Study, number: int, now: datetime) -> Migration:
         """Everybody taken to a study, from their newest states."""
         while True:
-            migration, taken = Migration(), await self._participants.newest()
+            migration, taken = Migration(), await self._states.newest()
             async for state in in_turns(taken):
                 self._take(migration, state, study, number, now)
             # Changes that were on their way when the plan began may have come to an end.
-            if all(map(self._participants.is_newest, taken)):
+            if all(map(self._states.is_newest, taken)):
                 return migration
 
     def _take(

@@ -7,7 +7,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from experiment_server.limits import SEQUENCES_CACHED, SETTINGS_CACHED
+from experiment_server.limits import SEQUENCE_CACHE_MAX, SEQUENCE_CACHE_SETTINGS_MAX
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store.records import StudyVersion
@@ -116,7 +116,7 @@ class SequenceCache:
         self._kept[key] = sequence
         self._settings += sequence.settings
         while len(self._kept) > 1 and (
-            len(self._kept) > SEQUENCES_CACHED or self._settings > SETTINGS_CACHED
+            len(self._kept) > SEQUENCE_CACHE_MAX or self._settings > SEQUENCE_CACHE_SETTINGS_MAX
         ):
             _, forgotten = self._kept.popitem(last=False)
             self._settings -= forgotten.settings

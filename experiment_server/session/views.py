@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
-from experiment_server.limits import NAMES_PUSHED, SNAPSHOTS_CACHED
+from experiment_server.limits import MESSAGE_BLOCK_NAMES_MAX, SNAPSHOT_CACHE_MAX
 from experiment_server.participants import snapshots
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.moves import require_active
@@ -60,7 +60,7 @@ class ParticipantViews:
         names = 0
         async for state in in_turns(states):
             row = self.row(state)
-            if page and names + row.blocks_count > NAMES_PUSHED:
+            if page and names + row.blocks_count > MESSAGE_BLOCK_NAMES_MAX:
                 yield page
                 page, names = [], 0
             page.append(row)
@@ -91,6 +91,6 @@ class ParticipantViews:
         made = snapshots.snapshot(state, sequence, connected)
         seen = _Seen(state, sequence, connected, Encoded(made), Encoded(made.config))
         self._seen[index] = seen
-        if len(self._seen) > SNAPSHOTS_CACHED:
+        if len(self._seen) > SNAPSHOT_CACHE_MAX:
             self._seen.popitem(last=False)
         return seen

@@ -10,7 +10,7 @@ from pathlib import Path
 from watchfiles import awatch
 
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
-from experiment_server.limits import FILE_SETTLES
+from experiment_server.limits import FILE_SETTLE_S
 from experiment_server.session.study_file import ON_DISK, StudyFile
 from experiment_server.study.parse import Parsed, reader_failed
 from experiment_server.study.source import StudySource
@@ -80,7 +80,7 @@ async def _settled(study_file: StudyFile) -> StudySource | None:
         return None
     waits = _patience(before)
     while waits:
-        await asyncio.sleep(FILE_SETTLES)
+        await asyncio.sleep(FILE_SETTLE_S)
         now = await _read(study_file)
         if _same(now, before):
             waits -= 1
@@ -97,7 +97,7 @@ def _patience(found: StudySource | StudyFileUnreadable) -> int:
         and bool(found.text)
         and all(table.text for table in found.tables)
     )
-    return 1 if whole else int(LOOKED_AT / FILE_SETTLES)
+    return 1 if whole else int(LOOKED_AT / FILE_SETTLE_S)
 
 
 def _same(one: StudySource | StudyFileUnreadable, other: StudySource | StudyFileUnreadable) -> bool:

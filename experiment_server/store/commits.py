@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from sqlalchemy import Connection, bindparam, insert, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from experiment_server.errors import RevisionConflict
+from experiment_server.errors import RevisionConflict, SessionLost, StoreUnavailable
 from experiment_server.participants.events import Entry, Event, Head, chained
 from experiment_server.participants.state import ParticipantState
+from experiment_server.store import records
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.replies import Reply, keep_reply
 from experiment_server.store.schema import heads, participants, study_versions
 from experiment_server.store.statements import Change, insert_entries, update_states
-from experiment_server.store.writer import Contradiction
+from experiment_server.store.writer import Contradiction, Performed
+
+Query = Callable[[Connection], object]
+"""A question to the database, which sees all that was submitted before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,94 @@ _NOTE = (
 )
 
 
-class FenceMoved(Exception):
+class SessionCommits:
+    """Writes the commits of one session, for the store's writer and on its thread.
+
+    A fence, which each transaction moves on, tells whether the session is still this server's:
+    `lost` makes the error for one that is not. `problem` says why nothing can be kept in the files
+    any more, None while it can.
+    """
+
+    def __init__(self, problem: Callable[[], str | None], lost: Callable[[], SessionLost]) -> None:
+        self._problem = problem
+        self._lost = lost
+        self._session = 0
+        self._head = Head()
+        self._server, self._transactions = secrets.token_hex(8), 0
+
+    def take_over(self, connection: Connection, session: int) -> None:
+        """Make a session this server's own, and go on where its log ends."""
+        self._session = session
+        ours = {"fence": self._fence(0)}
+        mine = heads.c.session_id == session
+        if connection.execute(update(heads).where(mine).values(ours)).rowcount == 0:
+            connection.execute(insert(heads).values(session_id=session, **asdict(Head()), **ours))
+        self._head = records.head(connection, session)
+
+    def perform(
+        self, connection: Connection, items: Sequence[Commit | Query], careful: bool
+    ) -> Performed:
+        """Write a group of commits, and ask what queries ask, in the connection's transaction.
+
+        With `careful` each commit is written by itself. Raises SessionLost, and Contradiction where
+        a commit of the group cannot be written.
+        """
+        group = _CommitGroup(
+            connection,
+            self._session,
+            self._head,
+            fence=self._fence(self._transactions),
+            next_fence=self._fence(self._transactions + 1),
+        )
+        outcomes: list[object] = []
+        gone = self._problem()
+        try:
+            for item in items:
+                if not isinstance(item, Commit):
+                    # A query sees all that was submitted before it, also in the log.
+                    group.write()
+                    outcomes.append(_ask(connection, item))
+                elif gone:
+                    outcomes.append(StoreUnavailable(gone))
+                elif item.plain and not careful:
+                    outcomes.append(group.gather(item))
+                else:
+                    outcomes.append(group.attempt(item))
+            group.write()
+        except _FenceMoved:
+            raise self._lost() from None
+        if not group.wrote:
+            return Performed(outcomes)
+        return Performed(outcomes, partial(self._committed, group, outcomes), group.fence)
+
+    def kept(self, connection: Connection, performed: Performed) -> bool:
+        """Whether a transaction was committed; raises SessionLost where another server went on."""
+        found = records.fence(connection, self._session)
+        if found == performed.fence:
+            return True
+        if found == self._fence(self._transactions):
+            return False
+        raise self._lost()
+
+    def _committed(self, group: _CommitGroup, outcomes: list[object]) -> None:
+        self._head = group.head
+        self._transactions += 1
+        if gone := self._problem():
+            # Nobody can say in which file it is now.
+            outcomes[:] = [
+                StoreUnavailable(gone) if isinstance(outcome, Written) else outcome
+                for outcome in outcomes
+            ]
+
+    def _fence(self, transactions: int) -> str:
+        return f"{self._server}-{transactions}"
+
+
+class _FenceMoved(Exception):
     """Another server has written since this one did."""
 
 
-class CommitGroup:
+class _CommitGroup:
     """Commits on their way into one transaction.
 
     `head` is the log's end, and `fence` its fence, with what is written; `wrote` tells whether
@@ -96,7 +185,7 @@ class CommitGroup:
     def write(self) -> None:
         """Write what was taken: the states, then the log's next entries, numbered and chained.
 
-        Raises FenceMoved, before anything is added to the log.
+        Raises _FenceMoved, before anything is added to the log.
         """
         self._write_changes()
         if not self._unlogged:
@@ -111,7 +200,7 @@ class CommitGroup:
             "to_hash": self.head.hash,
         }
         if self._connection.execute(_NOTE, end).rowcount == 0:
-            raise FenceMoved
+            raise _FenceMoved
         self.fence, self.wrote = self._next_fence, True
         if entries:
             insert_entries(self._connection, self._session, entries)
@@ -192,3 +281,12 @@ _NAMED = 5
 def _fields(record: ParticipantState | StudyVersion) -> dict[str, object]:
     """A dataclass's fields by name; unlike `asdict`, it leaves what is in them as it is."""
     return {name: getattr(record, name) for name in record.__slots__}
+
+
+def _ask(connection: Connection, query: Query) -> object:
+    try:
+        return query(connection)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what goes wrong with one must not stop the others
+        return error

@@ -6,11 +6,11 @@ import contextlib
 import os
 import re
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -18,6 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     create_engine,
@@ -33,7 +34,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from experiment_server.errors import DatabaseUnusable, ExtraMissing
-from experiment_server.limits import MIGRATION_TIMEOUT, SESSION_NAME
+from experiment_server.limits import MIGRATION_TIMEOUT_S, SESSION_NAME_MAX_LENGTH
 from experiment_server.store.options import MEMORY, Durability
 from experiment_server.store.schema import serving, sessions
 
@@ -96,7 +97,7 @@ def connect(place: Place, durability: Durability = Durability.FULL) -> Engine:
         engine = create_engine(place.url)
         level = "FULL" if durability is Durability.FULL else "NORMAL"
 
-        def prepare(connection: Any, _record: Any) -> None:
+        def prepare(connection: sqlite3.Connection, _record: object) -> None:
             # The driver's own transaction handling does not know savepoints; ours begin below.
             connection.isolation_level = None
             connection.execute("PRAGMA busy_timeout = 5000")
@@ -108,7 +109,7 @@ def connect(place: Place, durability: Durability = Durability.FULL) -> Engine:
         # Taking the write lock at once: a transaction that upgrades later can be refused.
         event.listen(engine, "begin", lambda connection: _begin(connection, "BEGIN IMMEDIATE"))
         return engine
-    engine = connect_to_server(place, pool_pre_ping=True)
+    engine = connect_to_server(place, keeps_connections=True)
     if durability is Durability.FAST:
         event.listen(engine, "begin", lambda connection: _begin(connection, _NO_WAITING))
     return engine
@@ -125,7 +126,7 @@ def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
     database are made or removed. Raises DatabaseUnusable where no database is.
     """
     if place.path is None:
-        return connect_to_server(place, poolclass=NullPool)
+        return connect_to_server(place, keeps_connections=False)
     if not place.path.is_file():
         raise DatabaseUnusable(
             f"there is no database {place.path} yet; experiment-server run makes it"
@@ -145,7 +146,7 @@ def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
         poolclass=NullPool,
     )
 
-    def prepare(connection: Any, _record: Any) -> None:
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA busy_timeout = 5000")
@@ -252,7 +253,7 @@ def migrate(connection: Connection, place: Place) -> None:
 def _take_time(connection: Connection) -> None:
     from experiment_server.store import postgresql
 
-    postgresql.allow(connection, MIGRATION_TIMEOUT)
+    postgresql.allow(connection, MIGRATION_TIMEOUT_S)
 
 
 def open_session(connection: Connection, name: str, now: datetime) -> int:
@@ -263,10 +264,10 @@ def open_session(connection: Connection, name: str, now: datetime) -> int:
         missing = (sessions.c.id == found) & sessions.c.signing_key.is_(None)
         connection.execute(update(sessions).where(missing).values(signing_key=_signing_key()))
         return found
-    if not re.fullmatch(r"[\w. -]+", name) or len(name) > SESSION_NAME:
+    if not re.fullmatch(r"[\w. -]+", name) or len(name) > SESSION_NAME_MAX_LENGTH:
         raise DatabaseUnusable(
-            f"{name!r} is no name for a session: it takes up to {SESSION_NAME} letters, digits, "
-            "spaces, dots, dashes and underscores"
+            f"{name!r} is no name for a session: it takes up to {SESSION_NAME_MAX_LENGTH} "
+            "letters, digits, spaces, dots, dashes and underscores"
         )
     made = connection.execute(
         insert(sessions)
@@ -296,7 +297,7 @@ def announce(connection: Connection, session: int, address: str, now: datetime) 
     )
 
 
-def lock_family() -> Any:
+def lock_family() -> ColumnElement[int]:
     """The first number of all advisory locks of this schema."""
     # A database has one set of advisory locks: ours are told from those of other programs, and of
     # studies in other schemas, by their first number.
@@ -308,7 +309,7 @@ def reason_of(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
-def connect_to_server(place: Place, **options: Any) -> Engine:
+def connect_to_server(place: Place, *, keeps_connections: bool) -> Engine:
     """An engine on a PostgreSQL server; raises ExtraMissing without its driver."""
     try:
         from experiment_server.store import postgresql
@@ -316,7 +317,7 @@ def connect_to_server(place: Place, **options: Any) -> Engine:
         raise ExtraMissing(
             "PostgreSQL needs one more package: pip install 'experiment-server[postgresql]'"
         ) from None
-    return postgresql.engine(place.url, **options)
+    return postgresql.engine(place.url, keeps_connections=keeps_connections)
 
 
 def _begin(connection: Connection, statement: str) -> None:

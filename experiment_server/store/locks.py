@@ -10,7 +10,6 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from experiment_server.errors import DatabaseInUse, DatabaseUnusable
 from experiment_server.store.database import (
@@ -88,7 +87,7 @@ class SessionLock:
     def __init__(self, place: Place, session: int) -> None:
         self._place = place
         self._session = session
-        self._engine = connect_to_server(place, poolclass=NullPool)
+        self._engine = connect_to_server(place, keeps_connections=False)
         self._connection: Connection | None = self._take()
 
     def renew(self) -> None:

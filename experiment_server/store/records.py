@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from experiment_server.errors import DatabaseUnusable
-from experiment_server.limits import EVENTS_PAGE
+from experiment_server.limits import EVENTS_PAGE_MAX
 from experiment_server.participants.events import Entry, Head
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store.schema import (
@@ -106,7 +105,7 @@ def entries(
     after: int = 0,
     before: int | None = None,
     participant_index: int | None = None,
-    limit: int = EVENTS_PAGE,
+    limit: int = EVENTS_PAGE_MAX,
 ) -> list[Entry]:
     """The next entries of the log after an id, or the last ones before another, ascending.
 
@@ -145,7 +144,7 @@ def moves(
     *,
     after: tuple[int, int] = (0, 0),
     participant_index: int | None = None,
-    limit: int = EVENTS_PAGE,
+    limit: int = EVENTS_PAGE_MAX,
 ) -> list[Entry]:
     """The next moves, each participant's together, after a `(participant_index, id)`."""
     query = select(*_ENTRY).where(
@@ -170,7 +169,7 @@ def last_moves(
         events.c.type == EventType.MOVED.value,
         events.c.id < before,
     )
-    return _entries(connection, query.order_by(events.c.id.desc()).limit(EVENTS_PAGE))
+    return _entries(connection, query.order_by(events.c.id.desc()).limit(EVENTS_PAGE_MAX))
 
 
 def count(connection: Connection, session: int) -> int:
@@ -211,9 +210,9 @@ def session_summaries(connection: Connection) -> list[SessionSummary]:
     ]
 
 
-def _count_where(condition: Any) -> Any:
+def _count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count(participants.c.participant_index).filter(condition)
 
 
-def _entries(connection: Connection, query: Select[Any]) -> list[Entry]:
+def _entries(connection: Connection, query: Select[tuple[int | str | None, ...]]) -> list[Entry]:
     return [Entry(**row._mapping) for row in connection.execute(query)]

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from experiment_server.errors import RevisionConflict
-from experiment_server.limits import REPLIES_KEPT
+from experiment_server.limits import IDEMPOTENCY_RETENTION_S
 from experiment_server.store.schema import replies
 
 
@@ -45,7 +45,7 @@ def find_reply(
 
 def keep_reply(connection: Connection, session: int, reply: Reply) -> None:
     """Keep a reply; raises RevisionConflict if the request has been answered before."""
-    too_old = reply.created_at - timedelta(seconds=REPLIES_KEPT)
+    too_old = reply.created_at - timedelta(seconds=IDEMPOTENCY_RETENTION_S)
     connection.execute(
         delete(replies).where(*_in_scope(session, reply.scope), replies.c.created_at < too_old)
     )

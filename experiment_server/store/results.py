@@ -18,10 +18,10 @@ from pathvalidate import sanitize_filename
 
 from experiment_server.errors import ParameterInvalid, StoreUnavailable
 from experiment_server.limits import (
-    RESULT_ABANDONED,
-    RESULT_DEPTH,
-    RESULT_NAME,
-    RESULT_NAMES_CACHED,
+    RESULT_ABANDONED_AFTER_S,
+    RESULT_NAME_CACHE_MAX,
+    RESULT_NAME_MAX_LENGTH,
+    RESULT_PATH_DEPTH_MAX,
 )
 from experiment_server.store.study_file import flush_folder
 
@@ -133,7 +133,7 @@ class Results:
     def _namesakes_of(self, wanted: Path) -> _Namesakes:
         found = self._namesakes.get(wanted)
         if found is None:
-            if len(self._namesakes) >= RESULT_NAMES_CACHED:
+            if len(self._namesakes) >= RESULT_NAME_CACHE_MAX:
                 self._namesakes.clear()
             found = self._namesakes[wanted] = _Namesakes(wanted)
         return found
@@ -205,11 +205,13 @@ def _names(path: str) -> list[str]:
     parts = [part.strip(" .") for part in re.split(r"[/\\]", path)]
     # What is too deep keeps its last names, which say most.
     names = [
-        sanitize_filename(part, replacement_text="_", platform="universal", max_len=RESULT_NAME)
+        sanitize_filename(
+            part, replacement_text="_", platform="universal", max_len=RESULT_NAME_MAX_LENGTH
+        )
         for part in parts
         if part
     ]
-    return [name for name in names if name.strip(" .")][-RESULT_DEPTH:]
+    return [name for name in names if name.strip(" .")][-RESULT_PATH_DEPTH_MAX:]
 
 
 def _digest(path: Path) -> bytes:
@@ -222,7 +224,7 @@ def _digest(path: Path) -> bytes:
 
 def _remove_abandoned(folder: Path) -> None:
     """Remove the drafts of a server that was killed; a younger one may be another server's."""
-    before = time.time() - RESULT_ABANDONED
+    before = time.time() - RESULT_ABANDONED_AFTER_S
     with contextlib.suppress(OSError):
         for path in folder.glob(f"{_DRAFT[0]}*{_DRAFT[1]}"):
             if path.stat().st_mtime < before:

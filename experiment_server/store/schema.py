@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -36,7 +35,7 @@ class UtcTime(TypeDecorator[datetime]):
         """To text, of one length, so that texts sort as their moments do."""
         return None if value is None else moment_text(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         """From text."""
         return None if value is None else datetime.fromisoformat(value)
 
@@ -51,7 +50,7 @@ class OverridesText(TypeDecorator[Overrides]):
         """To text."""
         return overrides_text(value or ())
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Overrides:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Overrides:
         """From text."""
         return tuple(Override(**item) for item in json.loads(value)) if value else ()
 
@@ -70,7 +69,7 @@ class TablesText(TypeDecorator[tuple[TableFile, ...]]):
             return None
         return json.dumps([[table.path, table.text] for table in value], ensure_ascii=False)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[TableFile, ...]:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[TableFile, ...]:
         """From text."""
         return tuple(TableFile(path, text) for path, text in json.loads(value)) if value else ()
 

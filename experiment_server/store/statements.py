@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from experiment_server.limits import ROWS_IN_STATEMENT
+from experiment_server.limits import STATEMENT_ROWS_MAX
 from experiment_server.participants.events import Entry
 from experiment_server.participants.overrides import Overrides
 from experiment_server.participants.state import ParticipantState
@@ -122,7 +122,7 @@ def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """The rows by powers of two, so that there are few different statements to prepare."""
     start = 0
     while start < len(rows):
-        size = ROWS_IN_STATEMENT
+        size = STATEMENT_ROWS_MAX
         while size > len(rows) - start:
             size //= 2
         yield rows[start : start + size]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from typing import Any, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiment_server.errors import (
@@ -19,23 +17,20 @@ from experiment_server.errors import (
     SessionLost,
     StoreUnavailable,
 )
-from experiment_server.limits import EVENTS_PAGE, REPLIES_KEPT
-from experiment_server.participants.events import Entry, Head
+from experiment_server.limits import EVENTS_PAGE_MAX, IDEMPOTENCY_RETENTION_S
+from experiment_server.participants.events import Entry
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store import database, locks, records
-from experiment_server.store.commits import Commit, CommitGroup, FenceMoved, Written
+from experiment_server.store.commits import Commit, Query, SessionCommits, Written
 from experiment_server.store.database import Place
 from experiment_server.store.options import DEFAULT_SESSION, Durability
 from experiment_server.store.reader import Reader
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.replies import Reply, Scope, find_reply, forget_replies
-from experiment_server.store.schema import heads
-from experiment_server.store.writer import Done, Performed, Work, Writer
+from experiment_server.store.writer import Done, Work, Writer
 
+P = ParamSpec("P")
 Result = TypeVar("Result")
-
-
-Query = Callable[[Connection], Any]
 
 
 class Store:
@@ -56,8 +51,7 @@ class Store:
     ) -> None:
         self._place = place
         self._session, self._session_name = 0, session
-        self._head = Head()
-        self._server, self._transactions = secrets.token_hex(8), 0
+        self._commits = SessionCommits(self._problem, self._session_lost)
         self._reader = Reader(place)
         self._locks: list[locks.Lock] = [locks.FileHeld(place.path)] if place.path else []
         self._files: locks.Files | None = None
@@ -69,7 +63,8 @@ class Store:
             self._let_go()
             raise
         self._writer: Writer[Commit | Query] = Writer(
-            engine, Work(self._perform, self._kept, self._watch, self._let_go)
+            engine,
+            Work(self._commits.perform, self._commits.kept, self._watch, self._let_go),
         )
         try:
             self._open(place, session, address, clock())
@@ -84,8 +79,7 @@ class Store:
 
         def begin(connection: Connection) -> None:
             # First of all: a server that had the session before keeps nothing more from here on.
-            self._take_over(connection)
-            self._head = records.head(connection, self._session)
+            self._commits.take_over(connection, self._session)
             database.announce(connection, self._session, address, now)
 
         try:
@@ -98,14 +92,6 @@ class Store:
             raise DatabaseUnusable(f"{place} cannot be opened: {reason}") from None
         if place.path:
             self._files = locks.Files(place.path)
-
-    def _take_over(self, connection: Connection) -> None:
-        ours = {"fence": self._fence(0)}
-        mine = heads.c.session_id == self._session
-        if connection.execute(update(heads).where(mine).values(ours)).rowcount == 0:
-            connection.execute(
-                insert(heads).values(session_id=self._session, **asdict(Head()), **ours)
-            )
 
     def signing_key(self) -> Future[str]:
         """The key that this session's tokens are signed with."""
@@ -144,7 +130,7 @@ class Store:
         """Why nothing more is kept: the session is another server's. None as long as it is ours."""
         return self._writer.lost
 
-    def when_lost(self, tell: Callable[[], Any]) -> None:
+    def when_lost(self, tell: Callable[[], object]) -> None:
         """Have `tell` called, from another thread, when the session turns out to be lost."""
         self._writer.when_lost(tell)
 
@@ -152,17 +138,17 @@ class Store:
         """Have `timed` told how many seconds each group of commits took."""
         self._writer.time_with(timed)
 
-    def deliver_with(self, deliver: Callable[[Callable[[], None]], Any]) -> None:
+    def deliver_with(self, deliver: Callable[[Callable[[], None]], object]) -> None:
         """Have who waits told by calls to `deliver`, for example in an event loop's thread."""
         self._writer.deliver_with(deliver)
 
     def reply(self, scope: Scope, now: datetime) -> Future[Reply | None]:
         """What was answered to a request that came before, None if it is new or long ago."""
-        return self._read(find_reply, scope, now - timedelta(seconds=REPLIES_KEPT))
+        return self._read(find_reply, scope, now - timedelta(seconds=IDEMPOTENCY_RETENTION_S))
 
     def forget_replies(self, now: datetime) -> Future[int]:
         """Remove the replies that are kept no longer; how many these were."""
-        oldest = now - timedelta(seconds=REPLIES_KEPT)
+        oldest = now - timedelta(seconds=IDEMPOTENCY_RETENTION_S)
         return self._read(forget_replies, oldest)
 
     def versions(self) -> Future[list[StudyVersion]]:
@@ -175,18 +161,15 @@ class Store:
         after: int = 0,
         before: int | None = None,
         participant_index: int | None = None,
-        limit: int = EVENTS_PAGE,
+        limit: int = EVENTS_PAGE_MAX,
     ) -> Future[list[Entry]]:
         """The next entries of the log after an id, or the last before another; ascending."""
-        return self._ask(
-            lambda connection: records.entries(
-                connection,
-                self._session,
-                after=after,
-                before=before,
-                participant_index=participant_index,
-                limit=limit,
-            )
+        return self._read(
+            records.entries,
+            after=after,
+            before=before,
+            participant_index=participant_index,
+            limit=limit,
         )
 
     def log_page(self, *, after: int, participant_index: int | None) -> Future[list[Entry]]:
@@ -197,7 +180,7 @@ class Store:
                 session=self._session,
                 after=after,
                 participant_index=participant_index,
-                limit=EVENTS_PAGE,
+                limit=EVENTS_PAGE_MAX,
             )
         )
 
@@ -226,8 +209,13 @@ class Store:
         self._reader.close()
         self._writer.close()
 
-    def _read(self, query: Callable[..., Result], *arguments: Any) -> Future[Result]:
-        return self._ask(lambda connection: query(connection, self._session, *arguments))
+    def _read(
+        self,
+        query: Callable[Concatenate[Connection, int, P], Result],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Future[Result]:
+        return self._ask(lambda connection: query(connection, self._session, *args, **kwargs))
 
     def _read_beside(self, query: Callable[[Connection], Result]) -> Future[Result]:
         # What is kept in memory belongs to the writer's one connection.
@@ -238,56 +226,6 @@ class Store:
         self._writer.submit(query, partial(_settle, future))
         return future
 
-    def _perform(
-        self, connection: Connection, items: Sequence[Commit | Query], careful: bool
-    ) -> Performed:
-        group = CommitGroup(
-            connection,
-            self._session,
-            self._head,
-            fence=self._fence(self._transactions),
-            next_fence=self._fence(self._transactions + 1),
-        )
-        outcomes: list[Any] = []
-        gone = self._files and self._files.problem()
-        try:
-            for item in items:
-                if not isinstance(item, Commit):
-                    # A query sees all that was submitted before it, also in the log.
-                    group.write()
-                    outcomes.append(_ask(connection, item))
-                elif gone:
-                    outcomes.append(StoreUnavailable(gone))
-                elif item.plain and not careful:
-                    outcomes.append(group.gather(item))
-                else:
-                    outcomes.append(group.attempt(item))
-            group.write()
-        except FenceMoved:
-            raise self._session_lost() from None
-        if not group.wrote:
-            return Performed(outcomes)
-        return Performed(outcomes, partial(self._committed, group, outcomes), group.fence)
-
-    def _committed(self, group: CommitGroup, outcomes: list[Any]) -> None:
-        self._head = group.head
-        self._transactions += 1
-        if self._files and (gone := self._files.problem()):
-            # Nobody can say in which file it is now.
-            outcomes[:] = [
-                StoreUnavailable(gone) if isinstance(outcome, Written) else outcome
-                for outcome in outcomes
-            ]
-
-    def _kept(self, connection: Connection, performed: Performed) -> bool:
-        """Whether a transaction was committed; raises SessionLost where another server went on."""
-        found = records.fence(connection, self._session)
-        if found == performed.fence:
-            return True
-        if found == self._fence(self._transactions):
-            return False
-        raise self._session_lost()
-
     def _watch(self) -> None:
         try:
             for lock in self._locks:
@@ -295,8 +233,8 @@ class Store:
         except DatabaseInUse:
             raise self._session_lost() from None
 
-    def _fence(self, transactions: int) -> str:
-        return f"{self._server}-{transactions}"
+    def _problem(self) -> str | None:
+        return self._files.problem() if self._files else None
 
     def _session_lost(self) -> SessionLost:
         other = locks.other_server(self._place, self._session)
@@ -311,19 +249,10 @@ class Store:
             lock.release()
 
 
-def _settle(future: Future[Any], outcome: Any) -> None:
+def _settle(future: Future[Result], outcome: Result | Exception) -> None:
     if not future.set_running_or_notify_cancel():
         return  # nobody waits for it any more
     if isinstance(outcome, Exception):
         future.set_exception(outcome)
     else:
         future.set_result(outcome)
-
-
-def _ask(connection: Connection, query: Query) -> Any:
-    try:
-        return query(connection)
-    except SQLAlchemyError:
-        raise
-    except Exception as error:  # noqa: BLE001 - what goes wrong with one must not stop the others
-        return error

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
-from experiment_server.limits import STUDY_SIZE
+from experiment_server.limits import STUDY_MAX_BYTES
 from experiment_server.store.table_files import read_tables
 from experiment_server.study.model import Study
 from experiment_server.study.parse import parse
@@ -25,10 +25,10 @@ def read_text(path: Path) -> str:
         raise StudyFileUnreadable(f"{path} is no study file: its name has to end with .toml")
     try:
         with path.open("rb") as file:
-            text = file.read(STUDY_SIZE + 1)
-        if len(text) > STUDY_SIZE:
+            text = file.read(STUDY_MAX_BYTES + 1)
+        if len(text) > STUDY_MAX_BYTES:
             raise StudyFileUnreadable(
-                f"{path} has more than {STUDY_SIZE // 1024**2} MB, and a study file has less; "
+                f"{path} has more than {STUDY_MAX_BYTES // 1024**2} MB, and a study file has less; "
                 "large data belongs into files of the app"
             )
         return text.decode("utf-8")

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from experiment_server.limits import STUDY_SIZE
+from experiment_server.limits import STUDY_MAX_BYTES
 from experiment_server.study.source import TableFile, Unreadable
 
 
@@ -39,10 +39,10 @@ def _read(folder: Path, path: str) -> TableFile:
         return _unreadable(path, f"cannot be read: {reason}")
     if content is None:
         return _unreadable(path, "is no file", "name a file")
-    if len(content) > STUDY_SIZE:
+    if len(content) > STUDY_MAX_BYTES:
         return _unreadable(
             path,
-            f"has more than {STUDY_SIZE // 1024**2} MB",
+            f"has more than {STUDY_MAX_BYTES // 1024**2} MB",
             "large data belongs into files of the app",
         )
     try:
@@ -63,7 +63,7 @@ def _content(place: Path) -> bytes | None:
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return None
-        return file.read(STUDY_SIZE + 1)
+        return file.read(STUDY_MAX_BYTES + 1)
 
 
 def _unreadable(

@@ -22,11 +22,11 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from experiment_server.errors import SessionLost, StoreUnavailable
 from experiment_server.limits import (
-    COMMITS_GROUPED,
-    COMMITS_WAITING,
-    REFUSALS_LOGGED,
-    SESSION_WATCHED,
-    STORE_ANSWERS,
+    COMMIT_GROUP_MAX,
+    COMMIT_QUEUE_MAX,
+    REFUSAL_LOG_INTERVAL_S,
+    SESSION_CHECK_INTERVAL_S,
+    STORE_STOP_TIMEOUT_S,
 )
 from experiment_server.store.database import reason_of
 
@@ -44,7 +44,7 @@ class Performed:
     where nothing was to be kept.
     """
 
-    outcomes: list[Any]
+    outcomes: list[object]
     committed: Callable[[], None] = lambda: None
     fence: str | None = None
 
@@ -104,8 +104,8 @@ class Writer(Generic[Item]):
         self._watched = time.monotonic()
         self._refusals = _Refusals()
         self._timed: Callable[[float], None] = lambda _seconds: None
-        self._deliver: Callable[[Callable[[], None]], Any] = lambda deliver: deliver()
-        self._tell_lost: Callable[[], Any] = lambda: None
+        self._deliver: Callable[[Callable[[], None]], object] = lambda deliver: deliver()
+        self._tell_lost: Callable[[], object] = lambda: None
         self._thread.start()
 
     @property
@@ -122,11 +122,11 @@ class Writer(Generic[Item]):
         """Have `timed` told how many seconds each transaction took."""
         self._timed = timed
 
-    def deliver_with(self, deliver: Callable[[Callable[[], None]], Any]) -> None:
+    def deliver_with(self, deliver: Callable[[Callable[[], None]], object]) -> None:
         """Have who waits for a group told by a call to `deliver`, all of them in one go."""
         self._deliver = deliver
 
-    def when_lost(self, tell: Callable[[], Any]) -> None:
+    def when_lost(self, tell: Callable[[], object]) -> None:
         """Have `tell` called, on the writer's thread, when the session turns out to be lost."""
         self._tell_lost = tell
 
@@ -138,7 +138,7 @@ class Writer(Generic[Item]):
         """
         if self._closed:
             done(StoreUnavailable("the server is stopping"))
-        elif self._jobs.qsize() >= COMMITS_WAITING:
+        elif self._jobs.qsize() >= COMMIT_QUEUE_MAX:
             done(StoreUnavailable("too many changes wait for the disk; try again in a moment"))
         else:
             self._jobs.put(_Job(item, done))
@@ -151,7 +151,7 @@ class Writer(Generic[Item]):
         if not self._closed:
             self._closed = True
             self._jobs.put(None)
-        self._thread.join(STORE_ANSWERS)
+        self._thread.join(STORE_STOP_TIMEOUT_S)
         if self._thread.is_alive():
             log.error("the database does not answer, so the server stops without it")
 
@@ -173,13 +173,13 @@ class Writer(Generic[Item]):
     def _next_group(self) -> list[_Job[Item]] | None:
         """What waits, empty if nothing came for a while; None at the end."""
         try:
-            first = self._jobs.get(timeout=SESSION_WATCHED)
+            first = self._jobs.get(timeout=SESSION_CHECK_INTERVAL_S)
         except queue.Empty:
             return []
         if first is None:
             return None
         group = [first]
-        while len(group) < COMMITS_GROUPED:
+        while len(group) < COMMIT_GROUP_MAX:
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
@@ -231,14 +231,14 @@ class Writer(Generic[Item]):
         else:
             self._tell(group, outcomes)
 
-    def _do(self, items: Sequence[Item], *, careful: bool) -> list[Any]:
+    def _do(self, items: Sequence[Item], *, careful: bool) -> list[object]:
         started = time.perf_counter()
         try:
             return self._committed(items, careful)
         finally:
             self._timed(time.perf_counter() - started)
 
-    def _committed(self, items: Sequence[Item], careful: bool) -> list[Any]:
+    def _committed(self, items: Sequence[Item], careful: bool) -> list[object]:
         with self._engine.connect() as connection, connection.begin() as transaction:
             performed = self._work.perform(connection, items, careful)
             try:
@@ -273,7 +273,7 @@ class Writer(Generic[Item]):
 
     def _look_after(self) -> None:
         now = time.monotonic()
-        if self._lost or now - self._watched < SESSION_WATCHED:
+        if self._lost or now - self._watched < SESSION_CHECK_INTERVAL_S:
             return
         self._decide()
         if not self._undecided:
@@ -304,7 +304,7 @@ class Writer(Generic[Item]):
     def _refuse(self, group: _Group[Item], refusal: StoreUnavailable) -> None:
         self._tell(group, [refusal] * len(group))
 
-    def _tell(self, group: _Group[Item], outcomes: Sequence[Any]) -> None:
+    def _tell(self, group: _Group[Item], outcomes: Sequence[object]) -> None:
         if not self._lost:
             self._refusals.note([item for item in outcomes if isinstance(item, StoreUnavailable)])
         self._deliver(lambda: _tell(group, outcomes))
@@ -321,7 +321,7 @@ class _Refusals:
         """A group has ended, with these of it refused."""
         self._count += len(refused)
         now = time.monotonic()
-        if refused and now - self._logged >= REFUSALS_LOGGED:
+        if refused and now - self._logged >= REFUSAL_LOG_INTERVAL_S:
             log.error("changes refused (%d): %s", self._count, refused[-1])
             self._count, self._logged = 0, now
         elif not refused and self._logged > float("-inf"):
@@ -336,7 +336,7 @@ def _refusal(reason: str) -> StoreUnavailable:
     )
 
 
-def _tell(group: Sequence[_Job[Any]], outcomes: Sequence[Any]) -> None:
+def _tell(group: Sequence[_Job[Item]], outcomes: Sequence[object]) -> None:
     for job, outcome in zip(group, outcomes, strict=True):
         try:
             job.done(outcome)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from experiment_server.limits import DRAW_SIZE
+from experiment_server.limits import DRAW_VALUES_MAX
 from experiment_server.study.model import FunctionCall, TemplateValue
 from experiment_server.study.possible import Listed, Number, Whole
 from experiment_server.wire.values import JsonObject
@@ -65,8 +65,8 @@ def bind_sample(args: TemplateValue) -> JsonObject:
                 f"needs as counts a list of {_length(population)} whole numbers, 0 or more"
             )
         size = _least_sum(counts, [count.least for count in wholes])
-        if _most_sum(counts, [count.most for count in wholes]) > DRAW_SIZE:
-            raise ArgumentsInvalid(f"has counts for more than {DRAW_SIZE} values")
+        if _most_sum(counts, [count.most for count in wholes]) > DRAW_VALUES_MAX:
+            raise ArgumentsInvalid(f"has counts for more than {DRAW_VALUES_MAX} values")
     amount = _amount(bound)
     if amount.most > size:
         raise ArgumentsInvalid(
@@ -124,8 +124,8 @@ def bind_range(args: TemplateValue) -> JsonObject:
     start, stop, step = (_whole(bound, key) for key in ("start", "stop", "step"))
     if step.least <= 0 <= step.most:
         raise ArgumentsInvalid("needs a step other than 0")
-    if longest_range(start, stop, step) > DRAW_SIZE:
-        raise ArgumentsInvalid(f"has more than {DRAW_SIZE} numbers")
+    if longest_range(start, stop, step) > DRAW_VALUES_MAX:
+        raise ArgumentsInvalid(f"has more than {DRAW_VALUES_MAX} numbers")
     return bound
 
 
@@ -223,8 +223,8 @@ def _amount(bound: Bound) -> Whole:
     if amount is None or amount.least < 0:
         got = "" if value is None else f", got {_shown(value)}"
         raise ArgumentsInvalid(f"needs a whole number as k, 0 or more{got}")
-    if amount.most > DRAW_SIZE:
-        raise ArgumentsInvalid(f"takes a k of at most {DRAW_SIZE}, got {_shown(value)}")
+    if amount.most > DRAW_VALUES_MAX:
+        raise ArgumentsInvalid(f"takes a k of at most {DRAW_VALUES_MAX}, got {_shown(value)}")
     return amount
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from experiment_server.limits import DESIGN_PARTICIPANTS, DESIGN_SEARCH
+from experiment_server.limits import DESIGN_PARTICIPANTS_MAX, DESIGN_SEARCH_PARTICIPANTS_MAX
 from experiment_server.study.conditions import conditions, groups_met, labels
 from experiment_server.study.counts import Counts, Matrix
 from experiment_server.study.expand import cell_place
@@ -189,7 +189,7 @@ def _is_dealt(group: Group) -> bool:
 def usual_participants(study: Study) -> int:
     """One whole cycle of the design, or 24 where it has none, or one that no study completes."""
     cycle = whole_cycle(study.order, study.between, (study.init_blocks, study.final_blocks))
-    return cycle if 1 < cycle <= DESIGN_PARTICIPANTS else USUAL_PARTICIPANTS
+    return cycle if 1 < cycle <= DESIGN_PARTICIPANTS_MAX else USUAL_PARTICIPANTS
 
 
 def balance(study: Study, participants: int) -> Balance:
@@ -250,7 +250,7 @@ def _better(tally: _Tally, history: list[int]) -> tuple[int, ...]:
     """The nearest numbers of participants, below and above, that meet most goals within reach."""
     here = len(history)
     above: dict[int, int] = {}
-    for participants in range(here + 1, here + DESIGN_SEARCH + 1):
+    for participants in range(here + 1, here + DESIGN_SEARCH_PARTICIPANTS_MAX + 1):
         tally.add(participants)
         met = tally.balanced()
         above.setdefault(sum(met.values()), participants)

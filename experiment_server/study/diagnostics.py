@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from experiment_server.limits import DIAGNOSTICS
+from experiment_server.limits import DIAGNOSTICS_MAX
 from experiment_server.study.positions import Path, Positions, Span
 from experiment_server.study.source import StudySource
 from experiment_server.wire.study import DiagnosticInfo
@@ -107,7 +107,7 @@ class Findings:
     def add(self, diagnostic: Diagnostic) -> None:
         """Note a diagnostic, once however often it is met, and no more than can be read."""
         severity = diagnostic.severity
-        if diagnostic not in self._found and self._counts[severity] < DIAGNOSTICS:
+        if diagnostic not in self._found and self._counts[severity] < DIAGNOSTICS_MAX:
             self._found[diagnostic] = None
             self._counts[severity] += 1
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from experiment_server.limits import CROSSED_BLOCKS, STUDY_BLOCKS
+from experiment_server.limits import FACTORIAL_BLOCKS_MAX, STUDY_BLOCKS_MAX
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.families import PLACEHOLDER, Families, Levels, filled, is_same
 from experiment_server.study.model import Between, BetweenStrategy, Binding, Cell, Level, Names
@@ -73,10 +73,10 @@ def cross(raw_blocks: Iterable[RawBlock], levels: Levels, findings: Findings) ->
     members_levels: dict[str, Binding] = {}
     used: set[str] = set()
     for raw in raw_blocks:
-        if len(blocks) > STUDY_BLOCKS:
+        if len(blocks) > STUDY_BLOCKS_MAX:
             findings.error(
                 "study-too-large",
-                f"the study has more than {STUDY_BLOCKS:,} blocks, crossed ones counted each",
+                f"the study has more than {STUDY_BLOCKS_MAX:,} blocks, crossed ones counted each",
                 "cross fewer factors, or give them fewer levels",
                 at=raw.at,
             )
@@ -123,9 +123,13 @@ def _with_parents(
             continue
         levels = families.levels.get(name, {})
         parents = families.chosen(raw.extends, levels) if raw.extends in families else []
-        if len(parents) != 1:
+        # Blocks that are written out one by one, for settings that differ from level to level.
+        parent = parents[0].name if len(parents) == 1 else filled(raw.extends, levels)
+        if parent not in blocks:
             _report_parent(raw, blocks, families, findings)
-        found[name] = replace(raw, extends=parents[0].name) if len(parents) == 1 else raw
+            found[name] = raw
+        else:
+            found[name] = replace(raw, extends=parent)
     return found
 
 
@@ -171,7 +175,7 @@ def read_between(
                 at=(*BETWEEN, place),
             )
     names = [name for name in dict.fromkeys(listed) if name in levels]
-    if not names or math.prod(len(levels[name]) for name in names) > CROSSED_BLOCKS:
+    if not names or math.prod(len(levels[name]) for name in names) > FACTORIAL_BLOCKS_MAX:
         return None
     cells = []
     for combination in itertools.product(*(levels[name] for name in names)):
@@ -274,10 +278,11 @@ def _fits(raw: RawBlock, levels: Levels, findings: Findings) -> bool:
         )
         fits = False
     size = math.prod(len(levels[factor]) for factor in raw.factors)
-    if size > CROSSED_BLOCKS:
+    if size > FACTORIAL_BLOCKS_MAX:
         findings.error(
             "factor-too-many",
-            f"{raw.owner} stands for {size} blocks; more than {CROSSED_BLOCKS} are not possible",
+            f"{raw.owner} stands for {size} blocks; more than {FACTORIAL_BLOCKS_MAX} "
+            "are not possible",
             at=(*raw.at, "factors"),
         )
         fits = False

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from experiment_server.limits import LATIN_WORK
+from experiment_server.limits import LATIN_SQUARE_CELLS_VISITED_MAX
 from experiment_server.study.model import NO_CELL, Between, Edge, Group, Names, Order, Strategy
 
 Item = TypeVar("Item")
@@ -56,7 +56,7 @@ def random_latin_square(size: int, seed: int) -> tuple[Row, ...]:
     ]
     # Only steps that end in a square count, for only their chain is uniform; and their number is
     # random, because small squares fall into two halves that the steps alternate between.
-    steps = min(size**3, LATIN_WORK // size**2)
+    steps = min(size**3, LATIN_SQUARE_CELLS_VISITED_MAX // size**2)
     for _ in range(generator.randrange(steps, 2 * steps) if size > 1 else 0):
         improper = _walk(cube, None, generator)
         while improper is not None:

@@ -10,7 +10,7 @@ from datetime import date, datetime, time
 import tomli
 
 from experiment_server.errors import StudyInvalid
-from experiment_server.limits import STUDY_BLOCKS, STUDY_NESTING
+from experiment_server.limits import STUDY_BLOCKS_MAX, STUDY_NESTING_MAX
 from experiment_server.study.configuration import Reader
 from experiment_server.study.diagnostics import Diagnostic, Findings, shown
 from experiment_server.study.factors import Crossed, cross, read_between, read_levels
@@ -22,6 +22,7 @@ from experiment_server.study.source import StudySource
 from experiment_server.study.tables import read_tables
 from experiment_server.study.templates import RawBlock, build_templates
 from experiment_server.study.trial import inside, try_out
+from experiment_server.study.unwritten import report_unwritten
 from experiment_server.study.values import scalar_problem, text_problem
 from experiment_server.wire.values import JsonObject, JsonValue
 
@@ -108,7 +109,7 @@ def _document(text: str, findings: Findings) -> JsonObject | None:
         # Python does not even try to read a number of more than some thousand digits.
         findings.error("number-not-json", "a number in the file has too many digits")
         return None
-    if _nesting(document) > STUDY_NESTING:
+    if _nesting(document) > STUDY_NESTING_MAX:
         _report_nesting(findings)
         return None
     plain: JsonObject = _plain(document, "", (), findings)
@@ -140,7 +141,7 @@ _SYNTAX_HINTS = {
 
 def _report_nesting(findings: Findings) -> None:
     findings.error(
-        "nesting-too-deep", f"lists and tables are nested more than {STUDY_NESTING} deep"
+        "nesting-too-deep", f"lists and tables are nested more than {STUDY_NESTING_MAX} deep"
     )
 
 
@@ -188,7 +189,9 @@ def _study(document: Mapping[str, JsonValue], source: StudySource, findings: Fin
         configuration = {}
     unknown_keys(configuration, CONFIGURATION, "[configuration]", findings, at=(SECTION,))
     levels = read_levels(configuration.get("factors", {}), findings)
-    crossed = cross(_raw_blocks(document.get("blocks"), findings), levels, findings)
+    raw_blocks = _raw_blocks(document.get("blocks"), findings)
+    report_unwritten(raw_blocks, findings)
+    crossed = cross(raw_blocks, levels, findings)
     between = read_between(configuration, levels, crossed, findings)
     variables = configuration.get("variables", {})
     if not isinstance(variables, dict):
@@ -266,10 +269,10 @@ def _raw_blocks(blocks: JsonValue, findings: Findings) -> list[RawBlock]:
             at=("blocks",),
         )
         return []
-    if len(blocks) > STUDY_BLOCKS:
+    if len(blocks) > STUDY_BLOCKS_MAX:
         findings.error(
             "study-too-large",
-            f"the file has {len(blocks):,} blocks; more than {STUDY_BLOCKS:,} are not possible",
+            f"the file has {len(blocks):,} blocks; more than {STUDY_BLOCKS_MAX:,} are not possible",
             "blocks that differ in a setting only can be one block with factors, and trials that "
             "an app goes through by itself a list in one block's config",
             at=("blocks",),

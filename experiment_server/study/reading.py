@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from experiment_server.limits import ORDER_NAMES, PERMUTED_ITEMS, SQUARED_ITEMS, STUDY_BLOCKS
+from experiment_server.limits import (
+    LATIN_SQUARE_ITEMS_MAX,
+    ORDER_TABLE_NAMES_MAX,
+    PERMUTATIONS_ITEMS_MAX,
+    STUDY_BLOCKS_MAX,
+)
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.model import Strategy
 from experiment_server.study.positions import Path
@@ -13,8 +18,8 @@ from experiment_server.wire.values import JsonValue
 
 SECTION = "configuration"
 MOST_ITEMS = {
-    Strategy.PERMUTATIONS: PERMUTED_ITEMS,
-    Strategy.RANDOM_LATIN_SQUARE: SQUARED_ITEMS,
+    Strategy.PERMUTATIONS: PERMUTATIONS_ITEMS_MAX,
+    Strategy.RANDOM_LATIN_SQUARE: LATIN_SQUARE_ITEMS_MAX,
 }
 
 
@@ -95,17 +100,17 @@ class NamesCount:
 
     def has_room(self, spot: Spot, names: int) -> bool:
         """Whether an order may have one more name than so many; says so if not."""
-        if names >= STUDY_BLOCKS:
+        if names >= STUDY_BLOCKS_MAX:
             self._findings.error(
                 "study-too-large",
-                f"{spot.name} has more than {STUDY_BLOCKS:,} blocks",
+                f"{spot.name} has more than {STUDY_BLOCKS_MAX:,} blocks",
                 "trials that an app goes through by itself can be a list in one block's config",
                 at=spot.at,
             )
-        elif self._names + names >= ORDER_NAMES:
+        elif self._names + names >= ORDER_TABLE_NAMES_MAX:
             self._findings.error(
                 "study-too-large",
-                f"the orders have more than {ORDER_NAMES:,} block names in all",
+                f"the orders have more than {ORDER_TABLE_NAMES_MAX:,} block names in all",
                 "a strategy makes orders from one list; a table needs few of them",
                 at=(SECTION, "order"),
             )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import tomli
 
-from experiment_server.limits import EXPANDED_VALUES, STUDY_SIZE, TABLES
+from experiment_server.limits import EXPANDED_VALUES_MAX, STUDY_MAX_BYTES, STUDY_TABLES_MAX
 from experiment_server.study.diagnostics import Findings, shown
 from experiment_server.study.positions import Path
 from experiment_server.study.source import StudySource, TableFile
@@ -33,7 +33,7 @@ def named_files(configuration: JsonValue) -> Iterator[str]:
     tables = configuration.get("tables") if isinstance(configuration, dict) else None
     if isinstance(tables, dict):
         paths = dict.fromkeys(path for path in tables.values() if isinstance(path, str))
-        yield from [path for path in paths if path_problem(path) is None][:TABLES]
+        yield from [path for path in paths if path_problem(path) is None][:STUDY_TABLES_MAX]
 
 
 def files_named_in(text: str) -> list[str]:
@@ -70,18 +70,18 @@ def read_tables(
             at=TABLES_AT,
         )
         return {}
-    if len(tables) > TABLES:
+    if len(tables) > STUDY_TABLES_MAX:
         findings.error(
             "study-too-large",
-            f"the study has {len(tables)} tables; more than {TABLES} are not possible",
+            f"the study has {len(tables)} tables; more than {STUDY_TABLES_MAX} are not possible",
             "tables with the same columns can be one, with a column that tells them apart",
             at=TABLES_AT,
         )
         return dict.fromkeys(tables)
-    if sum(len(table.text) for table in source.tables) > STUDY_SIZE:
+    if sum(len(table.text) for table in source.tables) > STUDY_MAX_BYTES:
         findings.error(
             "study-too-large",
-            f"the tables have more than {STUDY_SIZE // 1024**2} MB in all",
+            f"the tables have more than {STUDY_MAX_BYTES // 1024**2} MB in all",
             "large data belongs into files of the app",
             at=TABLES_AT,
         )
@@ -133,10 +133,10 @@ def _read(name: str, file: TableFile, findings: Findings) -> Rows | None:
     values = 0
     for row in read(text, found):
         values += 1 + len(row)
-        if values > EXPANDED_VALUES:
+        if values > EXPANDED_VALUES_MAX:
             found.error(
                 "study-too-large",
-                f"the table has more than {EXPANDED_VALUES:,} values",
+                f"the table has more than {EXPANDED_VALUES_MAX:,} values",
                 "large data belongs into files of the app",
             )
             return None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from experiment_server.limits import STUDY_VALUES
+from experiment_server.limits import STUDY_VALUES_MAX
 from experiment_server.study.arguments import ArgumentsInvalid
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.functions import FUNCTIONS
@@ -70,11 +70,11 @@ def build_templates(
     for raw in filled.values():
         config = configs.of(raw)
         values += _count(config)
-        if values > STUDY_VALUES:
+        if values > STUDY_VALUES_MAX:
             findings.error(
                 "study-too-large",
-                f"the blocks have more than {STUDY_VALUES:,} values in all, with what they inherit "
-                "and their variables put in",
+                f"the blocks have more than {STUDY_VALUES_MAX:,} values in all, with what they "
+                "inherit and their variables put in",
                 "give large settings to fewer blocks",
                 at=(*raw.at, "name"),
             )

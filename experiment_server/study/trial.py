@@ -6,7 +6,11 @@ import math
 from collections.abc import Iterable
 
 from experiment_server.errors import ExpansionFailed
-from experiment_server.limits import EXPANDED_CHARACTERS, EXPANDED_VALUES, TRIAL_EXPANSIONS
+from experiment_server.limits import (
+    EXPANDED_CHARACTERS_MAX,
+    EXPANDED_VALUES_MAX,
+    TRIAL_EXPANSIONS_MAX,
+)
 from experiment_server.study.diagnostics import Findings
 from experiment_server.study.expand import expand
 from experiment_server.study.model import Block, Study
@@ -29,7 +33,7 @@ def try_out(study: Study, findings: Findings) -> None:
     )
     if study.between is not None:
         kinds *= len(study.between.cells)
-    for participant_index in range(1, min(kinds, TRIAL_EXPANSIONS) + 1):
+    for participant_index in range(1, min(kinds, TRIAL_EXPANSIONS_MAX) + 1):
         try:
             blocks = expand(study, participant_index)
         except ExpansionFailed as error:
@@ -54,10 +58,10 @@ def _too_much(blocks: tuple[Block, ...]) -> str | None:
     while level:
         values += len(level)
         characters += sum(map(_length, level))
-        if values > EXPANDED_VALUES:
-            return f"{EXPANDED_VALUES:,} values"
-        if characters > EXPANDED_CHARACTERS:
-            return f"{EXPANDED_CHARACTERS:,} characters of text"
+        if values > EXPANDED_VALUES_MAX:
+            return f"{EXPANDED_VALUES_MAX:,} values"
+        if characters > EXPANDED_CHARACTERS_MAX:
+            return f"{EXPANDED_CHARACTERS_MAX:,} characters of text"
         level = inside(level)
     return None
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from experiment_server.limits import TRIAL_EXPANSIONS
+from experiment_server.limits import TRIAL_EXPANSIONS_MAX
 from experiment_server.study.diagnostics import Findings
 from experiment_server.study.expand import block_order, cell_place
 from experiment_server.study.functions import FUNCTIONS
@@ -42,7 +42,7 @@ def check_uniques(study: Study, kinds: int, findings: Findings) -> None:
                 groups[call.group].append(_Need(name, call, function.supply(bound)))
     if not groups:
         return
-    participants = range(1, min(kinds, TRIAL_EXPANSIONS) + 1)
+    participants = range(1, min(kinds, TRIAL_EXPANSIONS_MAX) + 1)
     for needs in groups.values():
         for need in {(item.call.at, item.block): item for item in needs}.values():
             weights: dict[str, int] = defaultdict(int)

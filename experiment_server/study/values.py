@@ -5,14 +5,14 @@ It is JSON that every client reads back as it was written, from JSON as well as 
 - text is valid Unicode without the character NUL, which PostgreSQL cannot keep;
 - whole numbers have 64 bits, as TOML has them and as C# and the databases can hold them;
 - other numbers are finite;
-- keys are text, and nothing is nested deeper than `STUDY_NESTING`.
+- keys are text, and nothing is nested deeper than `STUDY_NESTING_MAX`.
 """
 
 from __future__ import annotations
 
 import math
 
-from experiment_server.limits import STUDY_NESTING
+from experiment_server.limits import STUDY_NESTING_MAX
 
 _NAME_SHOWN = 120
 
@@ -69,8 +69,8 @@ def _problem(value: object, depth: int) -> _Problem | None:
     if not isinstance(value, dict | list):
         wrong = scalar_problem(value)
         return ([], wrong) if wrong else None
-    if depth > STUDY_NESTING:
-        return [], f"is nested more than {STUDY_NESTING} deep"
+    if depth > STUDY_NESTING_MAX:
+        return [], f"is nested more than {STUDY_NESTING_MAX} deep"
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for step, item in items:
         if isinstance(value, dict) and (wrong := _key_problem(step)):

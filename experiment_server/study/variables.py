@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from experiment_server.limits import EXPANDED_VALUES, STUDY_NESTING
+from experiment_server.limits import EXPANDED_VALUES_MAX, STUDY_NESTING_MAX
 from experiment_server.study.diagnostics import Findings, nearest
 from experiment_server.study.model import FunctionCall
 from experiment_server.study.positions import Path
@@ -168,17 +168,18 @@ class Variables:
         return not too_large
 
     def _is_too_large(self, extent: _Extent, owner: str, at: Path) -> bool:
-        if extent.depth > STUDY_NESTING:
+        if extent.depth > STUDY_NESTING_MAX:
             self._findings.error(
                 "nesting-too-deep",
                 f"{owner}: with its variables put in, lists and tables are nested more than "
-                f"{STUDY_NESTING} deep",
+                f"{STUDY_NESTING_MAX} deep",
                 at=at,
             )
-        elif extent.values > EXPANDED_VALUES:
+        elif extent.values > EXPANDED_VALUES_MAX:
             self._findings.error(
                 "study-too-large",
-                f"{owner}: with its variables put in, it has more than {EXPANDED_VALUES:,} values",
+                f"{owner}: with its variables put in, it has more than "
+                f"{EXPANDED_VALUES_MAX:,} values",
                 at=at,
             )
         else:

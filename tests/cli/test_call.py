@@ -6,6 +6,7 @@ import pytest
 
 from tests.cli.test_stored import cli
 from tests.conftest import server_running
+from tests.waiting import PATIENCE
 
 
 def test_a_running_server_is_steered(study_file):
@@ -25,7 +26,7 @@ def test_a_running_server_is_steered(study_file):
         message = cli("call", "move-to-block", "block_id=99", *at, code=1)
         assert message == "Error: participant 1 has no block 99; their blocks are 0 to 4\n"
         assert cli("call", "shutdown", *at) == ""
-        server.process.communicate(timeout=5)
+        server.process.communicate(timeout=PATIENCE)
         assert server.process.returncode == 0
         assert "is the server running?" in cli("call", "participants", *at, code=1)
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.test_stored import cli
 from tests.conftest import server_running
+from tests.waiting import PATIENCE
 
 ADMIN = "an-admin-token-for-tests"
 
@@ -18,7 +19,7 @@ def get(url, token=None, context=None):
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url, headers=headers)
     try:
-        with urllib.request.urlopen(request, context=context, timeout=10) as response:
+        with urllib.request.urlopen(request, context=context, timeout=PATIENCE) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -45,7 +46,7 @@ def test_open_is_said_loudly(study_file):
         assert get(f"{url}/api/state")[0] == 200
         assert get(f"{url}/api/participants")[0] == 403
         server.process.terminate()
-        server.process.communicate(timeout=10)
+        server.process.communicate(timeout=PATIENCE)
         errors = server.errors
         assert "OPEN: everybody in this network" in errors
 

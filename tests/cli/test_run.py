@@ -12,6 +12,7 @@ import pytest
 from experiment_server import Client
 from experiment_server.server.settings import Settings
 from tests.conftest import ROOT, server_running
+from tests.waiting import PATIENCE
 
 
 def client(url):
@@ -200,7 +201,7 @@ def test_an_app_is_served_beside_the_study(study_file, tmp_path):
 def test_a_signal_stops_the_server_cleanly(study_file, number):
     with server_running(study_file) as server:
         server.process.send_signal(number)
-        server.process.communicate(timeout=10)
+        server.process.communicate(timeout=PATIENCE)
         errors = server.errors
         assert server.process.returncode == 0, errors
         assert "Traceback" not in errors
@@ -209,7 +210,7 @@ def test_a_signal_stops_the_server_cleanly(study_file, number):
 def test_shutdown_by_a_client_stops_the_server_cleanly(study_file):
     with server_running(study_file) as server:
         assert client(server.url).shutdown() == (True, None)
-        server.process.communicate(timeout=10)
+        server.process.communicate(timeout=PATIENCE)
         assert server.process.returncode == 0
 
 

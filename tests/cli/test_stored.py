@@ -17,6 +17,7 @@ from experiment_server.store.check import check
 from experiment_server.store.database import Place
 from experiment_server.study.source import digest_of
 from tests.conftest import SMALL_STUDY, server_running
+from tests.waiting import PATIENCE
 
 
 def cli(*arguments, code=0):
@@ -42,7 +43,7 @@ def patch(server, config):
     request = urllib.request.Request(
         f"{server.url}/api/config", json.dumps(config).encode(), method="PATCH"
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert answer.status == 200
 
 

@@ -27,6 +27,7 @@ def test_the_wheel_has_what_the_package_reads_and_nothing_of_the_workshop(unpack
     for needed in (
         "experiment_server/py.typed",
         "experiment_server/cli/new_config.toml",
+        "experiment_server/cli/templates/within.toml",
         "experiment_server/store/migrations/env.py",
         "experiment_server/store/migrations/versions/0001_participants.py",
         "experiment_server/server/dashboard/index.html",

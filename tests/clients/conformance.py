@@ -18,6 +18,7 @@ import aiohttp
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from tests.conftest import ROOT
+from tests.waiting import PATIENCE
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))
@@ -31,7 +32,6 @@ def scenarios_of(client: str) -> list[str]:
 
 
 ADMIN = "the-experimenters-own"
-PATIENCE = 20.0
 
 STUDY = """
 [configuration]

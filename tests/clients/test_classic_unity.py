@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import server_running
+from tests.waiting import PATIENCE
 
 HEADERS = {
     "User-Agent": "UnityPlayer/2021.3.16f1 (UnityWebRequest/1.0, libcurl/7.84.0-DEV)",
@@ -29,7 +30,9 @@ def unity(study_file):
         address = urlsplit(server.url)
 
         def send(method, path, more=None):
-            connection = http.client.HTTPConnection(address.hostname, address.port, timeout=5)
+            connection = http.client.HTTPConnection(
+                address.hostname, address.port, timeout=PATIENCE
+            )
             connection.putrequest(method, f"/{path}", skip_accept_encoding=True)
             for name, value in {**HEADERS, **(more or {})}.items():
                 connection.putheader(name, value)

@@ -29,7 +29,6 @@ async def test_requests_that_fail_together_leave_one_that_polls(tmp_path, javasc
         {"hears": {"event": "connection", "to": "rest"}},
         *fails,
         *fails,
-        *fails,
         {"asked": {"for": LOOKS_FOR, "most": LOOKS_FOR + 2}},
     ]
     await replay({"steps": steps}, tmp_path, *javascript)

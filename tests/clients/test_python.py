@@ -9,6 +9,7 @@ import pytest
 
 from experiment_server import Client, server_process
 from tests.conftest import server_running
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -36,17 +37,17 @@ def test_a_program_waits_for_its_blocks(ours):
     ok, problem = ours.wait_for_block(timeout=0.3)
     assert (ok, problem["code"]) == (False, "timeout"), "the participant has not started"
     with ThreadPoolExecutor() as threads:
-        waiting = threads.submit(ours.wait_for_block, timeout=10)
+        waiting = threads.submit(ours.wait_for_block, timeout=PATIENCE)
         ours.move_to_block(3)
         ok, state = waiting.result()
         assert (ok, state["block_name"], state["config"]["speed"]) == (True, "C", 3)
-        waiting = threads.submit(ours.wait_for_block, after=3, timeout=10)
+        waiting = threads.submit(ours.wait_for_block, after=3, timeout=PATIENCE)
         ours.move_to_next()
         assert waiting.result()[1]["block_name"] == "D"
-        waiting = threads.submit(ours.wait_for_block, after=4, timeout=10)
+        waiting = threads.submit(ours.wait_for_block, after=4, timeout=PATIENCE)
         ours.move_to_next()
         assert waiting.result()[1]["block_name"] == "END"
-    assert ours.wait_for_block(99, timeout=10)[1]["code"] == "participant-unknown"
+    assert ours.wait_for_block(99, timeout=PATIENCE)[1]["code"] == "participant-unknown"
 
 
 def test_a_token_lets_a_program_in(study_file):

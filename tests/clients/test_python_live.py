@@ -17,8 +17,7 @@ from experiment_server.server.settings import Settings
 from experiment_server.session.requests import BY_SERVER
 from tests.clients.conformance import Network, Stranger
 from tests.conftest import server_running
-
-PATIENCE = 20.0
+from tests.waiting import PATIENCE
 
 # An app that has a handler of its own for Ctrl+C, and work to finish then.
 APP = """

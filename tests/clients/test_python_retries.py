@@ -15,9 +15,9 @@ from experiment_server.server.settings import Settings
 from experiment_server.session.requests import BY_SERVER
 from tests.clients.conformance import Network, Stranger
 from tests.conftest import need, server_running
+from tests.waiting import PATIENCE
 
 # Answers come sooner than this, also on a busy machine.
-PATIENCE = 20.0
 TOKEN = "the-experimenters-own"
 
 

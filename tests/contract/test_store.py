@@ -19,6 +19,7 @@ from experiment_server.store.statements import Change
 from experiment_server.store.store import Store
 from experiment_server.wire.events import AppConnected
 from tests.noted import noted
+from tests.waiting import PATIENCE
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=timezone.utc)
 KEY = Scope("move-to-next", 1, "key")
@@ -37,7 +38,9 @@ def answered(request="first", at=NOON, scope=KEY):
 
 
 def commit(store, *changes, **more):
-    return store.commit(Commit([Change(*change) for change in changes], **more)).result(timeout=5)
+    return store.commit(Commit([Change(*change) for change in changes], **more)).result(
+        timeout=PATIENCE
+    )
 
 
 @contextlib.contextmanager
@@ -47,12 +50,12 @@ def one_group(store):
 
     def hold(deliver):
         held.set()
-        submitted.wait(timeout=5)
+        submitted.wait(timeout=PATIENCE)
         deliver()
 
     store.deliver_with(hold)
     store.read(0)
-    assert held.wait(timeout=5)
+    assert held.wait(timeout=PATIENCE)
     yield
     store.deliver_with(lambda deliver: deliver())
     submitted.set()
@@ -140,7 +143,7 @@ def test_commits_that_share_a_transaction_fail_alone_and_keep_their_order(store)
     ]
     lost = store.commit(Commit([Change(state(1, 9), 4000)], [event(1, number=-1)]))
     waiting.insert(150, lost)
-    outcomes = [future.exception(timeout=5) for future in waiting]
+    outcomes = [future.exception(timeout=PATIENCE) for future in waiting]
     assert isinstance(outcomes.pop(150), RevisionConflict)
     assert set(outcomes) == {None}
     assert store.load().result() == [state(1, 300)]
@@ -300,15 +303,17 @@ def test_whatever_a_commit_raises_is_its_own_and_the_store_goes_on(store, spoile
         before = store.commit(Commit([Change(state(1, 1), 0)], [event(1, number=1)]))
         outcome = store.commit(Commit(**{"events": [event(1)], **spoiled}))
         after = store.commit(Commit([Change(state(1, 2), 1)], [event(1, number=2)]))
-    refused = outcome.exception(timeout=5) is not None
+    refused = outcome.exception(timeout=PATIENCE) is not None
     assert refused or "changes" in spoiled, "SQLite alone keeps NUL"
     for future in (before, after):
-        assert future.exception(timeout=5) is None
-    assert store.read(1).result(timeout=5).revision == 2
-    numbers = [entry.on_wire().data.get("number") for entry in store.entries().result(timeout=5)]
+        assert future.exception(timeout=PATIENCE) is None
+    assert store.read(1).result(timeout=PATIENCE).revision == 2
+    numbers = [
+        entry.on_wire().data.get("number") for entry in store.entries().result(timeout=PATIENCE)
+    ]
     assert [number for number in numbers if number] == [1, 2]
     head = Head()
-    for entry in store.entries().result(timeout=5):
+    for entry in store.entries().result(timeout=PATIENCE):
         assert flaw(entry, head) is None
         head = Head(entry.id, entry.hash)
 
@@ -319,7 +324,7 @@ def test_a_callback_that_raises_takes_nothing_from_the_others(store, caplog):
 
     store.send(Commit([Change(state(1), None)]), fail)
     commit(store, (state(2), None))
-    assert [item.participant_index for item in store.load().result(timeout=5)] == [1, 2]
+    assert [item.participant_index for item in store.load().result(timeout=PATIENCE)] == [1, 2]
     assert "could not be told" in caplog.text
 
 
@@ -332,10 +337,10 @@ def test_a_delivery_that_raises_does_not_end_the_store(store):
 
     store.deliver_with(refuse)
     store.commit(Commit([Change(state(1), None)]))
-    assert refused.wait(timeout=5)
+    assert refused.wait(timeout=PATIENCE)
     store.deliver_with(lambda deliver: deliver())
     commit(store, (state(2), None))
-    assert store.read(2).result(timeout=5) == state(2)
+    assert store.read(2).result(timeout=PATIENCE) == state(2)
 
 
 def test_a_read_that_was_cancelled_takes_nothing_from_the_others(store):
@@ -343,7 +348,7 @@ def test_a_read_that_was_cancelled_takes_nothing_from_the_others(store):
         reads = [store.read(1) for _ in range(4)]
         assert reads[1].cancel()
     for read in (reads[0], reads[2], reads[3]):
-        assert read.result(timeout=5) is None
+        assert read.result(timeout=PATIENCE) is None
 
 
 def test_a_query_sees_the_log_of_what_was_committed_before_it(store):
@@ -354,7 +359,7 @@ def test_a_query_sees_the_log_of_what_was_committed_before_it(store):
             store.commit(Commit([Change(state(1, number + 1), number)], [event(1, number=number)]))
             asked.append(store.entries(after=number))
     for number, entries in enumerate(asked):
-        found = [entry.on_wire().data["number"] for entry in entries.result(timeout=5)]
+        found = [entry.on_wire().data["number"] for entry in entries.result(timeout=PATIENCE)]
         assert found == [number]
 
 
@@ -372,8 +377,8 @@ def test_who_reads_the_whole_log_neither_waits_for_the_writer_nor_holds_it_up(ke
     try:
         commit(store, (state(1), None), events=[event(1, number=number) for number in range(3)])
         with one_group(store):
-            page = store.log_page(after=1, participant_index=None).result(timeout=5)
-            moves = store.moves(after=(1, 2)).result(timeout=5)
+            page = store.log_page(after=1, participant_index=None).result(timeout=PATIENCE)
+            moves = store.moves(after=(1, 2)).result(timeout=PATIENCE)
         assert [entry.id for entry in page] == [2, 3]
         assert [entry.id for entry in moves] == [3]
     finally:

@@ -19,16 +19,15 @@ from experiment_server.store.statements import Change
 from experiment_server.store.store import Store
 from tests.contract.test_store import commit, event, state
 from tests.faults import Proxy
-
-PATIENCE = 20.0
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
 def soon(monkeypatch):
     """Deadlines as short as a test likes them."""
-    monkeypatch.setattr(driver, "TRANSACTION_TIMEOUT", 1.0)
+    monkeypatch.setattr(driver, "TRANSACTION_TIMEOUT_S", 1.0)
     monkeypatch.setitem(driver._NETWORK, "connect_timeout", 2)
-    monkeypatch.setattr(writer, "SESSION_WATCHED", 0.1)
+    monkeypatch.setattr(writer, "SESSION_CHECK_INTERVAL_S", 0.1)
 
 
 @pytest.fixture
@@ -204,7 +203,7 @@ def taken_over(place, end_lock):
 @pytest.fixture(params=["sqlite", "postgresql"])
 def both(request, tmp_path, monkeypatch):
     # So long that only a commit can find out.
-    monkeypatch.setattr(writer, "SESSION_WATCHED", 3600)
+    monkeypatch.setattr(writer, "SESSION_CHECK_INTERVAL_S", 3600)
     if request.param == "sqlite":
         place = Place.of(tmp_path / "study.sqlite3")
         stores = taken_over(place, lambda: (tmp_path / "study.sqlite3.lock").unlink())
@@ -233,8 +232,8 @@ def test_a_server_whose_session_was_taken_over_keeps_nothing_more(both, other_wr
 def test_a_lost_answer_is_not_taken_for_ours_once_another_server_has_written(
     proxy, postgresql, administrator, monkeypatch
 ):
-    monkeypatch.setattr(writer, "SESSION_WATCHED", 3600)
-    monkeypatch.setattr(driver, "TRANSACTION_TIMEOUT", 1.0)
+    monkeypatch.setattr(writer, "SESSION_CHECK_INTERVAL_S", 3600)
+    monkeypatch.setattr(driver, "TRANSACTION_TIMEOUT_S", 1.0)
     store = Store(Place.of(proxy.url))
     proxy.lose_answer(b"COMMIT")
     proxy.hold_when_lost()

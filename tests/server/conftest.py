@@ -13,8 +13,7 @@ import socketio
 
 from experiment_server.server.app import Running, serving
 from experiment_server.server.settings import Settings
-
-PATIENCE = 5.0
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ class PatientClient(socketio.AsyncClient):  # type: ignore[misc]
 
     async def connect(self, url: str, **options: Any) -> None:
         """Connect, within the tests' patience."""
-        await super().connect(url, **{"wait_timeout": 2 * PATIENCE, **options})
+        await super().connect(url, **{"wait_timeout": PATIENCE, **options})
 
 
 class Listener:

@@ -18,7 +18,8 @@ from experiment_server.session.session import OPERATIONS
 from experiment_server.session.tokens import login_path
 from experiment_server.study.source import digest_of
 from tests.conftest import SMALL_STUDY
-from tests.server.conftest import PATIENCE, Listener, PatientClient
+from tests.server.conftest import Listener, PatientClient
+from tests.waiting import PATIENCE
 
 ADMIN = "an-admin-token-for-tests"
 BY_HAND = {"Sec-Fetch-Site": "none"}
@@ -319,7 +320,7 @@ async def test_a_socket_ends_when_its_token_expires(guarded):
     app, gone = await connected(guarded, good_for(guarded, 2))
     other, _ = await connected(guarded, good_for(guarded, 3600))
     assert (await app.ask("state"))["ok"]
-    await asyncio.wait_for(gone.wait(), 2 * PATIENCE)
+    await asyncio.wait_for(gone.wait(), PATIENCE)
     assert (await other.ask("state"))["ok"]
     await other.client.disconnect()
 
@@ -338,7 +339,7 @@ async def test_an_expired_token_moves_nobody_over_a_socket_that_is_still_open(gu
                 status = ours.status
 
     assert (await app.ask("move-to-next"))["ok"]
-    await asyncio.wait_for(until_expired(), 2 * PATIENCE)
+    await asyncio.wait_for(until_expired(), PATIENCE)
     assert (await app.ask("move-to-next"))["error"]["code"] == "token-invalid"
     await asyncio.wait_for(gone.wait(), PATIENCE)
 

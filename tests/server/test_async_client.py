@@ -7,6 +7,7 @@ import pytest
 
 from experiment_server import AsyncClient, StudyError
 from experiment_server.session.requests import BY_SERVER
+from tests.waiting import PATIENCE
 
 
 async def test_a_program_goes_through_its_blocks(server):
@@ -25,10 +26,10 @@ async def test_blocks_wait_for_the_experimenter(server):
         blocks = client.blocks()
         first = asyncio.ensure_future(anext(blocks))
         await server.session.move_to_block(BY_SERVER, 1, 2)
-        assert (await asyncio.wait_for(first, 5))["block_name"] == "B"
+        assert (await asyncio.wait_for(first, PATIENCE))["block_name"] == "B"
         second = asyncio.ensure_future(anext(blocks))
         await server.session.move_to_block(BY_SERVER, 1, 0)
-        assert (await asyncio.wait_for(second, 5))["block_name"] == "Hello"
+        assert (await asyncio.wait_for(second, PATIENCE))["block_name"] == "Hello"
 
 
 async def test_what_a_client_leaves_behind_is_nothing(server, http, caplog):

@@ -17,9 +17,10 @@ from aiohttp import web
 
 from experiment_server.server import connections
 from experiment_server.server.app import serving
-from experiment_server.server.connections import Connection, below_descriptors
+from experiment_server.server.connection_counts import below_descriptors
+from experiment_server.server.connections import Connection
 from experiment_server.server.settings import Settings
-from tests.server.conftest import PATIENCE
+from tests.waiting import PATIENCE
 
 HEAD = (
     "POST /api/uxf HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -29,7 +30,12 @@ HEAD = (
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):
     """Times that a test can wait for."""
-    for name in ("HEADERS_WITHIN", "IDLE_CONNECTION", "BODY_WATCHED", "UNREAD_ANSWER"):
+    for name in (
+        "REQUEST_HEADERS_TIMEOUT_S",
+        "IDLE_CONNECTION_TIMEOUT_S",
+        "BODY_RATE_INTERVAL_S",
+        "UNREAD_RESPONSE_TIMEOUT_S",
+    ):
         monkeypatch.setattr(connections, name, 0.5)
 
 
@@ -47,7 +53,7 @@ async def ended(reader):
     """What was still heard before the connection ended."""
     heard = b""
     with contextlib.suppress(ConnectionError):
-        while piece := await asyncio.wait_for(reader.read(65536), 2 * PATIENCE):
+        while piece := await asyncio.wait_for(reader.read(65536), PATIENCE):
             heard += piece
     return heard
 
@@ -83,7 +89,7 @@ async def test_a_connection_that_trickles_is_ended(server, sent):
 
 
 async def test_a_body_that_comes_steadily_may_take_its_time(server, monkeypatch):
-    monkeypatch.setattr(connections, "BODY_RATE", 10)
+    monkeypatch.setattr(connections, "BODY_MIN_BYTES_PER_S", 10)
     async with connection(server) as (reader, writer, host):
         size = len("filepath=a&data=") + 30 * 100
         head = HEAD + f"Content-Length: {size}\r\n\r\nfilepath=a&data="
@@ -107,7 +113,7 @@ async def test_a_websocket_may_be_silent(server):
 async def state_of(ws):
     """Ask over a socket for the state, and wait for it."""
     await ws.send_str('420["state"]')
-    while not (await ws.receive_str(timeout=2 * PATIENCE)).startswith("430"):
+    while not (await ws.receive_str(timeout=PATIENCE)).startswith("430"):
         pass
 
 
@@ -125,7 +131,7 @@ async def test_an_answer_that_nobody_takes_is_given_up(study_file, tmp_path, cap
             request = f"GET /app/ HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n"
             await loop.sock_sendall(raw, request.encode())
             counted = ""
-            deadline = time.monotonic() + 4 * PATIENCE
+            deadline = time.monotonic() + PATIENCE
             async with aiohttp.ClientSession(running.url) as http:
                 while "experiment_server_connections 2.0" not in counted:
                     async with http.get("/metrics") as response:
@@ -141,7 +147,7 @@ async def test_an_answer_that_nobody_takes_is_given_up(study_file, tmp_path, cap
     {"max_connections": 3}, {"max_connections_per_address": 3},
 ])  # fmt: skip
 async def test_the_longest_idle_connection_makes_room(study_file, monkeypatch, more):
-    monkeypatch.setattr(connections, "HEADERS_WITHIN", 60.0)
+    monkeypatch.setattr(connections, "REQUEST_HEADERS_TIMEOUT_S", 60.0)
     async with (
         serving(Settings(study_file, port=0, **more)) as running,
         contextlib.AsyncExitStack() as stack,
@@ -157,7 +163,7 @@ async def test_the_longest_idle_connection_makes_room(study_file, monkeypatch, m
     {"max_connections": 3}, {"max_connections_per_address": 3},
 ])  # fmt: skip
 async def test_where_all_are_at_work_another_is_told_to_come_back(study_file, monkeypatch, more):
-    monkeypatch.setattr(connections, "BODY_WATCHED", 60.0)
+    monkeypatch.setattr(connections, "BODY_RATE_INTERVAL_S", 60.0)
     async with serving(Settings(study_file, port=0, **more)) as running:
         async with contextlib.AsyncExitStack() as stack:
             for _ in range(3):
@@ -249,14 +255,14 @@ async def test_a_flood_of_one_mistake_is_a_few_lines_of_log(server, capsys, monk
     from experiment_server.server import logs
     from experiment_server.server.log_format import LogFormat
 
-    monkeypatch.setattr(logs, "LOG_LINES_ALIKE", 5)
-    monkeypatch.setattr(logs, "LOG_LINES_WITHIN", 1.0)
+    monkeypatch.setattr(logs, "LOG_REPEATS_MAX", 5)
+    monkeypatch.setattr(logs, "LOG_REPEATS_INTERVAL_S", 1.0)
     logs.set_up(LogFormat.TEXT)
     for _ in range(20):
         async with connection(server) as (reader, writer, _):
             writer.write(b"no http at all\r\n\r\n")
             assert b"400" in await ended(reader)
-    deadline = time.monotonic() + 2 * PATIENCE
+    deadline = time.monotonic() + PATIENCE
     lines = ""
     while "left out" not in lines and time.monotonic() < deadline:
         await asyncio.sleep(0.05)

@@ -19,12 +19,12 @@ from experiment_server.store.check import check
 from experiment_server.store.database import Place
 from tests.conftest import server_running
 from tests.server.conftest import PatientClient
+from tests.waiting import PATIENCE
 
 KILLS = 50
 BLOCKS = 8
 # How long a client waits for an answer, and the test for a client that has lost its server.
 ANSWER = 10.0
-PATIENCE = 60.0
 
 Send = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
@@ -178,7 +178,7 @@ async def test_what_is_acknowledged_survives_any_kill_and_happens_once(tmp_path)
                 await asyncio.wait_for(answered.acquire(), PATIENCE)
             await asyncio.sleep(chance.uniform(0, 0.03))
             server.kill()
-            await asyncio.wait_for(asyncio.gather(*driving), PATIENCE)
+            await asyncio.wait_for(asyncio.gather(*driving), 4 * PATIENCE)
         moves, speeds, added, problem = await asyncio.to_thread(read_log, study)
         assert problem is None, f"after kill {kill + 1}: {problem}"
         for driver in drivers:

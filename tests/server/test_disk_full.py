@@ -14,6 +14,7 @@ from experiment_server.store import database, records
 from experiment_server.store.check import check
 from experiment_server.store.database import Place
 from tests.conftest import server_running
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="other systems set no limits on running processes"
@@ -75,7 +76,7 @@ def full(request, tmp_path):
 def send(server, path, method="POST"):
     request = urllib.request.Request(server.url + path, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -22,8 +22,8 @@ from experiment_server.store import writer
 from tests.conftest import server_running
 from tests.faults import Proxy
 from tests.server.conftest import Listener
+from tests.waiting import PATIENCE
 
-PATIENCE = 20.0
 RUN = [sys.executable, "-m", "experiment_server", "run", "-p", "0"]
 
 
@@ -37,12 +37,12 @@ def proxy(postgresql):
 
 @pytest.fixture
 def soon(monkeypatch):
-    monkeypatch.setattr(driver, "TRANSACTION_TIMEOUT", 1.0)
+    monkeypatch.setattr(driver, "TRANSACTION_TIMEOUT_S", 1.0)
     monkeypatch.setitem(driver._NETWORK, "connect_timeout", 2)
-    monkeypatch.setattr(writer, "SESSION_WATCHED", 0.1)
-    monkeypatch.setattr(participants, "COMMIT_TIMEOUT", 0.5)
-    monkeypatch.setattr(readiness, "READY_TIMEOUT", 0.5)
-    monkeypatch.setattr(readiness, "READY_KEPT", 0.0)
+    monkeypatch.setattr(writer, "SESSION_CHECK_INTERVAL_S", 0.1)
+    monkeypatch.setattr(participants, "COMMIT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(readiness, "READINESS_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(readiness, "READINESS_CACHE_S", 0.0)
 
 
 async def ask(http, method, path, **options):
@@ -125,7 +125,7 @@ def test_a_start_on_a_black_hole_is_refused_in_time(study_file, proxy):
         [*RUN, study_file, "--database", proxy.url],
         capture_output=True,
         text=True,
-        timeout=3 * PATIENCE,
+        timeout=PATIENCE,
         check=False,
     )
     assert result.returncode == 1
@@ -150,7 +150,7 @@ async def test_a_server_whose_session_was_taken_over_stops_and_says_so(study_fil
 
 
 async def test_who_serves_is_told_that_the_session_was_lost(study_file, monkeypatch):
-    monkeypatch.setattr(writer, "SESSION_WATCHED", 3600)
+    monkeypatch.setattr(writer, "SESSION_CHECK_INTERVAL_S", 3600)
     with pytest.raises(SessionLost):  # noqa: PT012 - it comes from leaving the context
         async with serving(Settings(study_file, port=0)) as running:
             study_file.with_suffix(".sqlite3.lock").unlink()

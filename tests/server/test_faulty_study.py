@@ -14,7 +14,8 @@ from experiment_server.session.requests import BY_SERVER
 from experiment_server.session.study_file import StudyFile
 from experiment_server.study import functions
 from tests.conftest import SMALL_STUDY
-from tests.server.conftest import PATIENCE, Listener
+from tests.server.conftest import Listener
+from tests.waiting import PATIENCE
 
 DRAWING = SMALL_STUDY.replace(
     "speed = 1", 'speed = { function_name = "shuffle", args = [[1, 2, 3]] }'
@@ -58,7 +59,7 @@ async def test_an_app_whose_blocks_cannot_be_made_is_refused_at_once(drawing, fa
     app.on("connect_error", refused.set_result)
     with pytest.raises(socketio.exceptions.ConnectionError):
         await app.connect(
-            drawing.url, socketio_path=path, transports=["websocket"], wait_timeout=2 * PATIENCE
+            drawing.url, socketio_path=path, transports=["websocket"], wait_timeout=PATIENCE
         )
     problem = await asyncio.wait_for(refused, PATIENCE)
     assert problem["data"]["code"] == "expansion-failed"

@@ -17,8 +17,8 @@ from experiment_server.session.operations import Kind, Location
 from experiment_server.session.session import OPERATIONS
 from tests.cli.test_stored import cli
 from tests.conftest import server_running
-from tests.server.conftest import PATIENCE
 from tests.server.test_access import arguments_of
+from tests.waiting import PATIENCE
 
 # No Unicode, or nothing that a database and every client can keep: always refused.
 NO_TEXTS = {
@@ -258,7 +258,7 @@ async def test_no_field_takes_what_it_cannot_keep_and_nothing_fails(study_file, 
             async with http.post("/api/move-to-block/1") as response:
                 assert response.status == 200
         server.process.terminate()
-        server.process.communicate(timeout=10)
+        server.process.communicate(timeout=PATIENCE)
         assert "Traceback" not in server.errors
         assert server.process.returncode == 0
     cli("events", study_file, "--check")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from experiment_server.session.session import OPERATIONS
 from tests.conftest import SMALL_STUDY, server_running
+from tests.waiting import PATIENCE
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=5)
 ANY_TEXT = st.text(st.characters(), max_size=8)  # with halves of pairs, and NUL
@@ -69,7 +70,7 @@ def server(tmp_path_factory):
     with server_running(study, "--database", ":memory:") as running:
         yield running
         running.process.terminate()
-        running.process.communicate(timeout=10)
+        running.process.communicate(timeout=PATIENCE)
         errors = running.errors
         assert "Traceback" not in errors, errors[errors.find("Traceback") - 200 :][:3000]
         assert running.process.returncode == 0

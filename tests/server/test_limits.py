@@ -17,11 +17,12 @@ from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.session import parse_worker, participants
 from tests.conftest import server_running
-from tests.server.conftest import PATIENCE, PatientClient
+from tests.server.conftest import PatientClient
+from tests.waiting import PATIENCE
 
 
 async def test_a_session_takes_so_many_participants(http, monkeypatch):
-    monkeypatch.setattr(participants, "PARTICIPANTS", 3)
+    monkeypatch.setattr(participants, "PARTICIPANTS_MAX", 3)
     statuses = []
     for _ in range(3):
         async with http.put("/api/new-participant") as response:
@@ -54,15 +55,15 @@ async def test_so_many_sockets_are_let_in(connect):
 
 async def test_a_program_in_a_loop_is_disconnected_and_nobody_else(connect, monkeypatch):
     # The packet that connects counts too.
-    monkeypatch.setattr(socket_server, "MESSAGES_AT_ONCE", 6.0)
-    monkeypatch.setattr(socket_server, "MESSAGES_PER_SECOND", 0.001)
+    monkeypatch.setattr(socket_server, "PACKET_BURST_MAX", 6.0)
+    monkeypatch.setattr(socket_server, "PACKETS_PER_S_MAX", 0.001)
     loud, quiet = await connect(), await connect()
     gone = asyncio.Event()
     loud.client.on("disconnect", lambda *_: gone.set())
     answers = [await loud.ask("state") for _ in range(6)]
     assert [answer["ok"] for answer in answers] == [True] * 5 + [False]
     assert answers[5]["error"]["code"] == "limit-reached"
-    await asyncio.wait_for(gone.wait(), 5)
+    await asyncio.wait_for(gone.wait(), PATIENCE)
     assert (await quiet.ask("state"))["ok"]
 
 
@@ -79,8 +80,8 @@ async def test_a_program_in_a_loop_is_disconnected_and_nobody_else(connect, monk
     ],
 )
 async def test_every_packet_counts_as_a_message(http, connect, monkeypatch, frames):
-    monkeypatch.setattr(socket_server, "MESSAGES_AT_ONCE", 20.0)
-    monkeypatch.setattr(socket_server, "MESSAGES_PER_SECOND", 0.001)
+    monkeypatch.setattr(socket_server, "PACKET_BURST_MAX", 20.0)
+    monkeypatch.setattr(socket_server, "PACKETS_PER_S_MAX", 0.001)
     async with http.ws_connect("/socket.io/?EIO=4&transport=websocket") as ws:
         await ws.send_str("40")
         # What goes out is no more than what was let in: a connection that ends answers no more.
@@ -95,8 +96,8 @@ async def test_every_packet_counts_as_a_message(http, connect, monkeypatch, fram
 
 
 async def test_packets_that_are_posted_count_too(http, connect, monkeypatch):
-    monkeypatch.setattr(socket_server, "MESSAGES_AT_ONCE", 20.0)
-    monkeypatch.setattr(socket_server, "MESSAGES_PER_SECOND", 0.001)
+    monkeypatch.setattr(socket_server, "PACKET_BURST_MAX", 20.0)
+    monkeypatch.setattr(socket_server, "PACKETS_PER_S_MAX", 0.001)
     async with http.get("/socket.io/?EIO=4&transport=polling") as response:
         sid = json.loads((await response.text())[1:])["sid"]
     statuses = []
@@ -187,7 +188,7 @@ async def test_a_client_that_stops_reading_is_dropped_and_nobody_waits_for_it(tm
         for number in range(700):
             async with http.post(f"/api/move-to-block/{number % 2}") as response:
                 assert response.status == 200
-            assert (await asyncio.wait_for(heard.get(), 5))["block_id"] == number % 2
+            assert (await asyncio.wait_for(heard.get(), PATIENCE))["block_id"] == number % 2
         async with http.get("/metrics") as response:
             text = await response.text()
         assert "experiment_server_sockets_apps 1.0" in text
@@ -241,7 +242,7 @@ async def verify(http, text):
 
 async def test_a_study_that_takes_too_long_stops_nobody(http, monkeypatch):
     await verify(http, drawing(1, 1))  # what reads studies has been started
-    monkeypatch.setattr(parse_worker, "READING", 0.5)
+    monkeypatch.setattr(parse_worker, "STUDY_PARSE_TIMEOUT_S", 0.5)
     verifying = asyncio.create_task(verify(http, drawing(2_000, 100_000)))
     moves = 0
     while not verifying.done():

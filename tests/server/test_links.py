@@ -14,6 +14,7 @@ from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from tests.cli.test_stored import cli
 from tests.conftest import need, server_running
+from tests.waiting import PATIENCE
 
 ADMIN = "an-admin-token-for-tests"
 PUBLIC = "https://study.example"
@@ -70,7 +71,7 @@ def test_the_banner_prints_links_that_a_headset_can_follow(study_file, tmp_path,
         with urllib.request.urlopen(f"{server.url.partition('/login')[0]}/app/") as response:
             assert b"take part" in response.read()
         server.process.terminate()
-        said, _ = server.process.communicate(timeout=10)
+        said, _ = server.process.communicate(timeout=PATIENCE)
         assert "127.0.0.1" not in said
 
 
@@ -86,7 +87,7 @@ def test_link_names_the_addresses_of_this_machine(study_file, network):
 def test_a_link_that_leads_no_other_machine_here_is_warned_of(study_file, url):
     with server_running(study_file, "--admin-token", ADMIN) as server:
         server.process.terminate()
-        server.process.communicate(timeout=10)
+        server.process.communicate(timeout=PATIENCE)
         assert "These links lead no other machine here" in server.errors
     made = subprocess.run(
         [sys.executable, "-m", "experiment_server", "link", study_file, "1", "--url", url],

@@ -119,7 +119,7 @@ async def test_the_log_as_csv_and_json_lines(http):
 
 
 async def test_a_long_log_is_streamed_whole(http, monkeypatch):
-    monkeypatch.setattr("experiment_server.store.store.EVENTS_PAGE", 7)
+    monkeypatch.setattr("experiment_server.store.store.EVENTS_PAGE_MAX", 7)
     for number in range(40):
         await post(http, f"/api/move-to-block/{number % 5}")
     rows = list(csv.DictReader(io.StringIO(await get(http, "/api/events.csv"))))

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 from experiment_server.server.openapi import description
 from experiment_server.session.session import OPERATIONS
 from tests.conftest import SMALL_STUDY, server_running
+from tests.waiting import PATIENCE
 
 CHECKS = [
     not_a_server_error,
@@ -43,7 +44,7 @@ def address(tmp_path_factory):
     with server_running(study, "--database", ":memory:") as server:
         yield server.url
         server.process.terminate()
-        server.process.communicate(timeout=10)
+        server.process.communicate(timeout=PATIENCE)
         assert "Traceback" not in server.errors
 
 

@@ -8,7 +8,7 @@ import pytest
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.session import presence
-from tests.server.conftest import PATIENCE
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ async def test_who_comes_and_goes_is_in_the_log(http, ws):
 async def test_an_app_that_comes_and_goes_without_end_makes_an_entry_now_and_then(
     http, ws, monkeypatch
 ):
-    monkeypatch.setattr(presence, "PRESENCE_AT_ONCE", 4)
-    monkeypatch.setattr(presence, "PRESENCE_EVERY", 0.5)
+    monkeypatch.setattr(presence, "PRESENCE_BURST_MAX", 4)
+    monkeypatch.setattr(presence, "PRESENCE_INTERVAL_S", 0.5)
     await flap(ws, 30)
 
     def told(said):
@@ -71,8 +71,8 @@ async def test_an_app_that_comes_and_goes_without_end_makes_an_entry_now_and_the
 
 
 async def test_a_stop_says_what_the_log_was_not_told_yet(study_file, monkeypatch):
-    monkeypatch.setattr(presence, "PRESENCE_AT_ONCE", 1)
-    monkeypatch.setattr(presence, "PRESENCE_EVERY", 3600.0)
+    monkeypatch.setattr(presence, "PRESENCE_BURST_MAX", 1)
+    monkeypatch.setattr(presence, "PRESENCE_INTERVAL_S", 3600.0)
     async with (
         serving(Settings(study_file, port=0)) as running,
         aiohttp.ClientSession(running.url) as http,

@@ -9,6 +9,7 @@ import socketio
 from experiment_server.session.session import OPERATIONS
 from tests.server.conftest import PatientClient
 from tests.server.test_access import PARTICIPANTS_MAY
+from tests.waiting import PATIENCE
 
 PATHS = ["socket.io", "socket.io-msgpack"]
 
@@ -48,7 +49,7 @@ async def test_a_refused_app_is_told_why(server, path, auth, code):
     client.on("connect_error", refusals.put)
     with pytest.raises(socketio.exceptions.ConnectionError):
         await client.connect(server.url, auth=auth, socketio_path=path, transports=["websocket"])
-    refusal = await asyncio.wait_for(refusals.get(), 5)
+    refusal = await asyncio.wait_for(refusals.get(), PATIENCE)
     assert refusal["data"]["code"] == code
     assert refusal["data"]["message"] == refusal["message"] != ""
 

@@ -14,6 +14,7 @@ from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.study.source import digest_of
 from tests.conftest import SMALL_STUDY, server_running
+from tests.waiting import PATIENCE
 
 HALF = "\ud800"
 MOVE = ("POST", "/api/move-to-next")
@@ -124,7 +125,7 @@ async def request_with_bytes(http, method, path, options):
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += [f"Content-Length: {len(body)}", "", ""]
     writer.write("\r\n".join(lines).encode("utf-8", "surrogatepass") + body)
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
     writer.close()
     head, _, text = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(text)
@@ -147,7 +148,7 @@ async def request_with_bytes(http, method, path, options):
 async def test_no_address_is_more_than_refused(server, http, target):
     reader, writer = await asyncio.open_connection("127.0.0.1", http._base_url.port)
     writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
     writer.close()
     assert re.match(rb"HTTP/1.[01] 4\d\d ", answer), answer
     answer.partition(b"\r\n\r\n")[2].decode("utf-8")
@@ -198,7 +199,7 @@ async def test_a_server_whose_store_does_not_answer_is_not_ready(study_file):
         aiohttp.ClientSession(running.url) as http,
     ):
         with locked(study_file.with_suffix(".sqlite3")):
-            status, said = await asyncio.wait_for(send(http, "GET", "/readyz"), 4.5)
+            status, said = await asyncio.wait_for(send(http, "GET", "/readyz"), PATIENCE)
             assert (status, said["status"]) == (503, "the database does not answer")
             assert (await send(http, "GET", "/healthz"))[0] == 200
         assert await send(http, *MOVE) == (200, {"name": "Hello"})
@@ -211,6 +212,6 @@ def test_a_server_whose_store_does_not_answer_stops(study_file):
         locked(study_file.with_suffix(".sqlite3")),
     ):
         server.process.terminate()
-        server.process.communicate(timeout=10)
+        server.process.communicate(timeout=PATIENCE)
         assert server.process.returncode == 0
         assert "Traceback" not in server.errors

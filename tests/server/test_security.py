@@ -9,6 +9,7 @@ import pytest
 from experiment_server.errors import OriginForeign
 from experiment_server.server.addresses import LOOPBACK_NAMES
 from experiment_server.server.browsers import BrowserRules
+from tests.waiting import PATIENCE
 
 LOOPBACK = BrowserRules(names=LOOPBACK_NAMES)
 ELSEWHERE = BrowserRules()
@@ -58,7 +59,7 @@ async def test_images_of_a_foreign_page_take_nobody_s_place(http, path, site):
     for _ in range(5):
         assert await status(http, "GET", path, **upgrade, **image) == 403
     async with http.ws_connect("/socket.io/?EIO=4&transport=websocket") as ws:
-        assert (await ws.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT
+        assert (await ws.receive(timeout=PATIENCE)).type is aiohttp.WSMsgType.TEXT
 
 
 async def test_no_page_can_read_a_handshake_as_a_script(http):
@@ -83,7 +84,7 @@ async def test_our_own_page_may_do_everything(http, server):
     assert await status(http, "POST", "/api/move-to-next", Origin=by_name, Host=host) == 200
     headers = {**UPGRADE, "Origin": server.url}
     async with http.ws_connect("/socket.io/?EIO=4&transport=websocket", headers=headers) as ws:
-        assert (await ws.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT
+        assert (await ws.receive(timeout=PATIENCE)).type is aiohttp.WSMsgType.TEXT
 
 
 async def test_a_cross_site_form_is_refused_also_without_origin(http):

@@ -69,7 +69,7 @@ async def outcomes(*requests):
 async def test_moves_that_lined_up_behind_a_refused_one_start_over(
     session, store, refusals, grouped, monkeypatch
 ):
-    monkeypatch.setattr(writer, "COMMITS_GROUPED", grouped)
+    monkeypatch.setattr(writer, "COMMIT_GROUP_MAX", grouped)
     store.refusals = refusals
     moves = [session.move_to_block(BY_SERVER, 1, number % 5) for number in range(100)]
     done = await outcomes(*moves)
@@ -98,7 +98,7 @@ async def test_a_study_that_cannot_be_recorded_is_not_served_until_it_can(sessio
         await session.study_file.load(shorter, "changed on disk")
     assert await session.row(1) == before
     assert [item.code for item in session.study_file.diagnostics()] == ["store-unavailable"]
-    assert not session.study_file.knows(shorter.text)
+    assert not session.study_file.knows(shorter.source)
     await session.study_file.load(shorter, "changed on disk")
     row = await session.row(1)
     assert (row.block_name, row.blocks_count) == ("END", 2)
@@ -186,7 +186,7 @@ class Rounds:
 async def test_others_are_served_while_everybody_is_told_that_they_were_moved(
     session, hub, monkeypatch
 ):
-    monkeypatch.setattr(notifier, "TURN", 0.0)
+    monkeypatch.setattr(notifier, "LOOP_TURN_S", 0.0)
     people = [1, *[await session.new_participant(BY_SERVER) for _ in range(9)]]
     for index in people:
         await session.move_to_next(BY_SERVER, index)

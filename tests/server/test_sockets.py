@@ -9,7 +9,7 @@ import msgpack
 import pytest
 
 from experiment_server.server import socket_server
-from tests.server.conftest import PATIENCE
+from tests.waiting import PATIENCE
 
 PACKETS = {
     "an empty packet": "4",
@@ -101,7 +101,7 @@ async def no_traces(http, caplog, other, ask, answer):
 
 
 async def test_a_connection_that_says_nothing_is_ended(raw, monkeypatch):
-    monkeypatch.setattr(socket_server, "HELLO_WITHIN", 0.05)
+    monkeypatch.setattr(socket_server, "CONNECT_PACKET_TIMEOUT_S", 0.05)
     silent, app = await raw(hello=None), await raw()
     await ended(silent)
     await send(app, '420["block-id"]')

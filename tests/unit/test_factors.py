@@ -140,3 +140,40 @@ def test_calls_draw_as_before_in_a_cell():
 def test_a_level_that_looks_like_a_place_in_the_name_stays_what_it_is(level):
     study = design(**{'"mouse"': f'"{level}"'})
     assert f"point-1-{level}" in block_order(study, 1)
+
+
+def test_each_member_takes_over_the_block_that_is_written_for_its_level():
+    study = """
+    [configuration.factors]
+    list = ["A", "B"]
+    method = ["aloud"]
+    [[blocks]]
+    name = "list-A"
+    config.words = ["apple"]
+    [[blocks]]
+    name = "list-B"
+    config.words = ["anchor"]
+    [[blocks]]
+    name = "{method}-{list}"
+    factors = ["method", "list"]
+    extends = "list-{list}"
+    """
+    study = parse(study).require()
+    assert study.blocks["aloud-A"].config["words"] == ["apple"]
+    assert study.blocks["aloud-B"].config["words"] == ["anchor"]
+
+
+def test_a_level_without_a_block_written_for_it_is_named():
+    study = """
+    [configuration.factors]
+    list = ["A", "B"]
+    [[blocks]]
+    name = "list-A"
+    config.words = ["apple"]
+    [[blocks]]
+    name = "learn-{list}"
+    factors = ["list"]
+    extends = "list-{list}"
+    """
+    [found] = [item for item in parse(study).diagnostics if item.severity == "error"]
+    assert found.message == 'block "learn-B" extends the unknown block "list-{list}"'

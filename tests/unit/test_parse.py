@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiment_server.errors import ExpansionFailed, StudyInvalid
-from experiment_server.limits import EXPANDED_CHARACTERS, ORDER_NAMES, STUDY_BLOCKS, STUDY_VALUES
+from experiment_server.limits import (
+    EXPANDED_CHARACTERS_MAX,
+    ORDER_TABLE_NAMES_MAX,
+    STUDY_BLOCKS_MAX,
+    STUDY_VALUES_MAX,
+)
 from experiment_server.store.study_file import read_source
 from experiment_server.study.expand import expand
 from experiment_server.study.functions import FUNCTIONS
@@ -151,17 +156,19 @@ FAMILY = (
         + "".join(f'[[blocks]]\nname = "{letter}{{f}}"\nfactors = ["f"]\n' for letter in "abcdeg"),
         f"[configuration]\norder = {['f{f}'] * 7}\n" + FAMILY,
         "[configuration.order]\n"
-        + "".join(f'{number} = ["f{{f}}"]\n' for number in range(1, ORDER_NAMES // 2000 + 2))
+        + "".join(
+            f'{number} = ["f{{f}}"]\n' for number in range(1, ORDER_TABLE_NAMES_MAX // 2000 + 2)
+        )
         + FAMILY,
-        f'[configuration.variables]\nlong = "{"x" * (EXPANDED_CHARACTERS // 4)}"\n'
+        f'[configuration.variables]\nlong = "{"x" * (EXPANDED_CHARACTERS_MAX // 4)}"\n'
         + "".join(f'[[blocks]]\nname = "b{number}"\nconfig.x = "$long"\n' for number in range(5)),
-        f'[[blocks]]\nname = "parent"\nconfig.x = {[0] * (STUDY_VALUES // 10)}\n'
+        f'[[blocks]]\nname = "parent"\nconfig.x = {[0] * (STUDY_VALUES_MAX // 10)}\n'
         + "".join(f'[[blocks]]\nname = "b{n}"\nextends = "parent"\n' for n in range(10)),
     ],
     ids=["blocks", "crossed", "order", "table", "text", "inherited"],
 )
 def test_a_study_that_would_fill_the_memory_is_an_error(text):
-    assert STUDY_BLOCKS == 10_000
+    assert STUDY_BLOCKS_MAX == 10_000
     outcome = parse(text)
     assert "study-too-large" in {
         item.code for item in outcome.diagnostics if item.severity == "error"

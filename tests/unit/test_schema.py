@@ -15,7 +15,7 @@ TESTS = Path(__file__).parents[1]
 GOOD = [
     *(TESTS / "parity").glob("*.toml"),
     *(TESTS.parent / "examples").glob("*/experiment.toml"),
-    TESTS.parent / "experiment_server" / "cli" / "new_config.toml",
+    *(TESTS.parent / "experiment_server" / "cli").glob("**/*.toml"),
 ]
 SHAPES = {
     "block-empty",

@@ -92,11 +92,11 @@ def test_a_table_with_mistakes_causes_no_others():
 
 
 def test_tables_are_bounded(monkeypatch):
-    monkeypatch.setattr("experiment_server.study.tables.EXPANDED_VALUES", 5)
+    monkeypatch.setattr("experiment_server.study.tables.EXPANDED_VALUES_MAX", 5)
     assert [item.code for item in study("a\n1\n2\n3\n").diagnostics] == ["study-too-large"]
-    monkeypatch.setattr("experiment_server.study.tables.STUDY_SIZE", 7)
+    monkeypatch.setattr("experiment_server.study.tables.STUDY_MAX_BYTES", 7)
     assert [item.code for item in study("a\n1\n2\n3\n").diagnostics] == ["study-too-large"]
-    monkeypatch.setattr("experiment_server.study.tables.TABLES", 0)
+    monkeypatch.setattr("experiment_server.study.tables.STUDY_TABLES_MAX", 0)
     assert [item.code for item in study("a\n1\n").diagnostics] == ["study-too-large"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiment_server.limits import STUDY_NESTING
+from experiment_server.limits import STUDY_NESTING_MAX
 from experiment_server.study.values import problem, text_problem
 
 
@@ -31,7 +31,7 @@ def nested(levels):
         ({"a": float("inf")}, "patch.a is inf"),
         ({"a": [float("nan")]}, "patch.a[0] is nan"),
         ({"a": b"x"}, "patch.a is of the type bytes"),
-        ({"a": nested(STUDY_NESTING)}, f"is nested more than {STUDY_NESTING} deep"),
+        ({"a": nested(STUDY_NESTING_MAX)}, f"is nested more than {STUDY_NESTING_MAX} deep"),
     ],
 )
 def test_what_some_client_could_not_read_is_named_with_its_place(value, finding):
@@ -42,7 +42,7 @@ def test_what_some_client_could_not_read_is_named_with_its_place(value, finding)
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, "größe 🙂", 2**63 - 1, -(2**63), 1e308, [], {}, nested(STUDY_NESTING - 1)],
+    [None, True, "größe 🙂", 2**63 - 1, -(2**63), 1e308, [], {}, nested(STUDY_NESTING_MAX - 1)],
 )
 def test_what_every_client_reads_is_taken(value):
     assert problem({"a": value}, "patch") is None

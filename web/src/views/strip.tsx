@@ -10,14 +10,13 @@ export function Strip({ row, names }: { row: Placed; names: readonly string[] })
   return (
     <span class="strip" role="img" aria-label={`${position}: ${block_names.join(", ")}`}>
       {block_names.map((name, block) => {
-        const paint = painted(name, names);
         const when = block === block_id ? "current" : block < block_id ? "past" : "coming";
         return (
           <i
             key={block}
             title={`${block + 1}: ${name}`}
-            class={`${paint.class} ${when}`}
-            style={paint.style}
+            class={`block ${when}`}
+            style={painted(name, names)}
           />
         );
       })}
@@ -32,6 +31,5 @@ export function outside({ block_id, blocks_count }: Placed): string {
 
 /** A block's colour beside its name. */
 export function Swatch({ name, names }: { name: string; names: readonly string[] }) {
-  const paint = painted(name, names);
-  return <i class={`swatch ${paint.class}`} style={paint.style} aria-hidden="true" />;
+  return <i class="swatch block" style={painted(name, names)} aria-hidden="true" />;
 }

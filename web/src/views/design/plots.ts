@@ -1,7 +1,7 @@
 // The pictures of a design, drawn by Observable Plot.
 
 import * as Plot from "@observablehq/plot";
-import { colourOf } from "../../colours";
+import { type Look, lookOf, pattern, readableOn, type Stripes } from "../../colours";
 import { nonce } from "../../nonce";
 import type { Design, Ordered } from "../../protocol";
 
@@ -14,8 +14,9 @@ export function grid(report: Design, names: readonly string[], width: number): S
     order.map((name, block) => ({ participant: row + 1, block: block + 1, name })),
   );
   const used = names.filter((name) => cells.some((cell) => cell.name === name));
+  const looks = new Map(used.map((name) => [name, lookOf(name, names)]));
   const rows = report.orders.length;
-  return styled(
+  const picture = styled(
     Plot.plot({
       width,
       height: Math.max(90, 44 + rows * Math.max(6, Math.min(22, 660 / rows))),
@@ -31,7 +32,7 @@ export function grid(report: Design, names: readonly string[], width: number): S
       color: {
         type: "categorical",
         domain: used,
-        range: used.map((name) => colourOf(name, names).hex),
+        range: [...looks.values()].map(fillOf),
         legend: false,
       },
       marks: [
@@ -48,7 +49,10 @@ export function grid(report: Design, names: readonly string[], width: number): S
                 x: "block",
                 y: "participant",
                 text: (cell: (typeof cells)[number]) => short(cell.name, width, report),
-                fill: (cell: (typeof cells)[number]) => onColour(colourOf(cell.name, names).hex),
+                fill: (cell: (typeof cells)[number]) => readableOn(lookOf(cell.name, names).hex),
+                // Between the stripes, a name stands on its block's own colour.
+                stroke: (cell: (typeof cells)[number]) => lookOf(cell.name, names).hex,
+                strokeWidth: 5,
                 pointerEvents: "none",
               }),
             ]
@@ -56,6 +60,19 @@ export function grid(report: Design, names: readonly string[], width: number): S
       ],
     }),
   );
+  picture.append(...[...looks.values()].filter(isStriped).map((look) => pattern(idOf(look), look)));
+  return picture;
+}
+
+const isStriped = (look: Look): look is Look & { stripes: Stripes } => look.stripes !== null;
+
+/** What fills a cell: a colour, or the pattern of stripes over it. */
+function fillOf(look: Look): string {
+  return isStriped(look) ? `url(#${idOf(look)})` : look.hex;
+}
+
+function idOf({ hex, stripes }: Look & { stripes: Stripes }): string {
+  return `stripes-${hex}-${stripes.hex}-${stripes.degrees}-${stripes.period}`.replaceAll("#", "");
 }
 
 /** What was counted: the conditions, the items of a group, or the levels of a factor. */
@@ -131,15 +148,6 @@ function short(name: string, width: number, report: Design): string {
   const columns = Math.max(...report.orders.map((order) => order.length));
   const room = Math.floor(width / columns / 7);
   return name.length <= room ? name : room > 6 ? `${name.slice(0, room - 1)}…` : "";
-}
-
-/** Black or white, whichever can be read on a colour (WCAG's relative luminance). */
-function onColour(hex: string): string {
-  const [r = 0, g = 0, b = 0] = [1, 3, 5].map((at) => {
-    const part = Number.parseInt(hex.slice(at, at + 2), 16) / 255;
-    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-  });
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
 }
 
 /** Every so many rows have their number, so that numbers do not run into each other. */

@@ -30,7 +30,8 @@
     ├── LimitReached              more than a server of this size takes (limits.py)
     ├── RevisionConflict          somebody else committed first (retried by the service)
     ├── StoreUnavailable          the state could not be made durable
-    │   └── SessionLost           another server has taken over the session
+    │   ├── SessionLost           another server has taken over the session
+    │   └── DatabaseDamaged       the database turned out to be damaged while it was served
     ├── DatabaseInUse             another server works on this database
     ├── DatabaseUnusable          not a database of ours, damaged, or from a newer release
     ├── SessionUnknown            the database has no session of this name
@@ -306,6 +307,12 @@ class SessionLost(StoreUnavailable):
     """Another server has taken over the session, so this one stops."""
 
     code = "session-lost"
+
+
+class DatabaseDamaged(StoreUnavailable):
+    """The database turned out to be damaged while it was served, so the server stops."""
+
+    code = "database-damaged"
 
 
 class DatabaseInUse(ExperimentServerError):

@@ -120,6 +120,10 @@ TRANSACTION_TIMEOUT_S: Final = 8.0
 # Time to migrate a database to a new schema, which reads and writes all of it.
 MIGRATION_TIMEOUT_S: Final = 120.0
 
+# Size of a SQLite database that is checked as a whole before it is served. A slow disk reads this
+# in half a second. The log of a larger database is checked while the server runs already.
+START_CHECK_MAX_BYTES: Final = 32_000_000
+
 # A request is answered with "not known yet" when its commit takes longer. It is longer than a
 # transaction, and shorter than an app waits.
 COMMIT_TIMEOUT_S: Final = 10.0

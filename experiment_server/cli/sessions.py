@@ -19,7 +19,7 @@ def command(file: str) -> None:
     from rich.table import Table
 
     from experiment_server.store import records
-    from experiment_server.store.database import reading
+    from experiment_server.store.integrity import reading
 
     with reading(place_of(file)) as connection:
         summaries = records.session_summaries(connection)

@@ -85,7 +85,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
 
     Raises StudyFileUnreadable, StudyInvalid, DatabaseInUse, DatabaseUnusable, and StartRefused
     when the address cannot be listened on or the app folder is none; at its end, SessionLost if
-    another server has taken over the session.
+    another server has taken over the session, and DatabaseDamaged if the database is damaged.
     """
     parsed = parse(read_source(settings.config_file))
     parsed.require()

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiment_server.errors import DatabaseUnusable, OutputUnwritable
-from experiment_server.store.database import Place, inspect
+from experiment_server.store.database import Place
+from experiment_server.store.integrity import inspect
 
 # Pages copied at a time; a server that writes meanwhile waits for no longer than one such step.
 _STEP = 1024

@@ -1,22 +1,15 @@
-"""Opening a database: one server at a time, brought to today's schema, flushed to the disk."""
+"""Where a study's state is kept, and the connections to it that write and that read."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -30,16 +23,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from experiment_server.errors import DatabaseUnusable, ExtraMissing
-from experiment_server.limits import MIGRATION_TIMEOUT_S, SESSION_NAME_MAX_LENGTH
+from experiment_server.limits import SESSION_NAME_MAX_LENGTH
 from experiment_server.store.options import MEMORY, Durability
 from experiment_server.store.schema import serving, sessions
-
-# Held while a PostgreSQL schema is brought up to date; sessions count from 1.
-_MIGRATION_LOCK = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,105 +147,6 @@ def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
     return engine
 
 
-@contextlib.contextmanager
-def reading(place: Place) -> Iterator[Connection]:
-    """A connection that reads one consistent state of an intact database of this release.
-
-    Raises DatabaseUnusable.
-    """
-    engine = connect_to_read(place)
-    try:
-        with engine.connect() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execution_options(isolation_level="REPEATABLE READ")
-            connection.begin()
-            found = examined(connection, place)
-            if found != newest():
-                raise DatabaseUnusable(
-                    f"{place} was written by an older release; experiment-server run brings it "
-                    "up to date"
-                )
-            yield connection
-    except SQLAlchemyError as error:
-        raise DatabaseUnusable(f"{place} cannot be read: {reason_of(error)}") from None
-    finally:
-        engine.dispose()
-
-
-def inspect(place: Place) -> None:
-    """Look at a database before anything is written to it.
-
-    Raises DatabaseUnusable, with the database left as it is, when it is damaged, no database of
-    ours, or from a newer release.
-    """
-    if place.path is not None and (not place.path.exists() or not place.path.stat().st_size):
-        return
-    engine = connect_to_read(place, untouched=True)
-    try:
-        with engine.connect() as connection:
-            examined(connection, place)
-    except SQLAlchemyError as error:
-        if place.path is None:
-            raise DatabaseUnusable(f"{place} cannot be used: {reason_of(error)}") from None
-        raise DatabaseUnusable(
-            f"{place} cannot be used as the study's database: {reason_of(error)}; restore it from "
-            "a backup, or choose another place with --database"
-        ) from None
-    finally:
-        engine.dispose()
-
-
-def examined(connection: Connection, place: Place) -> str | None:
-    """The revision of an intact database's schema, None for an empty database.
-
-    Raises DatabaseUnusable for a damaged one, and one of a newer release.
-    """
-    if connection.dialect.name == "sqlite":
-        finding = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-        if finding != "ok":
-            raise DatabaseUnusable(
-                f"{place} is damaged ({str(finding).strip()}); nothing was changed. Restore it "
-                "from a backup, or choose another place with --database"
-            )
-    revision = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if revision is not None and revision not in known:
-        raise DatabaseUnusable(
-            f"{place} was written by a newer release of experiment-server (schema {revision}); "
-            "update this one, or choose another place with --database"
-        )
-    return revision
-
-
-def newest() -> str:
-    """The revision of the schema that this release writes."""
-    return _scripts().get_current_head() or ""
-
-
-def migrate(connection: Connection, place: Place) -> None:
-    """Bring the schema up to date, all of it or nothing; raises DatabaseUnusable."""
-    if MigrationContext.configure(connection).get_current_revision() == newest():
-        return
-    if connection.dialect.name == "postgresql":
-        _take_time(connection)
-        connection.execute(select(func.pg_advisory_xact_lock(lock_family(), _MIGRATION_LOCK)))
-    config = _alembic()
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, "head")
-    except (CommandError, SQLAlchemyError) as error:
-        raise DatabaseUnusable(
-            f"{place} cannot be used as the study's database: {reason_of(error)}; "
-            "restore it from a backup, or choose another place with --database"
-        ) from None
-
-
-def _take_time(connection: Connection) -> None:
-    from experiment_server.store import postgresql
-
-    postgresql.allow(connection, MIGRATION_TIMEOUT_S)
-
-
 def open_session(connection: Connection, name: str, now: datetime) -> int:
     """The id of a session, which is made if it is new."""
     found = session_id(connection, name)
@@ -322,14 +213,3 @@ def connect_to_server(place: Place, *, keeps_connections: bool) -> Engine:
 
 def _begin(connection: Connection, statement: str) -> None:
     connection.exec_driver_sql(statement)
-
-
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", "experiment_server.store:migrations")
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_alembic())

@@ -20,9 +20,10 @@ from experiment_server.errors import (
 from experiment_server.limits import EVENTS_PAGE_MAX, IDEMPOTENCY_RETENTION_S
 from experiment_server.participants.events import Entry
 from experiment_server.participants.state import ParticipantState
-from experiment_server.store import database, locks, records
+from experiment_server.store import database, integrity, locks, records
 from experiment_server.store.commits import Commit, Query, SessionCommits, Written
 from experiment_server.store.database import Place
+from experiment_server.store.migration import migrate
 from experiment_server.store.options import DEFAULT_SESSION, Durability
 from experiment_server.store.reader import Reader
 from experiment_server.store.records import StudyVersion
@@ -55,9 +56,11 @@ class Store:
         self._reader = Reader(place)
         self._locks: list[locks.Lock] = [locks.FileHeld(place.path)] if place.path else []
         self._files: locks.Files | None = None
+        self._check: integrity.LateCheck | None = None
+        log_unchecked = False
         try:
             if not place.in_memory:
-                database.inspect(place)
+                log_unchecked = integrity.inspect(place, log_can_wait=True)
             engine = database.connect(place, durability)
         except BaseException:
             self._let_go()
@@ -71,10 +74,12 @@ class Store:
         except BaseException:
             self._writer.close()
             raise
+        if log_unchecked:
+            self._check = integrity.LateCheck(place, self._writer.lose)
 
     def _open(self, place: Place, session: str, address: str, now: datetime) -> None:
         def prepare(connection: Connection) -> None:
-            database.migrate(connection, place)
+            migrate(connection, place)
             self._session = database.open_session(connection, session, now)
 
         def begin(connection: Connection) -> None:
@@ -126,12 +131,15 @@ class Store:
         return self._writer.waiting
 
     @property
-    def lost(self) -> SessionLost | None:
-        """Why nothing more is kept: the session is another server's. None as long as it is ours."""
+    def lost(self) -> StoreUnavailable | None:
+        """Why nothing more is kept: the session is another server's, or the database is damaged.
+
+        None as long as changes can be kept.
+        """
         return self._writer.lost
 
     def when_lost(self, tell: Callable[[], object]) -> None:
-        """Have `tell` called, from another thread, when the session turns out to be lost."""
+        """Have `tell` called, from another thread, when nothing more is kept."""
         self._writer.when_lost(tell)
 
     def time_with(self, timed: Callable[[float], None]) -> None:
@@ -206,6 +214,8 @@ class Store:
 
     def close(self) -> None:
         """Finish what was submitted and let the database go, within a few seconds."""
+        if self._check is not None:
+            self._check.close()
         self._reader.close()
         self._writer.close()
 

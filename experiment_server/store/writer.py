@@ -99,7 +99,7 @@ class Writer(Generic[Item]):
         self._jobs: queue.SimpleQueue[_Job[Item] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
-        self._lost: SessionLost | None = None
+        self._lost: StoreUnavailable | None = None
         self._undecided: tuple[_Group[Item], _Undecided] | None = None
         self._watched = time.monotonic()
         self._refusals = _Refusals()
@@ -114,8 +114,8 @@ class Writer(Generic[Item]):
         return self._jobs.qsize()
 
     @property
-    def lost(self) -> SessionLost | None:
-        """Why nothing more is done, None as long as the session is ours."""
+    def lost(self) -> StoreUnavailable | None:
+        """Why nothing more is done, None as long as the session is ours and can be kept."""
         return self._lost
 
     def time_with(self, timed: Callable[[float], None]) -> None:
@@ -127,8 +127,14 @@ class Writer(Generic[Item]):
         self._deliver = deliver
 
     def when_lost(self, tell: Callable[[], object]) -> None:
-        """Have `tell` called, on the writer's thread, when the session turns out to be lost."""
+        """Have `tell` called, on the writer's thread or that of `lose`, once nothing is done."""
         self._tell_lost = tell
+
+    def lose(self, error: StoreUnavailable) -> None:
+        """Do nothing more, for this reason; may be called from any thread."""
+        log.error("%s", error)
+        self._lost = error
+        self._tell_lost()
 
     def submit(self, item: Item, done: Done) -> None:
         """Do a piece of work, and tell `done` when it is committed, or failed.
@@ -216,7 +222,7 @@ class Writer(Generic[Item]):
             self._undecided = group, undecided
             self._decide()
         except SessionLost as error:
-            self._lose(error)
+            self.lose(error)
             self._refuse(group, error)
         except (OperationalError, InterfaceError) as error:
             # The database's own trouble (locked, full, gone): each alone would meet it too.
@@ -259,7 +265,7 @@ class Writer(Generic[Item]):
             with self._engine.begin() as connection:
                 kept = self._work.kept(connection, undecided.performed)
         except SessionLost as error:
-            self._lose(error)
+            self.lose(error)
             self._refuse(group, error)
         except SQLAlchemyError:
             return
@@ -280,13 +286,8 @@ class Writer(Generic[Item]):
             try:
                 self._work.watch()
             except SessionLost as error:
-                self._lose(error)
+                self.lose(error)
         self._watched = time.monotonic()
-
-    def _lose(self, error: SessionLost) -> None:
-        log.error("%s", error)
-        self._lost = error
-        self._tell_lost()
 
     def _give_up(self) -> None:
         """Ask a last time, and say so if nobody knows."""

@@ -1,17 +1,21 @@
 """SQLite files: how they are kept, and which are refused and left alone."""
 
+import re
 import sqlite3
+import threading
 
 import pytest
 
-from experiment_server.errors import DatabaseUnusable
+from experiment_server.errors import DatabaseDamaged, DatabaseUnusable
 from experiment_server.participants.state import ParticipantState
+from experiment_server.store import integrity
 from experiment_server.store.commits import Commit
 from experiment_server.store.database import Place, connect
 from experiment_server.store.options import Durability
 from experiment_server.store.statements import Change
 from experiment_server.store.store import Store
 from tests.contract.test_store import NOON, event
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -70,6 +74,95 @@ def test_a_damaged_database_is_refused(path):
     content[middle : middle + 4096] = b"\xff" * 4096
     path.write_bytes(content)
     assert "backup" in refused(path, "damaged|malformed")
+
+
+def damaged_in_its_log(path, monkeypatch):
+    """A database with an unreadable page in the midst of a log that is checked late."""
+    monkeypatch.setattr(integrity, "START_CHECK_MAX_BYTES", 0)
+    store = Store(Place.of(path))
+    for number in range(200):
+        store.commit(Commit(events=[event(1, number=number)])).result()
+    store.close()
+    with sqlite3.connect(path) as connection:
+        (page,) = connection.execute(
+            "SELECT pageno FROM dbstat WHERE name = 'events' AND pagetype = 'leaf' "
+            "ORDER BY pageno LIMIT 1 OFFSET 3"
+        ).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : page * size] = b"\xff" * size
+    path.write_bytes(content)
+
+
+def test_a_page_of_a_large_log_that_is_damaged_ends_what_is_kept(path, monkeypatch):
+    damaged_in_its_log(path, monkeypatch)
+    told = threading.Event()
+    held = threading.Event()
+    check = integrity.damage
+
+    def checked_late(connection, *, without_log=False):
+        if not without_log:
+            held.wait(PATIENCE)
+        return check(connection, without_log=without_log)
+
+    monkeypatch.setattr(integrity, "damage", checked_late)
+    store = Store(Place.of(path))
+    store.when_lost(told.set)
+    held.set()
+    assert told.wait(PATIENCE)
+    assert isinstance(store.lost, DatabaseDamaged)
+    assert re.search("damaged.*Restore it from a backup", str(store.lost))
+    with pytest.raises(DatabaseDamaged):
+        store.commit(Commit([Change(ParticipantState(1, NOON), None)], [event(1)])).result()
+    store.close()
+
+
+def test_of_a_large_database_all_but_the_log_is_checked_before_it_is_served(path, monkeypatch):
+    store = Store(Place.of(path))
+    changes = [Change(ParticipantState(index, NOON), None) for index in range(1, 2000)]
+    store.commit(Commit(changes)).result()
+    store.close()
+    monkeypatch.setattr(integrity, "START_CHECK_MAX_BYTES", 0)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    assert "backup" in refused(path, "damaged|malformed")
+
+
+def test_a_large_database_that_is_whole_is_served_on(path, monkeypatch):
+    monkeypatch.setattr(integrity, "START_CHECK_MAX_BYTES", 0)
+    Store(Place.of(path)).close()
+    store = Store(Place.of(path))
+    check = store._check
+    assert check is not None
+    check.ended.wait(PATIENCE)
+    store.commit(Commit(events=[event(1)])).result()
+    assert store.lost is None
+    store.close()
+
+
+def test_a_late_check_ends_with_its_store(path, monkeypatch):
+    monkeypatch.setattr(integrity, "START_CHECK_MAX_BYTES", 0)
+    Store(Place.of(path)).close()
+    begun = threading.Event()
+
+    def endless(connection, *, without_log=False):
+        if without_log:
+            return None
+        begun.set()
+        numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+        return connection.exec_driver_sql(f"{numbers} SELECT max(i) FROM n").scalar()
+
+    monkeypatch.setattr(integrity, "damage", endless)
+    store = Store(Place.of(path))
+    check = store._check
+    assert check is not None
+    assert begun.wait(PATIENCE)
+    store.close()
+    assert check.ended.wait(PATIENCE)
+    assert store.lost is None
 
 
 def test_a_database_that_was_cut_short_is_refused(path):

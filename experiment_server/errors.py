@@ -54,10 +54,6 @@ class ExperimentServerError(Exception):
     code: ClassVar[str] = "internal-error"
     status: ClassVar[int] = 500
 
-    def members(self) -> dict[str, Any]:
-        """What clients are told besides the code and the detail; plain JSON data."""
-        return {}
-
     @property
     def detail(self) -> str:
         """What is wrong, where, and what to do, in one or two sentences."""
@@ -74,10 +70,6 @@ class StudyInvalid(ExperimentServerError):
         super().__init__(message)
         self.diagnostics = tuple(diagnostics)
         self.source = source
-
-    def members(self) -> dict[str, Any]:
-        """`{"diagnostics"}`."""
-        return {"diagnostics": [item.as_dict() for item in self.diagnostics]}
 
 
 class StudyTooLarge(ExperimentServerError):
@@ -177,11 +169,7 @@ class ParticipantElsewhere(ExperimentServerError):
 
     code = "participant-elsewhere"
     status = 409
-    snapshot: object = None
-
-    def members(self) -> dict[str, Any]:
-        """`{"snapshot"}`."""
-        return {"snapshot": self.snapshot}
+    snapshot: Any = None
 
 
 class NothingToUndo(ExperimentServerError):

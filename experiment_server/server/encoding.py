@@ -17,6 +17,8 @@ from experiment_server.server.login import ask_because
 from experiment_server.server.logs import current_request
 from experiment_server.session.turns import in_turns
 from experiment_server.wire.encoding import to_json_bytes, to_msgpack
+from experiment_server.wire.refusals import SERVER_FAILED, encodable, error_info
+from experiment_server.wire.replies import ErrorInfo, Problem
 from experiment_server.wire.values import JsonValue
 
 log = logging.getLogger(__name__)
@@ -77,18 +79,18 @@ async def body_of(request: web.Request) -> JsonValue:
         raise ParameterInvalid("the body has to be JSON, and it is not") from None
 
 
-def problem(status: int, code: str, detail: str, **members: object) -> web.Response:
-    """An error response: `application/problem+json` with `code`, `detail` and more members."""
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": code,
-        # What is wrong may be quoted, and need not be Unicode.
-        "detail": detail.encode("utf-8", "backslashreplace").decode(),
-        "request_id": current_request.get(),
-        **members,
-    }
+def problem(status: int, error: ErrorInfo) -> web.Response:
+    """An error response: `application/problem+json`."""
+    body = Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        code=error.code,
+        detail=error.message,
+        request_id=current_request.get(),
+        snapshot=error.snapshot,
+        diagnostics=error.diagnostics,
+    )
     content_type = "application/problem+json"
     return web.Response(
         status=status, body=to_json_bytes(body), content_type=content_type, charset="utf-8"
@@ -103,7 +105,7 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     except ExperimentServerError as error:
         if error.status == 401 and "text/html" in request.headers.get("Accept", ""):
             return ask_because(error)
-        response = problem(error.status, error.code, error.detail, **error.members())
+        response = problem(error.status, error_info(error))
         if error.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         if error.status in (429, 503):
@@ -112,13 +114,13 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        response = problem(error.status, f"http-{error.status}", error.reason)
+        response = problem(error.status, ErrorInfo(f"http-{error.status}", error.reason))
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except (ConnectionError, web.RequestPayloadError) as error:
-        detail = f"the request cannot be read: {error}"
-        return problem(HTTPStatus.BAD_REQUEST, "http-400", detail)
+        message = f"the request cannot be read: {error}"
+        return problem(HTTPStatus.BAD_REQUEST, ErrorInfo("http-400", encodable(message)))
     except Exception:
         log.exception("%s %r failed", request.method, request.path)
-        return problem(500, ExperimentServerError.code, "the server failed; its log says why")
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, SERVER_FAILED)

@@ -14,16 +14,14 @@ from experiment_server.errors import IdentifierInvalid, OperationUnknown, Parame
 from experiment_server.server.encoding import body_of, quoted, reply, text_of
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.security import Authenticator
+from experiment_server.session.calls import Call, Received, decoded_call
 from experiment_server.session.operations import (
-    Call,
     Kind,
     Location,
     Operation,
     Parameter,
     Presence,
     Table,
-    checked_call,
-    invoke,
 )
 from experiment_server.session.session import OPERATIONS, StudySession
 from experiment_server.wire.tables import MEDIA_TYPES, Format, csv_heading, csv_lines, json_lines
@@ -71,9 +69,9 @@ def _handler(
     async def handle(request: web.Request) -> web.Response:
         caller = authenticator.caller(request)
         with metrics.counting(operation.name, caller.actor):
-            given = await read(request)
-            key = request.headers.get("Idempotency-Key")
-            result = await invoke(session, operation, caller, given, key)
+            received = await read(request)
+            call = decoded_call(operation, caller, received, session.default_participant_index)
+            result = await operation.handler(session, call.request, *call.values)
         body = operation.rest_body(result) if operation.rest_body else result
         if operation.answer is None:
             return web.Response()
@@ -107,8 +105,8 @@ def _stream(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = authenticator.caller(request)
-        given = await read(request)
-        call = checked_call(operation, caller, given, session.default_participant_index)
+        received = await read(request)
+        call = decoded_call(operation, caller, received, session.default_participant_index)
         response = web.StreamResponse(
             headers={
                 "Content-Type": f"{MEDIA_TYPES[output_format]}; charset=utf-8",
@@ -147,7 +145,7 @@ def _lines(table: Table, rows: Sequence[Struct], output_format: Format) -> bytes
     return csv_lines(map(table.cells, rows), table.columns).encode()
 
 
-def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[JsonObject]]:
+def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[Received]]:
     """What reads an operation's parameters from a request."""
     query = {item.name: item for item in _in(operation, Location.QUERY)}
     # The classic reads take none, and pass over what they get.
@@ -156,7 +154,7 @@ def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[JsonObjec
         item for item in operation.parameters if item.location in (Location.BODY, Location.IF_MATCH)
     ]
 
-    async def read(request: web.Request) -> JsonObject:
+    async def read(request: web.Request) -> Received:
         given: JsonObject = {
             name: _integer(name, text) for name, text in request.match_info.items()
         }
@@ -164,7 +162,7 @@ def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[JsonObjec
             given |= _query(request, operation, query)
         for parameter in elsewhere:
             given[parameter.name] = await _elsewhere(request, parameter)
-        return given
+        return Received(given, request.headers.get("Idempotency-Key"))
 
     return read
 

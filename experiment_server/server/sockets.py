@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +30,15 @@ from experiment_server.server.metrics import Metrics
 from experiment_server.server.outgoing import OutgoingQueue, Push
 from experiment_server.server.security import Authenticated, Authenticator
 from experiment_server.server.socket_server import SocketServer
+from experiment_server.session.calls import Received, decoded_call, shown
 from experiment_server.session.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
-from experiment_server.session.operations import invoke, shown
 from experiment_server.session.requests import BY_SERVER, Caller, Role
 from experiment_server.session.session import OPERATIONS, StudySession
 from experiment_server.session.tasks import Tasks
 from experiment_server.wire.events import Actor
+from experiment_server.wire.refusals import SERVER_FAILED, error_info
+from experiment_server.wire.replies import Acknowledgement
+from experiment_server.wire.values import JsonValue
 
 log = logging.getLogger(__name__)
 
@@ -240,7 +243,7 @@ class _Endpoint:
         self._tasks.start(leaving, "end-session")
         self._socket_server.end(session.connection)
 
-    async def _ask(self, event: str, sid: str, *payload: Any) -> dict[str, Any] | None:
+    async def _ask(self, event: str, sid: str, *payload: JsonValue) -> Acknowledgement | None:
         """Carry out an operation; what is returned is its acknowledgement."""
         session = self._sessions.get(sid)
         if session is None:
@@ -248,17 +251,15 @@ class _Endpoint:
         try:
             data = await self._carry_out(event, sid, session, payload)
         except ExperimentServerError as error:
-            told = {"code": error.code, "message": error.detail, **error.members()}
-            return {"ok": False, "error": told}
+            return Acknowledgement(ok=False, error=error_info(error))
         except Exception:
             log.exception("operation %s failed", event)
-            code, message = ExperimentServerError.code, "the server failed; its log says why"
-            return {"ok": False, "error": {"code": code, "message": message}}
-        return {"ok": True, "data": data}
+            return Acknowledgement(ok=False, error=SERVER_FAILED)
+        return Acknowledgement(ok=True, data=data)
 
     async def _carry_out(
-        self, event: str, sid: str, session: _Session, payload: tuple[Any, ...]
-    ) -> Any:
+        self, event: str, sid: str, session: _Session, payload: Sequence[JsonValue]
+    ) -> object:
         self._socket_server.require_allowed(session.connection)
         try:
             self._authenticator.check(session.authenticated)
@@ -271,9 +272,13 @@ class _Endpoint:
                 f"there is no operation {shown(event)}; there are {', '.join(OPERATIONS)}"
             )
         with self._metrics.counting(operation.name, session.caller.actor):
-            given = _arguments(event, payload)
-            key = given.pop("request_id", None)
-            return await invoke(self._session, operation, session.caller, given, key)
+            call = decoded_call(
+                operation,
+                session.caller,
+                _received(event, payload),
+                self._session.default_participant_index,
+            )
+            return await operation.handler(self._session, call.request, *call.values)
 
 
 def _namespace(caller: Caller) -> str:
@@ -318,12 +323,14 @@ def _spoken_for(caller: Caller, wanted: int | None, default: int) -> int:
 
 
 def _refusal(error: ExperimentServerError) -> socketio.exceptions.ConnectionRefusedError:
-    body = {"code": error.code, "message": error.detail}
-    return socketio.exceptions.ConnectionRefusedError(error.detail, body)
+    told = error_info(error)
+    return socketio.exceptions.ConnectionRefusedError(told.message, told)
 
 
-def _arguments(event: str, payload: tuple[Any, ...]) -> dict[str, Any]:
+def _received(event: str, payload: Sequence[JsonValue]) -> Received:
     given = payload[0] if payload and payload[0] is not None else {}
     if len(payload) > 1 or not isinstance(given, dict):
         raise ParameterInvalid(f"{event} takes one object with its parameters, or nothing")
-    return dict(given)
+    parameters = dict(given)
+    key = parameters.pop("request_id", None)
+    return Received(parameters, key)

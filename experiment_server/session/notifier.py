@@ -17,7 +17,7 @@ from experiment_server.session.participants import Committed
 from experiment_server.session.tasks import Tasks
 from experiment_server.session.views import ParticipantViews
 from experiment_server.wire.events import Moved
-from experiment_server.wire.replies import ErrorInfo
+from experiment_server.wire.refusals import error_info
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Notifier:
         except ExpansionFailed as error:
             # Who waits for blocks that cannot be made hears why.
             log.error("participant %d has no blocks: %s", state.participant_index, error)
-            return Message(room, "problem", ErrorInfo(error.code, error.detail))
+            return Message(room, "problem", error_info(error))
 
     async def _tell_dashboards(self) -> None:
         while self._changed or self._entries:

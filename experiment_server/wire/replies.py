@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from experiment_server.wire.snapshots import Timestamp
+from experiment_server.wire.snapshots import ParticipantSnapshot, Timestamp
+from experiment_server.wire.study import DiagnosticInfo
 
 
 class NameReached(Struct, frozen=True):
@@ -49,6 +50,27 @@ class Visit(Struct, frozen=True):
     moved_by: str | None = None
 
 
+class ErrorInfo(Struct, frozen=True):
+    """An error, as sockets are told of it."""
+
+    code: Annotated[str, Meta(description="Which error it is; never changes once released.")]
+    message: Annotated[str, Meta(description="What is wrong, where, and what to do.")]
+    snapshot: Annotated[
+        ParticipantSnapshot | UnsetType, Meta(description="Where the participant is instead.")
+    ] = UNSET
+    diagnostics: Annotated[
+        list[DiagnosticInfo] | UnsetType, Meta(description="What is wrong with a study.")
+    ] = UNSET
+
+
+class Acknowledgement(Struct, frozen=True):
+    """What a socket gets for an operation: `data` where it is `ok`, and `error` where not."""
+
+    ok: bool
+    data: Annotated[object, Meta(description="What the operation answers.")] = UNSET
+    error: ErrorInfo | UnsetType = UNSET
+
+
 class Problem(Struct, frozen=True):
     """An error response (RFC 9457); some errors have more members."""
 
@@ -58,6 +80,12 @@ class Problem(Struct, frozen=True):
     code: Annotated[str, Meta(description="Which error it is; never changes once released.")]
     detail: str
     request_id: str
+    snapshot: Annotated[
+        ParticipantSnapshot | UnsetType, Meta(description="Where the participant is instead.")
+    ] = UNSET
+    diagnostics: Annotated[
+        list[DiagnosticInfo] | UnsetType, Meta(description="What is wrong with a study.")
+    ] = UNSET
 
 
 class KeptFile(Struct, frozen=True):
@@ -65,10 +93,3 @@ class KeptFile(Struct, frozen=True):
 
     path: str
     known: Annotated[bool, Meta(description="Whether the same file was kept before.")]
-
-
-class ErrorInfo(Struct, frozen=True):
-    """An error, as sockets are told of it."""
-
-    code: str
-    message: str

@@ -1,0 +1,190 @@
+"""A call of an operation: what a client sent becomes typed, or is refused.
+
+This is the one boundary: whatever is wrong with input ends here, and nothing beyond it looks at
+what was sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from msgspec import Struct, structs
+
+from experiment_server.errors import (
+    NotAllowed,
+    ParameterInvalid,
+    ParticipantIndexInvalid,
+    ParticipantUnknown,
+)
+from experiment_server.limits import IDEMPOTENCY_KEY_MAX_LENGTH
+from experiment_server.participants.moves import require_index
+from experiment_server.session.operations import (
+    FROM_BLOCK,
+    FROM_STARTED_AT,
+    PARTICIPANT,
+    REASON,
+    Kind,
+    Operation,
+    Parameter,
+    Presence,
+)
+from experiment_server.session.requests import Caller, Request, Role
+from experiment_server.study import values
+from experiment_server.wire.values import JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came with a request, not looked at yet: parameters by name, and an idempotency key."""
+
+    parameters: Mapping[str, JsonValue]
+    key: JsonValue = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A checked call: who asks for what, and the method's arguments (`Operation.arguments_type`).
+
+    With a key in the request, a change is made once however often it is called.
+    """
+
+    request: Request
+    arguments: Struct
+
+    @property
+    def values(self) -> tuple[JsonValue, ...]:
+        """The arguments, in the order of the method's parameters."""
+        return structs.astuple(self.arguments)
+
+
+def decoded_call(
+    operation: Operation, caller: Caller, received: Received, default_participant: int
+) -> Call:
+    """A call with its arguments complete, of the right types, and as `study.values` has them.
+
+    Raises NotAllowed for a caller whose role or participant does not fit, ParameterInvalid for a
+    parameter that is missing, unknown, of another type or no such value, and ParticipantUnknown or,
+    where one is to be added, ParticipantIndexInvalid for an index that no participant can have.
+    """
+    if caller.role not in operation.roles:
+        allowed = " or ".join(sorted(role.value for role in operation.roles))
+        raise NotAllowed(f"{operation.name} is for the {allowed} only")
+    given = received.parameters
+    if given:
+        _require_known(operation, given)
+    arguments = {
+        parameter.name: _value(operation, parameter, given.get(parameter.name), caller,
+                               default_participant)
+        for parameter in operation.parameters
+    }  # fmt: skip
+    if caller.role is Role.PARTICIPANT:
+        index = arguments.get(PARTICIPANT)
+        if caller.participant_index not in (None, index):
+            raise NotAllowed(
+                f"this app speaks for participant {caller.participant_index}, "
+                f"not for participant {index}"
+            )
+    _check_index(operation, arguments.get(PARTICIPANT))
+    own = operation.arguments_type(*(arguments[item.name] for item in operation.arguments))
+    return Call(_request(operation, caller, arguments, received.key), own)
+
+
+def _require_known(operation: Operation, given: Mapping[str, JsonValue]) -> None:
+    for name in given:
+        if name not in operation.names:
+            if wrong := values.problem({name: None}, operation.name, depth=0):
+                raise ParameterInvalid(wrong)
+            takes = ", ".join(sorted(operation.names)) or "nothing"
+            raise ParameterInvalid(
+                f"{operation.name} has no parameter {shown(name)}; it takes {takes}"
+            )
+
+
+def _value(
+    operation: Operation,
+    parameter: Parameter,
+    value: JsonValue,
+    caller: Caller,
+    default_participant: int,
+) -> JsonValue:
+    if value is None:
+        if parameter.presence is Presence.OPTIONAL:
+            return parameter.default
+        if parameter.presence is Presence.OWN:
+            own = caller.participant_index
+            value = default_participant if own is None else own
+    _check(operation, parameter, value)
+    return value
+
+
+def _request(
+    operation: Operation, caller: Caller, arguments: Mapping[str, JsonValue], key: JsonValue
+) -> Request:
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= IDEMPOTENCY_KEY_MAX_LENGTH):
+        raise ParameterInvalid(
+            f"an idempotency key is a text of 1 to {IDEMPOTENCY_KEY_MAX_LENGTH} characters, for example a UUID"
+        )
+    if key is not None and (problem := values.text_problem(key)):
+        raise ParameterInvalid(f"the idempotency key (Idempotency-Key, request_id) {problem}")
+    if key is None or not operation.changes:
+        key, fingerprint = None, ""
+    else:
+        text = json.dumps(arguments, sort_keys=True, ensure_ascii=True)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    return Request(
+        by=caller.actor,
+        operation=operation.name,
+        participant_index=arguments.get(PARTICIPANT, 0),
+        key=key,
+        fingerprint=fingerprint,
+        from_block=arguments.get(FROM_BLOCK.name),
+        from_started_at=arguments.get(FROM_STARTED_AT.name),
+        reason=arguments.get(REASON.name),
+    )
+
+
+def _check(operation: Operation, parameter: Parameter, value: JsonValue) -> None:
+    problem = None
+    if value is None:
+        problem = "is missing"
+    elif not _fits(parameter.kind, value):
+        problem = f"has to be {parameter.kind.value}, got {shown(value)}"
+    elif parameter.limit is not None and _size(value) > parameter.limit:
+        most = "characters at most" if parameter.kind is Kind.TEXT else "at most"
+        problem = f"has to be {parameter.limit} {most}, got {_size(value)}"
+    elif parameter.minimum is not None and value < parameter.minimum:
+        problem = f"has to be {parameter.minimum} or more, got {value}"
+    elif wrong := values.problem(value, parameter.name):
+        raise ParameterInvalid(f"{operation.name}.{wrong}")
+    if problem:
+        raise ParameterInvalid(f"{operation.name}: {parameter.name} {problem}")
+
+
+def _check_index(operation: Operation, participant_index: int | None) -> None:
+    if participant_index is None:
+        return
+    try:
+        require_index(participant_index)
+    except ParticipantIndexInvalid:
+        if any(parameter.presence is Presence.OWN for parameter in operation.arguments):
+            raise ParticipantUnknown(participant_index) from None
+        raise
+
+
+def _fits(kind: Kind, value: JsonValue) -> bool:
+    if kind is Kind.INTEGER:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, str if kind is Kind.TEXT else dict)
+
+
+def _size(value: int | str) -> int:
+    return value if isinstance(value, int) else len(value)
+
+
+def shown(value: JsonValue) -> str:
+    """A value that somebody sent, short enough to be told back."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -41,6 +41,21 @@ def test_every_step_of_a_request_names_functions_that_are_there() -> None:
     assert missing == []
 
 
+def test_a_move_takes_at_most_eight_functions_in_at_most_six_files() -> None:
+    steps = re.findall(r"^\| \d \| .* \| `(\S+)` `(\S+)` \|$", PAGE.read_text("utf-8"), re.M)
+    assert 4 < len(steps) <= 8
+    assert len({path for path, _ in steps}) <= 6
+
+
+def test_no_module_is_longer_than_350_lines() -> None:
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in _modules()}
+    assert {path.name: length for path, length in lengths.items() if length > 350} == {}
+
+
+def _modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
 def _definitions(path: Path) -> set[str]:
     """The names that a module defines, with their classes before them; nested functions bare."""
     found: set[str] = set()

@@ -123,9 +123,12 @@ def _value(
 def _request(
     operation: Operation, caller: Caller, arguments: Mapping[str, JsonValue], key: JsonValue
 ) -> Request:
-    if key is not None and not (isinstance(key, str) and 0 < len(key) <= IDEMPOTENCY_KEY_MAX_LENGTH):
+    if key is not None and not (
+        isinstance(key, str) and 0 < len(key) <= IDEMPOTENCY_KEY_MAX_LENGTH
+    ):
         raise ParameterInvalid(
-            f"an idempotency key is a text of 1 to {IDEMPOTENCY_KEY_MAX_LENGTH} characters, for example a UUID"
+            f"an idempotency key is a text of 1 to {IDEMPOTENCY_KEY_MAX_LENGTH} characters, "
+            "for example a UUID"
         )
     if key is not None and (problem := values.text_problem(key)):
         raise ParameterInvalid(f"the idempotency key (Idempotency-Key, request_id) {problem}")

@@ -204,6 +204,14 @@ CONNECT_PACKET_TIMEOUT_S: Final = 45.0
 PACKETS_PER_S_MAX: Final = 100.0
 PACKET_BURST_MAX: Final = 200.0
 
+# A message of an app over its socket, and of a client that has not said yet who it is. Reading one
+# of this size takes some 20 ms. A move with its reason has some hundred bytes; only dashboards send
+# studies.
+APP_MESSAGE_MAX_BYTES: Final = 128 * 1024
+
+# An app's message counts as one packet more for each piece of this size.
+APP_MESSAGE_PIECE_BYTES: Final = 2 * 1024
+
 # Packets in the send queue of a socket, and bytes of those behind the first. A client that reads
 # takes each within milliseconds; a client that has stopped reading is disconnected at this bound,
 # and gets a complete snapshot when it returns.

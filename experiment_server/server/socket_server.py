@@ -17,12 +17,15 @@ from engineio.async_drivers import aiohttp as driver
 
 from experiment_server.errors import LimitReached, ParameterInvalid
 from experiment_server.limits import (
+    APP_MESSAGE_MAX_BYTES,
+    APP_MESSAGE_PIECE_BYTES,
     BODY_MAX_BYTES,
     CONNECT_PACKET_TIMEOUT_S,
     PACKET_BURST_MAX,
     PACKETS_PER_S_MAX,
     SHUTDOWN_NOTICE_TIMEOUT_S,
 )
+from experiment_server.server.bodies import read_at_most
 from experiment_server.server.connection_counts import ConnectionCounter
 from experiment_server.server.frames import FrameInvalid, check_frame, check_payload
 from experiment_server.server.outgoing import OutgoingQueue
@@ -60,6 +63,8 @@ class _Connection:
     )
     ending: bool = False
     """Whether it has met a limit, and is only told so any more."""
+    sends_studies: bool = False
+    """Whether it may send as much as a study has: a dashboard's."""
 
 
 class SocketServer:
@@ -142,7 +147,16 @@ class SocketServer:
         for transport in self._websockets.values():
             transport.close()
 
-    async def count(self, connection: str) -> None:
+    def let_send_studies(self, connection: str) -> None:
+        """Take large messages from a connection, because it is an experimenter's."""
+        self._connections[connection].sends_studies = True
+
+    def most_from(self, connection: str | None) -> int:
+        """How large a message or body may be, before anything of it is looked at."""
+        known = self._connections.get(connection or "")
+        return BODY_MAX_BYTES if known and known.sends_studies else APP_MESSAGE_MAX_BYTES
+
+    async def count(self, connection: str, size: int) -> None:
         """Count a frame; raise FrameInvalid, some time after the first that was too many.
 
         That first one is let through, so that its sender can be told; then nothing more is read.
@@ -153,9 +167,11 @@ class SocketServer:
         if known.ending:
             await asyncio.sleep(SHUTDOWN_NOTICE_TIMEOUT_S)
             raise FrameInvalid("it sends too many packets")
-        self._take(connection, known, 1)
+        self._take(connection, known, 1, size)
 
-    def _take(self, connection: str, known: _Connection, packets: int) -> None:
+    def _take(self, connection: str, known: _Connection, packets: int, size: int) -> None:
+        if not known.sends_studies:
+            packets += size // APP_MESSAGE_PIECE_BYTES
         if known.ending or known.allowance.take(packets):
             return
         known.ending = True
@@ -175,13 +191,13 @@ class SocketServer:
             raise ParameterInvalid("answers as scripts (JSONP) are not served")
         environ: dict[str, Any] = driver.translate_request(request)
         if request.method == "POST":
-            body = await request.read()
+            body = await read_at_most(request, self.most_from(connection))
             try:
                 packets = check_payload(body)
             except FrameInvalid as error:
                 raise ParameterInvalid(f"the body cannot be read: {error}") from None
             if connection in self._connections:
-                self._take(connection, self._connections[connection], packets)
+                self._take(connection, self._connections[connection], packets, len(body))
                 self.require_allowed(connection)
             environ |= {"wsgi.input": _Reading(body), "CONTENT_LENGTH": str(len(body))}
         return environ
@@ -264,15 +280,24 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]
         self._socket_server = server
 
     async def __call__(self, environ: dict[str, Any]) -> Any:
-        with self._socket_server.holding(self._connection, environ["aiohttp.request"].transport):
-            return await super().__call__(environ)
+        request = environ["aiohttp.request"]
+        # As the driver does it, but that it would take compressed messages: a few kilobytes of
+        # those unpack to megabytes.
+        self._sock = web.WebSocketResponse(max_msg_size=BODY_MAX_BYTES, compress=False)
+        with self._socket_server.holding(self._connection, request.transport):
+            await self._sock.prepare(request)
+            self.environ = environ
+            await self.handler(self)
+        return self._sock
 
     async def wait(self) -> Any:
         frame = await super().wait()
         try:
+            if len(frame) > self._socket_server.most_from(self._connection):
+                raise FrameInvalid("an app sends nothing so large")
             check_frame(frame)
         except FrameInvalid as error:
             log.warning(_DROPPED, error)
             raise
-        await self._socket_server.count(self._connection)
+        await self._socket_server.count(self._connection, len(frame))
         return frame

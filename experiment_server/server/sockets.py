@@ -216,6 +216,8 @@ class _Endpoint:
         connection = self._server.manager.eio_sid_from_sid(sid, namespace)
         self._sessions[sid] = _Session(authenticated, connection)
         self._await_expiry(sid)
+        if authenticated.caller.participant_index is None:
+            self._socket_server.let_send_studies(connection)
         queue = self._socket_server.queue_of(connection)
         for room in _rooms_of(authenticated.caller):
             self._rooms[room][sid] = queue

@@ -8,6 +8,7 @@ import aiohttp
 import msgpack
 import pytest
 
+from experiment_server.limits import APP_MESSAGE_MAX_BYTES, APP_MESSAGE_PIECE_BYTES
 from experiment_server.server import socket_server
 from tests.waiting import PATIENCE
 
@@ -117,10 +118,10 @@ class Poller:
         self._path = f"/socket.io/?EIO=4&transport=polling&sid={sid}"
 
     @classmethod
-    async def connected(cls, http):
+    async def connected(cls, http, namespace=""):
         async with http.get("/socket.io/?EIO=4&transport=polling") as response:
             poller = cls(http, json.loads((await response.text())[1:])["sid"])
-        await poller.post("40")
+        await poller.post(f"40{namespace}")
         await poller.read(lambda packet: packet.startswith("42"))
         return poller
 
@@ -146,13 +147,62 @@ async def test_a_polling_client_may_send_much_together(http):
     assert sorted(answers) == sorted(f'43{n}[{{"ok":true,"data":-1}}]' for n in range(100))
 
 
-async def test_a_large_message_of_a_polling_client_arrives_whole(http):
-    poller = await Poller.connected(http)
-    patch = {"text": "x" * 1_000_000}
-    ask = json.dumps(["block-id", patch])
-    assert await poller.post(f"427{ask}") == (200, "OK")
-    (answer,) = await poller.read(lambda packet: packet.startswith("437["))
+async def test_a_large_message_of_a_polling_dashboard_arrives_whole(http):
+    poller = await Poller.connected(http, "/dashboard,")
+    ask = json.dumps(["block-id", {"text": "x" * 1_000_000}])
+    assert await poller.post(f"42/dashboard,7{ask}") == (200, "OK")
+    (answer,) = await poller.read(lambda packet: packet.startswith("43/dashboard,7["))
     assert "parameter-invalid" in answer
+
+
+LARGE = json.dumps(["state", {"reason": "x" * APP_MESSAGE_MAX_BYTES}])
+
+
+@pytest.mark.parametrize(
+    ("hello", "frame"), [(None, '40{"token":' + LARGE + "}"), ("40", f"42{LARGE}")]
+)
+async def test_an_app_or_nobody_sends_nothing_large(raw, http, caplog, hello, frame):
+    """Reading it takes time from everybody, and no app has so much to say."""
+    large, other = await raw(hello=hello), await raw()
+    await send(large, frame)
+    await ended(large)
+    await no_traces(http, caplog, other, '420["block-id"]', '430[{"ok":true,"data":-1}]')
+
+
+async def test_neither_does_one_that_polls(http):
+    poller = await Poller.connected(http)
+    status, answer = await poller.post(f"42{LARGE}")
+    assert status == 413, answer
+    path = "/socket.io/?EIO=4&transport=polling"
+    for nobody in (path, f"{path}&sid=unknown"):
+        async with http.post(nobody, data=f"42{LARGE}") as response:
+            assert response.status == 413
+
+
+async def test_a_dashboard_saves_a_study_over_its_socket(raw):
+    dashboard = await raw(hello="40/dashboard,")
+    await send(dashboard, "42/dashboard,1" + json.dumps(["verify", {"text": "#" * 3_000_000}]))
+    while not (heard := (await dashboard.receive(PATIENCE)).data).startswith("43/dashboard,1["):
+        assert heard.startswith("42")
+    assert '"ok":true' in heard
+
+
+async def test_large_messages_count_as_many(raw, monkeypatch):
+    monkeypatch.setattr(socket_server, "PACKETS_PER_S_MAX", 0.001)
+    app = await raw()
+    # The fourth is too many of 200.
+    for _ in range(4):
+        await send(app, f'420["block-id",{{"reason":"{"x" * 60 * APP_MESSAGE_PIECE_BYTES}"}}]')
+    while '"limit-reached"' not in (heard := (await app.receive(PATIENCE)).data):
+        assert heard.startswith("42") or "parameter-invalid" in heard
+    await ended(app)
+
+
+async def test_messages_are_not_compressed(http):
+    # A few kilobytes of them would unpack to megabytes.
+    path = "/socket.io/?EIO=4&transport=websocket"
+    async with http.ws_connect(path, compress=15) as ws:
+        assert not ws.compress
 
 
 @pytest.mark.parametrize("body", ["x", "9", "4\x1ex", b"\xff\xfe", "d=", "42[" + "\x1e4" * 300])

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from experiment_server.limits import PARTICIPANT_INDEX_MAX
 from experiment_server.store.study_file import read_source
-from experiment_server.study.explain import Explained, Source, explain
+from experiment_server.study.explain import explain
 from experiment_server.study.parse import parse
+from experiment_server.wire.explanations import ExplainedBlock, ExplainedValue
+from experiment_server.wire.values import JsonObject
 
 
 @click.command(name="explain")
@@ -32,31 +35,36 @@ def command(config_file: Path, participant: int, output_format: str) -> None:
     """
     explained = explain(parse(read_source(config_file)), participant)
     if output_format == "json":
-        found = [block.as_dict() for block in explained]
+        found = [_as_json(block) for block in explained]
         click.echo(json.dumps({"participant": participant, "blocks": found}, ensure_ascii=False))
         return
     for block in explained:
         _show(block)
 
 
-def _show(block: Explained) -> None:
+def _as_json(block: ExplainedBlock) -> JsonObject:
+    values = [{"key": value.key, **structs.asdict(value)} for value in block.values]
+    return {**structs.asdict(block), "values": values}
+
+
+def _show(block: ExplainedBlock) -> None:
     click.secho(f"{block.block_id}  {block.name}", bold=True)
     for reason in block.reasons:
         click.echo(f"     {reason}")
-    width = max((len(key) for key, _, _ in block.values), default=0)
-    for key, value, source in block.values:
-        written = json.dumps(value, ensure_ascii=False)
-        click.echo(f"     {key:<{width}} = {written}{_told(block, source)}")
+    width = max((len(value.key) for value in block.values), default=0)
+    for value in block.values:
+        written = json.dumps(value.value, ensure_ascii=False)
+        click.echo(f"     {value.key:<{width}} = {written}{_told(block, value)}")
 
 
-def _told(block: Explained, source: Source) -> str:
+def _told(block: ExplainedBlock, value: ExplainedValue) -> str:
     told = []
-    if source.factor:
+    if value.factor:
         told.append("level of the factor")
-    if source.variable:
-        told.append(f"variable {source.variable}")
-    if source.function:
-        told.append(f"drawn by {source.function}")
-    if source.block != block.name:
-        told.append(f"from {source.block}")
+    if value.variable:
+        told.append(f"variable {value.variable}")
+    if value.function:
+        told.append(f"drawn by {value.function}")
+    if value.block != block.name:
+        told.append(f"from {value.block}")
     return f"   ({', '.join(told)})" if told else ""

@@ -29,10 +29,12 @@ from experiment_server.limits import (
 from experiment_server.study.balance import balance, usual_participants
 from experiment_server.study.diagnostics import Diagnostic
 from experiment_server.study.expand import block_order
+from experiment_server.study.explain import explain
 from experiment_server.study.model import Names, Study
 from experiment_server.study.parse import Parsed, parse, reader_failed
 from experiment_server.study.source import StudySource
 from experiment_server.study.tables import files_named_in
+from experiment_server.wire.explanations import ExplainedBlock
 from experiment_server.wire.study import DesignReport
 
 log = logging.getLogger(__name__)
@@ -67,10 +69,15 @@ def _orders(study: Study, participants: int) -> list[Names]:
     return orders
 
 
+def _explanation(source: StudySource, participant_index: int) -> list[ExplainedBlock]:
+    return list(explain(_parse(source), participant_index))
+
+
 _TASKS: dict[str, Callable[..., Any]] = {
     "report": _report,
     "preview": _preview,
     "files": files_named_in,
+    "explanation": _explanation,
 }
 
 
@@ -119,6 +126,16 @@ class ParseWorker:
         """
         report: DesignReport = await self._ask("report", source, participants)
         return report
+
+    async def explanation(
+        self, source: StudySource, participant_index: int
+    ) -> list[ExplainedBlock]:
+        """Where a participant's blocks and values come from, in a study without errors.
+
+        Raises StudyTooLarge and ExpansionFailed.
+        """
+        blocks: list[ExplainedBlock] = await self._ask("explanation", source, participant_index)
+        return blocks
 
     async def close(self) -> None:
         """End the process."""

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from experiment_server.errors import ParticipantExists, RevisionConflict, StoreUnavailable
+from experiment_server.limits import LINK_LIFETIME_S
 from experiment_server.participants import moves
 from experiment_server.participants.events import Entry, Event
 from experiment_server.participants.state import ParticipantState, timestamp
@@ -28,7 +29,7 @@ from experiment_server.session.requests import BY_SERVER, Request
 from experiment_server.session.states import ParticipantStates
 from experiment_server.session.study_file import StudyFile
 from experiment_server.session.tasks import Tasks
-from experiment_server.session.tokens import Tokens
+from experiment_server.session.tokens import Tokens, login_path
 from experiment_server.session.versions import StudyVersions
 from experiment_server.session.views import ParticipantViews
 from experiment_server.store.store import Store
@@ -37,6 +38,7 @@ from experiment_server.wire.events import (
     ServerStarted,
     ServerStopped,
 )
+from experiment_server.wire.replies import ParticipantLink
 from experiment_server.wire.snapshots import ParticipantRow
 from experiment_server.wire.study import MoreParticipants, Overview, StudyInfo
 
@@ -203,6 +205,13 @@ class RunningSession:
                 return await self._repository.make(request, participant_index, undo)
             except RevisionConflict:
                 continue
+
+    def _link(self, participant_index: int) -> ParticipantLink:
+        now, valid = self.clock(), timedelta(seconds=LINK_LIFETIME_S)
+        token = self.tokens.participant(participant_index, now, valid)
+        path = login_path(token)
+        urls = [f"{url}{path}" for url in self.options.urls()]
+        return ParticipantLink(path, urls, token, timestamp(now + valid))
 
     async def _save(self, request: Request, text: str, made_from: str | None) -> StudyInfo:
         saved = await self.study_file.save(request, text, made_from)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from functools import partial
 
 from msgspec import structs
@@ -22,11 +21,10 @@ from experiment_server.errors import (
     StudyTooLarge,
     VersionUnknown,
 )
-from experiment_server.limits import LINK_LIFETIME_S
 from experiment_server.participants import moves, timings
 from experiment_server.participants.events import LOG_COLUMNS, log_cells
 from experiment_server.participants.overrides import checked
-from experiment_server.participants.state import ParticipantState, timestamp
+from experiment_server.participants.state import ParticipantState
 from experiment_server.session.answers import (
     Snapshot,
     block_id_reached,
@@ -60,11 +58,11 @@ from experiment_server.session.parameters import (
 )
 from experiment_server.session.requests import Request
 from experiment_server.session.running import RunningSession
-from experiment_server.session.tokens import login_path
 from experiment_server.study.schema import json_schema
 from experiment_server.study.source import digest_of
 from experiment_server.wire.encoding import Encoded
 from experiment_server.wire.events import LogEntry
+from experiment_server.wire.explanations import ExplainedBlock
 from experiment_server.wire.replies import BlocksCount, ParticipantLink, Visit
 from experiment_server.wire.snapshots import ParticipantRow
 from experiment_server.wire.study import DesignReport, StudyInfo, Verified
@@ -135,6 +133,13 @@ class StudySession(RunningSession):
     async def state(self, _request: Request, participant_index: OwnParticipant) -> Snapshot:
         """The participant snapshot; raises ExpansionFailed."""
         return self._views.snapshot(await self._states.get(participant_index))
+
+    @operation("GET", "Where the blocks and their values come from", refusals=(StudyTooLarge,))
+    async def explain(
+        self, _request: Request, participant_index: OwnParticipant
+    ) -> list[ExplainedBlock]:
+        """Where a participant's blocks and values come from; raises ExpansionFailed."""
+        return await self.study_file.explain(await self._states.get(participant_index))
 
     @operation("GET", "A row for every participant")
     async def participants(self, _request: Request) -> list[ParticipantRow]:
@@ -231,11 +236,7 @@ class StudySession(RunningSession):
     ) -> ParticipantLink:
         """A link that lets a participant's app in, until it expires."""
         await self._states.get(participant_index)
-        now, valid = self.clock(), timedelta(seconds=LINK_LIFETIME_S)
-        token = self.tokens.participant(participant_index, now, valid)
-        path = login_path(token)
-        urls = [f"{url}{path}" for url in self.options.urls()]
-        return ParticipantLink(path, urls, token, timestamp(now + valid))
+        return self._link(participant_index)
 
     @operation("PUT", "Add a participant after the largest index")
     async def new_participant(self, request: Request) -> int:

@@ -17,7 +17,7 @@ from experiment_server.errors import (
 )
 from experiment_server.limits import DIAGNOSTICS_LOGGED_MAX
 from experiment_server.participants.events import Event
-from experiment_server.participants.state import timestamp
+from experiment_server.participants.state import ParticipantState, timestamp
 from experiment_server.participants.versions import Migration, OnChange
 from experiment_server.session.event_log import EventLog
 from experiment_server.session.hub import DASHBOARD, Message, participant_room
@@ -35,6 +35,7 @@ from experiment_server.study.diagnostics import Diagnostic
 from experiment_server.study.parse import Parsed
 from experiment_server.study.source import StudySource, digest_of
 from experiment_server.wire.events import RefusedLine, StudyRefused
+from experiment_server.wire.explanations import ExplainedBlock
 from experiment_server.wire.study import (
     Affected,
     DesignReport,
@@ -167,6 +168,13 @@ class StudyFile:
         """The design report of the served study; by default over a whole cycle of the orders."""
         last = self._versions.last
         return await self._worker.report(last.source if last else StudySource(""), participants)
+
+    async def explain(self, state: ParticipantState) -> list[ExplainedBlock]:
+        """Where a participant's blocks and values come from, in the version that they have."""
+        digest = self._versions.study_of(state).digest
+        sources = {version.digest: version.source for version in self._versions.all}
+        source = sources.get(digest, StudySource(""))
+        return await self._worker.explanation(source, state.participant_index)
 
     def version_text(self, version: int) -> str:
         """The text of a version that was served; raises VersionUnknown."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from experiment_server.study.expand import cell_of, condition_walk, expand, turn_of
 from experiment_server.study.model import (
@@ -18,64 +17,20 @@ from experiment_server.study.model import (
 )
 from experiment_server.study.order import Step, arrange, cycle_length
 from experiment_server.study.parse import Parsed, read_blocks
-from experiment_server.study.positions import Path
 from experiment_server.study.templates import RawBlock
-from experiment_server.wire.values import JsonObject, JsonValue
+from experiment_server.study.trial import inside
+from experiment_server.wire.explanations import ExplainedBlock, ExplainedValue
+from experiment_server.wire.values import JsonValue
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a value comes from.
-
-    `block` wrote it, the block itself or one that it extends. `variable` stands there, or is None;
-    `factor` says whether the value is the block's level; `function` drew it, or is None.
-    """
-
-    block: str
-    variable: str | None = None
-    factor: bool = False
-    function: str | None = None
-
-    def as_dict(self) -> JsonObject:
-        """The source as JSON knows it."""
-        return {
-            "block": self.block,
-            "variable": self.variable,
-            "factor": self.factor,
-            "function": self.function,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """One block of a participant: how it came to its place, and its values with their sources."""
-
-    block_id: int
-    name: str
-    reasons: Names
-    values: tuple[tuple[str, JsonValue, Source], ...]
-
-    def as_dict(self) -> JsonObject:
-        """The explanation as JSON knows it."""
-        return {
-            "block_id": self.block_id,
-            "name": self.name,
-            "reasons": list(self.reasons),
-            "values": [
-                {"key": key, "value": value, **source.as_dict()}
-                for key, value, source in self.values
-            ],
-        }
-
-
-def explain(parsed: Parsed, participant_index: int) -> tuple[Explained, ...]:
+def explain(parsed: Parsed, participant_index: int) -> tuple[ExplainedBlock, ...]:
     """Each block of a participant with its reasons; raises StudyInvalid and ExpansionFailed."""
     study = parsed.require()
     raw_blocks = read_blocks(parsed.source.text)
     blocks = expand(study, participant_index)
     reasons = _reasons(study, participant_index, len(blocks))
     return tuple(
-        Explained(
+        ExplainedBlock(
             block_id,
             block.name,
             reasons[block_id],
@@ -147,27 +102,37 @@ def _values(
     value: JsonValue,
     name: str,
     raw_blocks: Mapping[str, RawBlock],
-    path: Path = (),
-) -> Iterator[tuple[str, JsonValue, Source]]:
-    """The values in a config, each with its dotted key; what a call drew is one value."""
+    path: Names = (),
+) -> Iterator[ExplainedValue]:
+    """The values in a config, one by one; a list, and what a call drew, is one value."""
     if isinstance(template, dict) and template:
         for key, item in template.items():
             if path or key not in RESERVED_KEYS:
                 yield from _values(item, value[key], name, raw_blocks, (*path, key))
     elif path:
-        function = template.function_name if isinstance(template, FunctionCall) else None
-        yield ".".join(map(str, path)), value, _source(name, raw_blocks, path, function)
+        yield _explained(name, raw_blocks, path, value, _function(template))
 
 
-def _source(
-    name: str, raw_blocks: Mapping[str, RawBlock], path: Path, function: str | None
-) -> Source:
+def _explained(
+    name: str,
+    raw_blocks: Mapping[str, RawBlock],
+    path: Names,
+    value: JsonValue,
+    function: str | None,
+) -> ExplainedValue:
     for raw in _ancestors(name, raw_blocks):
         found, variable = _written(raw.config, path)
         if found:
             factor = len(path) == 1 and path[0] in raw.levels
-            return Source(raw.name, variable, factor, function)
-    return Source(name, None, False, function)
+            return ExplainedValue(path, value, raw.name, variable, factor, function)
+    return ExplainedValue(path, value, name, function=function)
+
+
+def _function(template: TemplateValue) -> str | None:
+    """The function that draws a value, or something inside a list; None where nothing is drawn."""
+    if isinstance(template, FunctionCall):
+        return template.function_name
+    return next(filter(None, map(_function, inside([template]))), None)
 
 
 def _ancestors(name: str, raw_blocks: Mapping[str, RawBlock]) -> Iterator[RawBlock]:
@@ -180,7 +145,7 @@ def _ancestors(name: str, raw_blocks: Mapping[str, RawBlock]) -> Iterator[RawBlo
         following = raw_blocks[following].extends
 
 
-def _written(config: Config, path: Path) -> tuple[bool, str | None]:
+def _written(config: Config, path: Names) -> tuple[bool, str | None]:
     """Whether a block has a value at a path, and the variable that stands there or around it."""
     value: JsonValue = config
     for key in path:

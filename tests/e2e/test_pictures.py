@@ -60,6 +60,9 @@ def test_every_view_is_looked_at(busy, window, scheme, device):
         page.goto(f"{busy.url}/{address}")
         live(page)
         page.locator(READY[name]).first.wait_for()
+        if name == "participant":
+            page.get_by_text("Where it comes from").click()
+            page.get_by_test_id("origins").wait_for()
         overflow = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
         assert overflow <= 0, f"nothing sticks out sideways in {name}"
         screenshot(page, f"{name}-{device}-{scheme}")

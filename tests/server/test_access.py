@@ -37,6 +37,7 @@ PARTICIPANTS_MAY = {
     "all-configs": True,
     "status-string": True,
     "state": True,
+    "explain": False,
     "participants": False,
     "move-to-next": True,
     "move-to-previous": True,

@@ -8,6 +8,7 @@ from experiment_server.study.expand import expand
 from experiment_server.study.explain import explain
 from experiment_server.study.model import RESERVED_KEYS
 from experiment_server.study.parse import parse
+from experiment_server.wire.explanations import ExplainedValue
 
 TESTS = Path(__file__).parents[1]
 STUDIES = [
@@ -69,7 +70,7 @@ def test_every_block_and_value_is_explained_as_it_is(path):
         assert [item.name for item in explained] == [block.name for block in blocks]
         assert all(item.reasons for item in explained)
         for item, block in zip(explained, blocks, strict=True):
-            told = {key: value for key, value, _ in item.values}
+            told = {value.key: value.value for value in item.values}
             for key, value in leaves(block.config):
                 shorter = next(
                     key.rsplit(".", cut)[0]
@@ -89,17 +90,24 @@ def test_a_blocks_place_is_told_by_its_groups():
 
 def test_a_value_names_its_block_variable_level_and_draw():
     select = explain(parse(STUDY), 2)[3]
-    sources = {key: source.as_dict() for key, _, source in select.values}
-    assert sources["feedback"] == {
-        "block": select.name,
-        "variable": None,
-        "factor": False,
-        "function": None,
-    }
-    assert sources["size"]["factor"]
-    assert sources["trials.first"]["variable"] == "TRIALS"
-    assert sources["trials.first"]["block"] == "practice-hand"
-    assert sources["colour"]["function"] == "choices"
+    values = {value.key: value for value in select.values}
+    assert values["feedback"] == ExplainedValue(("feedback",), False, select.name)
+    assert values["size"].factor
+    assert values["trials.first"].variable == "TRIALS"
+    assert values["trials.first"].block == "practice-hand"
+    assert values["colour"].function == "choices"
+
+
+def test_a_list_names_what_is_drawn_inside_it():
+    study = """
+    [[blocks]]
+    name = "A"
+    [blocks.config]
+    plain = [1, { a = 2 }]
+    drawn = [1, { a = { function_name = "randint", args = [1, 6] } }]
+    """
+    [block] = explain(parse(study), 1)
+    assert [value.function for value in block.values] == [None, "randint"]
 
 
 def test_the_group_of_a_plain_order_is_told():

@@ -1,6 +1,6 @@
 // Values of configs: how they are written, read, and changed.
 
-import type { Config, Json } from "./protocol";
+import type { Config, ExplainedValue, Json } from "./protocol";
 
 /** A value as JSON on one line. */
 export function written(value: Json): string {
@@ -27,6 +27,26 @@ export function readValue(typed: string, before: Json): { value: Json } | { prob
 export function changed(path: readonly string[], value: Json): Config {
   const [first = "", ...rest] = path;
   return { [first]: rest.length ? changed(rest, value) : value };
+}
+
+/** The value that the keys lead to; undefined where there is none. */
+export function at(config: Config, path: readonly string[]): Json | undefined {
+  let value: Json | undefined = config;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+    value = value[key];
+  }
+  return value;
+}
+
+/** Where a value of a block comes from, in words; nothing where the block itself has it so. */
+export function told({ block, variable, factor, ...value }: ExplainedValue, owner: string): string[] {
+  return [
+    factor ? "level of the factor" : "",
+    variable === null ? "" : `variable ${variable}`,
+    value.function === null ? "" : `drawn by ${value.function}`,
+    block === owner ? "" : `from ${block}`,
+  ].filter(Boolean);
 }
 
 function kindOf(value: Json): string {

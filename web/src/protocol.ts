@@ -37,6 +37,29 @@ export interface Override {
   file: Json;
 }
 
+/** A value of a block, and where it comes from. */
+export interface ExplainedValue {
+  /** The keys that lead to it in the config. */
+  path: string[];
+  value: Json;
+  /** Who wrote it: the block, or one that it extends. */
+  block: string;
+  variable: string | null;
+  /** Whether it is the block's level of a factor. */
+  factor: boolean;
+  /** What drew it. */
+  function: string | null;
+}
+
+/** One block of a participant: how it came to its place, and its values as the study has them. */
+export interface ExplainedBlock {
+  block_id: number;
+  name: string;
+  /** Its groups, from the outermost, with the participant's order in each. */
+  reasons: string[];
+  values: ExplainedValue[];
+}
+
 /** The participant snapshot. */
 export interface Snapshot extends ParticipantSummary {
   config: Config | null;
@@ -209,6 +232,7 @@ interface Move extends Who, Change {
 export interface Operations {
   state: [Who, Snapshot];
   "all-configs": [Who, Config[]];
+  explain: [Who, ExplainedBlock[]];
   "move-to-next": [Move, Snapshot];
   "move-to-previous": [Move, Snapshot];
   "move-to-block": [Move & { block_id: number }, Snapshot];

@@ -12,6 +12,7 @@ import { Confirm } from "../shell/confirm";
 import { outside, Strip, Swatch } from "../strip";
 import { ConfigTree } from "./config";
 import { Connect } from "./connect";
+import { Origins } from "./origins";
 import { Timeline } from "./timeline";
 
 const ENTRIES = 200;
@@ -58,6 +59,7 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
   const visits = useSignal<Visit[]>([]);
   const entries = useSignal<Entry[]>([]);
   const [resetting, setResetting] = useState(false);
+  const [explaining, setExplaining] = useState(false);
 
   // Anything that concerns them has a new revision, or is another study.
   const { revision, study } = row;
@@ -171,6 +173,10 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
         </ol>
       </Section>
 
+      <Section title="Where it comes from" onToggle={setExplaining}>
+        {explaining && <Origins desk={desk} row={row} configs={configs.value} />}
+      </Section>
+
       <Section title="Events">
         <Entries entries={entries.value.toReversed()} />
       </Section>
@@ -196,14 +202,20 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
 function Section({
   title,
   open: opened = false,
+  onToggle,
   children,
 }: {
   title: string;
   open?: boolean;
+  onToggle?: (open: boolean) => void;
   children: preact.ComponentChildren;
 }) {
   return (
-    <details class="section" open={opened}>
+    <details
+      class="section"
+      open={opened}
+      onToggle={(event) => onToggle?.(event.currentTarget.open)}
+    >
       <summary>
         <h3>{title}</h3>
       </summary>

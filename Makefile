@@ -47,7 +47,7 @@ test-web: install
 
 test-python: install tests/clients/node/node_modules/installed clients/js/dist/index.js \
   examples/jspsych-flanker/app/vendor/jspsych.js .venv-predecessor/installed
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov
 
 test-soak: install
 	$(BIN)/python -m pytest -m soak tests/soak -s

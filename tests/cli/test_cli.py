@@ -185,6 +185,7 @@ def test_diagnostics_are_there_as_json(study):
         "column": 1,
         "end_line": 3,
         "end_column": 5,
+        "file": None,
     }
     broken = run("verify", study, "--format", "json", "--strict")
     assert (broken.exit_code, json.loads(broken.stdout)["ok"]) == (1, False)

@@ -6,7 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 import click
@@ -136,7 +136,7 @@ def _answer(request: urllib.request.Request, server: str) -> str:
 
 def _detail(body: bytes, otherwise: str) -> str:
     try:
-        problem: Any = json.loads(body)
+        problem = json.loads(body)
         return str(problem["detail"])
     except (ValueError, KeyError, TypeError):
         return otherwise

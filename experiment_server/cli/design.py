@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,7 @@ from experiment_server.store.study_file import load_study
 from experiment_server.study.balance import Balance, Ordered, balance, usual_participants
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from rich.console import Console
     from rich.table import Table
 
@@ -153,7 +154,7 @@ def _part(ordered: Ordered, of_position: str, of_carry_over: str) -> _Part:
 
 
 def _draw_counts(
-    axis: Any, part: _Part, label: str, columns: list[str], counts: Sequence[Sequence[int]]
+    axis: Axes, part: _Part, label: str, columns: list[str], counts: Sequence[Sequence[int]]
 ) -> None:
     largest = max(max(row) for row in counts) or 1
     axis.imshow(counts, cmap="Blues", vmin=0, vmax=largest * 1.25)
@@ -164,7 +165,9 @@ def _draw_counts(
     for y, row in enumerate(counts):
         for x, count in enumerate(row):
             dark = count > 0.7 * largest
-            axis.text(x, y, count, ha="center", va="center", color="white" if dark else "black")
+            axis.text(
+                x, y, str(count), ha="center", va="center", color="white" if dark else "black"
+            )
 
 
 def _table(

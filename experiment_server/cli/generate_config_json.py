@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
@@ -17,6 +17,7 @@ from experiment_server.store.study_file import load_study
 from experiment_server.study.expand import expand
 from experiment_server.study.model import RESERVED_KEYS, Config, Study
 from experiment_server.wire.tables import csv_heading, csv_lines
+from experiment_server.wire.values import JsonValue
 
 
 class Participants(click.ParamType[range]):
@@ -25,7 +26,7 @@ class Participants(click.ParamType[range]):
     name = "range"
 
     def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> range:
         """The participants, or a usage error."""
         first, dash, last = str(value).partition("-")
@@ -140,7 +141,7 @@ def _columns(study: Study) -> list[str]:
     return [*RESERVED_KEYS, *settings]
 
 
-def _cells(table: Config, before: str = "") -> Iterator[tuple[str, Any]]:
+def _cells(table: Config, before: str = "") -> Iterator[tuple[str, JsonValue]]:
     """The cells of a config, with nested keys dotted."""
     for key, value in table.items():
         if isinstance(value, dict) and value:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+
 
 class _Member(click.ParamType[Enum]):
     """One of the values of an enumeration, as they are written in settings."""
@@ -34,7 +36,9 @@ class _Member(click.ParamType[Enum]):
     def __init__(self, members: type[Enum]) -> None:
         self._members = members
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Enum:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Enum:
         """The member, or a usage error that names them all."""
         try:
             return self._members(value)
@@ -43,7 +47,7 @@ class _Member(click.ParamType[Enum]):
             self.fail(f"{value!r} is none of {known}", param, ctx)
 
 
-def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+def _options(function: Callable[P, None]) -> Callable[P, None]:
     """An option for each setting, as the settings declare it."""
     for field in reversed(fields(Settings)):
         if field.metadata:
@@ -51,8 +55,8 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _option(field: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    kind: Any = str
+def _option(field: Field[object]) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    kind: type | click.ParamType[object] = str
     if isinstance(field.default, bool):
         return click.option(
             *field.metadata["flags"], field.name, is_flag=True, help=field.metadata["help"]
@@ -77,7 +81,7 @@ def _option(field: Field[Any]) -> Callable[[Callable[..., Any]], Callable[..., A
     )
 
 
-def _written(default: Any) -> Any:
+def _written(default: object) -> object:
     return default.value if isinstance(default, Enum) else default
 
 

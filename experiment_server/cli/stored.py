@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ParamSpec
 
 import click
 
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
     from experiment_server.store.database import Place
 
+P = ParamSpec("P")
+
 _FILE_HELP = "FILE is the study file, its database, or postgresql://user@host/name."
 
 
-def stored_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+def stored_argument(function: Callable[P, None]) -> Callable[P, None]:
     """The argument that names whose state is meant."""
     return click.argument("file", metavar="FILE")(function)
 
 
-def session_option(function: Callable[..., Any]) -> Callable[..., Any]:
+def session_option(function: Callable[P, None]) -> Callable[P, None]:
     """The option that names the session."""
     return click.option(
         "--session",

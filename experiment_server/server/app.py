@@ -14,7 +14,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -303,7 +302,7 @@ def _signals_stop(
     The first interrupt or request to terminate stops the server, and the next one ends the process
     there and then: what was acknowledged is kept all the same.
     """
-    before: dict[int, Any] = {}
+    before: dict[int, signal._HANDLER] = {}
 
     def let_stop(stopping: asyncio.Event) -> None:
         def stop(number: int, _frame: object) -> None:

@@ -11,10 +11,10 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from ssl import SSLContext
-from typing import Any, cast
+from typing import cast
 
 from aiohttp import web
 
@@ -57,8 +57,14 @@ class Connection(web.RequestHandler):
         "_unread",
     )
 
-    def __init__(self, connections: Connections, server: web.Server, **options: Any) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+    def __init__(self, connections: Connections, server: web.Server) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]
+            # A compressed body is refused; unpacked, it would hold up everybody even then.
+            auto_decompress=False,
+        )
         self._connections = connections
         self._address: str | None = None
         self._request: web.BaseRequest | None = None
@@ -237,8 +243,7 @@ async def listening(
         server = cast(web.Server, runner.server)
         server.request_handler = _begun(server.request_handler)
         sockets = await asyncio.get_running_loop().create_server(
-            # A compressed body is refused; unpacked, it would hold up everybody even then.
-            lambda: Connection(connections, server, access_log=None, auto_decompress=False),
+            lambda: Connection(connections, server),
             host,
             port,
             ssl=tls,
@@ -253,14 +258,16 @@ async def listening(
         await runner.cleanup()
 
 
-def _begun(handler: Any) -> Any:
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def _begun(handler: _Handler) -> _Handler:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         protocol = request.protocol
         if isinstance(protocol, Connection):
             protocol.begin(request)
         if request.headers.get("Expect", "100-continue").lower() != "100-continue":
             return web.Response(status=HTTPStatus.EXPECTATION_FAILED)
-        response: web.StreamResponse = await handler(request)
-        return response
+        return await handler(request)
 
     return handle

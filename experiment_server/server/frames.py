@@ -7,7 +7,6 @@ the connection that sent it, and nothing more.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from engineio import packet as engine
 from engineio.payload import Payload
@@ -58,10 +57,10 @@ def check_payload(body: bytes) -> int:
 class _Checked:
     """Refuses, while decoding, what the protocol does not have."""
 
-    def decode(self, encoded_packet: Any) -> Any:
+    def decode(self, encoded_packet: str | bytes) -> int:
         """Decode as the library does; raises FrameInvalid."""
         try:
-            attachments = super().decode(encoded_packet)  # type: ignore[misc]
+            attachments: int = super().decode(encoded_packet)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - the library says no in many ways
             raise FrameInvalid(f"a packet cannot be read ({type(error).__name__})") from None
         self._check()

@@ -6,7 +6,6 @@ import asyncio
 import struct
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 from engineio import packet as engine_packet
 
@@ -39,7 +38,7 @@ def websocket_frame(message: str | bytes) -> bytes:
     return head + body
 
 
-class OutgoingQueue(asyncio.Queue[Any]):
+class OutgoingQueue(asyncio.Queue[engine_packet.Packet | None]):
     """The packets that wait for a client to take them: pushes, answers, and the library's own.
 
     While the library's writer waits for a packet, everything before has been sent, and a message
@@ -102,7 +101,7 @@ class OutgoingQueue(asyncio.Queue[Any]):
             told, self.on_overflow = self.on_overflow, None
             told()
 
-    def _put(self, item: Any) -> None:
+    def _put(self, item: engine_packet.Packet | None) -> None:
         super()._put(item)
         self._size += _weight(item)
         behind_first = self._size - _weight(self._queue[0])  # type: ignore[attr-defined]
@@ -110,7 +109,7 @@ class OutgoingQueue(asyncio.Queue[Any]):
         if too_much:
             self._overflow()
 
-    def _get(self) -> Any:
+    def _get(self) -> engine_packet.Packet | None:
         item = super()._get()
         self._size -= _weight(item)
         return item

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -16,7 +15,7 @@ def behind(proxies: Collection[str]) -> Middleware:
     async def unwrap(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.remote not in proxies:
             return await handler(request)
-        believed: dict[str, Any] = {}
+        believed: dict[str, str] = {}
         scheme = request.headers.get("X-Forwarded-Proto")
         if scheme in ("http", "https"):
             believed["scheme"] = scheme
@@ -28,6 +27,6 @@ def behind(proxies: Collection[str]) -> Middleware:
             if address and address not in proxies:
                 believed["remote"] = address
                 break
-        return await handler(request.clone(**believed))
+        return await handler(request.clone(**believed))  # type: ignore[arg-type]
 
     return unwrap

@@ -10,7 +10,6 @@ from __future__ import annotations
 from base64 import b64decode
 from dataclasses import dataclass, field
 from time import time
-from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -60,7 +59,7 @@ class Authenticator:
         return caller
 
     def authenticate(
-        self, request: web.Request, actor: Actor = Actor.REST, given: Any = None
+        self, request: web.Request, actor: Actor = Actor.REST, given: object = None
     ) -> Authenticated:
         """Who sends a request, and by which way; `given` is a token from a socket's handshake.
 
@@ -83,7 +82,9 @@ class Authenticator:
             "start, or send `Authorization: Bearer <token>`"
         )
 
-    def authenticate_experimenter(self, request: web.Request, given: Any = None) -> Authenticated:
+    def authenticate_experimenter(
+        self, request: web.Request, given: object = None
+    ) -> Authenticated:
         """The caller as experimenter; raises what `authenticate` raises, and NotAllowed."""
         authenticated = self.authenticate(request, Actor.DASHBOARD, given)
         if authenticated.caller.role is not Role.EXPERIMENTER:

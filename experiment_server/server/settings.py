@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from experiment_server.limits import (
     CONNECTIONS_MAX,
@@ -16,8 +16,12 @@ from experiment_server.server.addresses import is_loopback
 from experiment_server.server.log_format import LogFormat
 from experiment_server.store.options import DEFAULT_SESSION, Durability
 
+Default = TypeVar("Default")
 
-def _option(default: Any, flags: tuple[str, ...], help_text: str, **more: Any) -> Any:
+
+def _option(
+    default: Default, flags: tuple[str, ...], help_text: str, **more: str | int | None
+) -> Default:
     return field(default=default, metadata={"flags": flags, "help": help_text, **more})
 
 

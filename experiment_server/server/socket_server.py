@@ -9,11 +9,13 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from types import MethodType
+from typing import TypedDict
 
 import socketio
 from aiohttp import web
 from engineio.async_drivers import aiohttp as driver
+from engineio.async_socket import AsyncSocket
 
 from experiment_server.errors import LimitReached, ParameterInvalid
 from experiment_server.limits import (
@@ -50,6 +52,14 @@ class _Reading:
 
     async def read(self, length: int) -> bytes:
         return self._body.read(length)
+
+
+Environ = TypedDict(
+    "Environ",
+    {"aiohttp.request": web.Request, "wsgi.input": _Reading, "CONTENT_LENGTH": str},
+    total=False,
+)
+"""What the library knows of a request, as far as it is looked at or changed here."""
 
 
 @dataclass(slots=True)
@@ -178,7 +188,7 @@ class SocketServer:
         log.warning("a client was disconnected, because it sends too much: %s", _TOO_MANY)
         self.end(connection)
 
-    async def _translate(self, request: web.Request) -> dict[str, Any]:
+    async def _translate(self, request: web.Request) -> Environ:
         connection = request.query.get("sid")
         if connection is None:
             if self._stopping:
@@ -189,7 +199,7 @@ class SocketServer:
         if "j" in request.query:
             # A page of any site may run an answer that is a script.
             raise ParameterInvalid("answers as scripts (JSONP) are not served")
-        environ: dict[str, Any] = driver.translate_request(request)
+        environ: Environ = driver.translate_request(request)
         if request.method == "POST":
             body = await read_at_most(request, self.most_from(connection))
             try:
@@ -202,7 +212,7 @@ class SocketServer:
             environ |= {"wsgi.input": _Reading(body), "CONTENT_LENGTH": str(len(body))}
         return environ
 
-    def _websocket(self, handler: Any, _engine: Any) -> _WebSocket:
+    def _websocket(self, handler: MethodType, _engine: object) -> _WebSocket:
         return _WebSocket(handler, self)
 
     @contextlib.contextmanager
@@ -221,14 +231,14 @@ class SocketServer:
             if socket is not None and not socket.upgraded:
                 socket.upgrading = False
 
-    async def _connect(self, connection: str, environ: dict[str, Any]) -> Any:
+    async def _connect(self, connection: str, environ: Environ) -> object:
         self._connection_counter.enter(connection, environ["aiohttp.request"].remote or "")
         self._connections[connection] = _Connection(self._await_hello(connection))
         queue: OutgoingQueue = self._engine.sockets[connection].queue
         queue.on_overflow = partial(self._drop_stalled, connection)
         return await self._handlers["connect"](connection, environ)
 
-    async def _receive(self, connection: str, message: Any) -> None:
+    async def _receive(self, connection: str, message: str | bytes) -> None:
         known = self._connections.get(connection)
         if known is None:
             return  # the rest of what a connection sent that has ended
@@ -243,7 +253,7 @@ class SocketServer:
             log.exception("a client was disconnected, because its message could not be handled")
             await self.drop(connection)
 
-    async def _disconnect(self, connection: str, reason: str) -> Any:
+    async def _disconnect(self, connection: str, reason: str) -> object:
         self._connection_counter.leave(connection)
         self._connections.pop(connection).silent.cancel()
         if transport := self._websockets.get(connection):
@@ -274,13 +284,16 @@ class SocketServer:
 class _WebSocket(driver.WebSocket):  # type: ignore[misc]
     """The driver's WebSocket, which looks at frames and can be found by its connection."""
 
-    def __init__(self, handler: Any, server: SocketServer) -> None:
+    def __init__(self, handler: MethodType, server: SocketServer) -> None:
         super().__init__(handler, server.server.eio)
-        self._connection: str = handler.__self__.sid
+        socket: AsyncSocket = handler.__self__
+        self._connection: str = socket.sid
         self._socket_server = server
 
-    async def __call__(self, environ: dict[str, Any]) -> Any:
+    async def __call__(self, environ: Environ) -> web.WebSocketResponse:
         request = environ["aiohttp.request"]
+        if request.transport is None:
+            raise ConnectionResetError("the client has gone")
         # As the driver does it, but that it would take compressed messages: a few kilobytes of
         # those unpack to megabytes.
         self._sock = web.WebSocketResponse(max_msg_size=BODY_MAX_BYTES, compress=False)
@@ -290,8 +303,8 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]
             await self.handler(self)
         return self._sock
 
-    async def wait(self) -> Any:
-        frame = await super().wait()
+    async def wait(self) -> str | bytes:
+        frame: str | bytes = await super().wait()
         try:
             if len(frame) > self._socket_server.most_from(self._connection):
                 raise FrameInvalid("an app sends nothing so large")

@@ -11,7 +11,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import socketio
 from aiohttp import web
@@ -29,7 +28,7 @@ from experiment_server.server.frames import JSON, MSGPACK, Dialect
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.outgoing import OutgoingQueue, Push
 from experiment_server.server.security import Authenticated, Authenticator
-from experiment_server.server.socket_server import SocketServer
+from experiment_server.server.socket_server import Environ, SocketServer
 from experiment_server.session.calls import Received, decoded_call, shown
 from experiment_server.session.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
 from experiment_server.session.requests import BY_SERVER, Caller, Role
@@ -154,7 +153,7 @@ class _Endpoint:
         # Some clients leave the closing of their connection to us.
         self._socket_server.hang_up()
 
-    async def _connect_app(self, sid: str, environ: Any, auth: Any = None) -> None:
+    async def _connect_app(self, sid: str, environ: Environ, auth: JsonValue = None) -> None:
         try:
             wanted, token = _participant_of(auth), _token_of(auth)
             authenticated = self._authenticator.authenticate(
@@ -177,7 +176,7 @@ class _Endpoint:
         snapshot = await self._session.state(BY_SERVER, index)
         await self._server.emit("state", snapshot, to=sid, namespace=APP_NAMESPACE)
 
-    async def _connect_dashboard(self, sid: str, environ: Any, auth: Any = None) -> None:
+    async def _connect_dashboard(self, sid: str, environ: Environ, auth: JsonValue = None) -> None:
         try:
             authenticated = self._authenticator.authenticate_experimenter(
                 environ["aiohttp.request"], _token_of(auth)
@@ -197,7 +196,7 @@ class _Endpoint:
                 return
             await self._socket_server.taken(self._sessions[sid].connection)
 
-    async def _disconnect(self, sid: str, _reason: Any = None) -> None:
+    async def _disconnect(self, sid: str, _reason: object = None) -> None:
         session = self._sessions.pop(sid, None)
         if session is None:
             return
@@ -293,12 +292,12 @@ def _rooms_of(caller: Caller) -> tuple[str, ...]:
     return (PARTICIPANTS, participant_room(caller.participant_index))
 
 
-async def _within(seconds: float, *work: Awaitable[Any]) -> None:
+async def _within(seconds: float, *work: Awaitable[object]) -> None:
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(asyncio.gather(*work), seconds)
 
 
-def _participant_of(auth: Any) -> int | None:
+def _participant_of(auth: JsonValue) -> int | None:
     """The participant that a handshake names, None for the default one."""
     if auth is None:
         return None
@@ -310,7 +309,7 @@ def _participant_of(auth: Any) -> int | None:
     raise ParameterInvalid(f"auth.participant has to be a whole number, got {index!r}")
 
 
-def _token_of(auth: Any) -> Any:
+def _token_of(auth: JsonValue) -> JsonValue:
     return auth.get("token") if isinstance(auth, dict) else None
 
 

@@ -11,7 +11,6 @@ import functools
 import logging
 from concurrent.futures import Executor, ThreadPoolExecutor
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 
@@ -27,6 +26,7 @@ from experiment_server.server.forms import FORMS, Form, Take, form
 from experiment_server.server.security import Authenticator
 from experiment_server.store.results import Draft, Kept, Results
 from experiment_server.wire.replies import KeptFile
+from experiment_server.wire.values import JsonObject
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def _pass_over(_piece: bytes) -> None:
     """Take what nobody asked for."""
 
 
-def description(errors: dict[str, Any], success: dict[str, Any]) -> dict[str, Any]:
+def description(errors: JsonObject, success: JsonObject) -> JsonObject:
     """The route in the words of OpenAPI, with the errors that every route may answer."""
     form = {
         "schema": {

@@ -73,7 +73,7 @@ def _explanation(source: StudySource, participant_index: int) -> list[ExplainedB
     return list(explain(_parse(source), participant_index))
 
 
-_TASKS: dict[str, Callable[..., Any]] = {
+_TASKS: dict[str, Callable[..., object]] = {
     "report": _report,
     "preview": _preview,
     "files": files_named_in,
@@ -145,7 +145,7 @@ class ParseWorker:
                 process.kill()
             await process.wait()
 
-    async def _ask(self, task: str, *arguments: Any) -> Any:
+    async def _ask(self, task: str, *arguments: object) -> Any:
         async with self._turn:
             try:
                 return await asyncio.wait_for(self._answer(task, arguments), STUDY_PARSE_TIMEOUT_S)
@@ -160,7 +160,7 @@ class ParseWorker:
                 await self.close()
                 raise
 
-    async def _answer(self, task: str, arguments: tuple[Any, ...]) -> Any:
+    async def _answer(self, task: str, arguments: tuple[object, ...]) -> Any:
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -181,7 +181,7 @@ class ParseWorker:
         return answer
 
 
-def _packed(value: Any) -> bytes:
+def _packed(value: object) -> bytes:
     body = pickle.dumps(value)
     return _LENGTH.pack(len(body)) + body
 
@@ -199,7 +199,7 @@ def _bound_memory() -> None:
 def _serve(asked: BinaryIO, answers: BinaryIO) -> None:
     while len(head := asked.read(_LENGTH.size)) == _LENGTH.size:
         task, arguments = pickle.loads(asked.read(_LENGTH.unpack(head)[0]))  # noqa: S301 - our own
-        answer: tuple[Any, Exception | None]
+        answer: tuple[object, Exception | None]
         try:
             answer = _TASKS[task](*arguments), None
         except MemoryError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import quote
 
 import jwt
@@ -14,6 +13,14 @@ from experiment_server.errors import TokenInvalid
 from experiment_server.limits import TOKEN_MAX_LENGTH
 
 _ALGORITHM = "HS256"
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """Whose token it is, and when it expires, in seconds since 1970."""
+
+    participant_index: int
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +48,24 @@ class Tokens:
 
     def participant_of(self, token: str) -> int:
         """The participant whose token this is; raises TokenInvalid, never with the token in it."""
-        return int(self._claims(token)["sub"])
+        return self._claims(token).participant_index
 
     def valid_until(self, token: str) -> float:
         """When a participant's token expires, in seconds since 1970; raises TokenInvalid."""
-        return float(self._claims(token)["exp"])
+        return self._claims(token).expires_at
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _claims(self, token: str) -> _Claims:
         try:
             if len(token) > TOKEN_MAX_LENGTH:
                 raise jwt.InvalidTokenError
-            claims: dict[str, Any] = jwt.decode(
+            claims = jwt.decode(
                 token,
                 self.key,
                 [_ALGORITHM],
                 audience=self._audience,
                 options={"require": ["exp", "sub", "aud"]},
             )
-            int(claims["sub"])
+            return _Claims(int(claims["sub"]), float(claims["exp"]))
         except jwt.ExpiredSignatureError:
             raise TokenInvalid(
                 "this link or token has expired; ask the experimenter for a new one"
@@ -68,7 +75,6 @@ class Tokens:
                 "this token is not valid here: it is for another study or session, or was cut "
                 "short; ask the experimenter for a new link"
             ) from None
-        return claims
 
     @property
     def _audience(self) -> str:

@@ -9,7 +9,7 @@ from msgspec import Meta
 JsonValue: TypeAlias = Any
 """A value as JSON knows it: text, a number, a boolean, null, a list or an object."""
 
-JsonObject: TypeAlias = dict[str, Any]
+JsonObject: TypeAlias = dict[str, JsonValue]
 """An object with text keys and JSON values."""
 
 Config: TypeAlias = Annotated[

@@ -52,6 +52,12 @@ def test_no_module_is_longer_than_350_lines() -> None:
     assert {path.name: length for path, length in lengths.items() if length > 350} == {}
 
 
+def test_any_stands_only_where_types_end() -> None:
+    """Where a study's own values begin (`JsonValue`), and where libraries have no types."""
+    lines = [line for path in _modules() for line in path.read_text("utf-8").splitlines()]
+    assert sum(bool(re.search(r"\bAny\b", line)) for line in lines) < 40
+
+
 def _modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 

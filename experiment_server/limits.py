@@ -55,6 +55,14 @@ STUDY_VALUES_MAX: Final = 1_000_000
 # Block names in all rows of a table order: 500 rows of 1,000 blocks each.
 ORDER_TABLE_NAMES_MAX: Final = 500_000
 
+# Trials of one crossing with `max_run`, times the kinds among them that it tells apart. Each draw
+# looks at every kind at each place: this many take about a tenth of a second.
+RUN_WORK_MAX: Final = 200_000
+
+# Steps of the search for an order of trials that keeps `max_run`, which is made when a study is
+# read. Only several limits at once need a search; this many steps take about a second.
+RUN_SEARCH_STEPS_MAX: Final = 100_000
+
 # Tables of a study. Each is a file that is read every second while the study is served.
 STUDY_TABLES_MAX: Final = 64
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from experiment_server.limits import DRAW_VALUES_MAX
-from experiment_server.study.model import FunctionCall, TemplateValue
+from experiment_server.study.model import FunctionCall, Rows, TemplateValue
 from experiment_server.study.possible import Listed, Number, Whole
 from experiment_server.wire.values import JsonObject
 
@@ -34,7 +34,7 @@ bits, which reach 8.6."""
 def bind_choices(args: TemplateValue) -> JsonObject:
     """The arguments of random.choices."""
     _hint_for_a_flat_list(args)
-    bound = _bind(args, ("population", "weights"), ("population", "weights", "cum_weights", "k"))
+    bound = by_name(args, ("population", "weights"), ("population", "weights", "cum_weights", "k"))
     population = _population(bound)
     if "k" in bound:
         _amount(bound)
@@ -48,7 +48,7 @@ def bind_choices(args: TemplateValue) -> JsonObject:
 
 def bind_sample(args: TemplateValue) -> JsonObject:
     """The arguments of random.sample."""
-    bound = _bind(args, ("population", "k"), ("population", "k", "counts"))
+    bound = by_name(args, ("population", "k"), ("population", "k", "counts"))
     population = _population(bound)
     size = population.shortest
     if bound.get("counts") is not None:
@@ -79,14 +79,14 @@ def bind_sample(args: TemplateValue) -> JsonObject:
 
 def bind_shuffle(args: TemplateValue) -> JsonObject:
     """The argument of random.shuffle, which is left as it is."""
-    bound = _bind(args, ("population",), ("population",))
+    bound = by_name(args, ("population",), ("population",))
     _population(bound)
     return bound
 
 
 def bind_randint(args: TemplateValue) -> JsonObject:
     """The arguments of random.randint."""
-    bound = _bind(args, ("a", "b"), ("a", "b"))
+    bound = by_name(args, ("a", "b"), ("a", "b"))
     low, high = _whole(bound, "a"), _whole(bound, "b")
     if low.most > high.least:
         raise ArgumentsInvalid(
@@ -99,7 +99,7 @@ def bind_randint(args: TemplateValue) -> JsonObject:
 
 def bind_uniform(args: TemplateValue) -> JsonObject:
     """The arguments of random.uniform."""
-    bound = _bind(args, ("a", "b"), ("a", "b"))
+    bound = by_name(args, ("a", "b"), ("a", "b"))
     low, high = _number(bound, "a"), _number(bound, "b")
     if not math.isfinite(max(low.most, high.most) - min(low.least, high.least)):
         raise ArgumentsInvalid("has a range from a to b that is larger than a number can be")
@@ -108,7 +108,7 @@ def bind_uniform(args: TemplateValue) -> JsonObject:
 
 def bind_gauss(args: TemplateValue) -> JsonObject:
     """The arguments of random.gauss."""
-    bound = {"mu": 0.0, "sigma": 1.0, **_bind(args, ("mu", "sigma"), ("mu", "sigma"))}
+    bound = {"mu": 0.0, "sigma": 1.0, **by_name(args, ("mu", "sigma"), ("mu", "sigma"))}
     mean, deviation = _number(bound, "mu"), _number(bound, "sigma")
     if deviation.least < 0:
         raise ArgumentsInvalid("needs a sigma of 0 or more")
@@ -120,7 +120,7 @@ def bind_gauss(args: TemplateValue) -> JsonObject:
 def bind_range(args: TemplateValue) -> JsonObject:
     """The arguments of range, which knows one, two or three."""
     names = ("stop",) if isinstance(args, list) and len(args) == 1 else ("start", "stop", "step")
-    bound = {"start": 0, "step": 1, **_bind(args, names, ("start", "stop", "step"))}
+    bound = {"start": 0, "step": 1, **by_name(args, names, ("start", "stop", "step"))}
     start, stop, step = (_whole(bound, key) for key in ("start", "stop", "step"))
     if step.least <= 0 <= step.most:
         raise ArgumentsInvalid("needs a step other than 0")
@@ -181,8 +181,12 @@ def listed(value: object) -> Listed | None:
     return possible if isinstance(possible, Listed) else None
 
 
-def _bind(args: TemplateValue, positional: Sequence[str], named: Sequence[str]) -> JsonObject:
+def by_name(args: TemplateValue, positional: Sequence[str], named: Sequence[str]) -> JsonObject:
     """Arguments by name, from a list (as positional ones) or a table (as named ones)."""
+    if isinstance(args, Rows):
+        raise ArgumentsInvalid(
+            f'takes a table as one argument: write args = ["${args.name}"], in a list'
+        )
     if isinstance(args, dict):
         unknown = [key for key in args if key not in named]
         if unknown:

@@ -1,4 +1,4 @@
-"""The functions that a config may call, by the names of Python's `random`.
+"""The functions that a config may call: those of Python's `random`, and those for trials.
 
 Each draws only from the generator it is given, so that a participant's draws are the same in
 every run.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard, TypeVar
 
-from experiment_server.study import arguments
+from experiment_server.study import arguments, trials
 from experiment_server.study.arguments import ArgumentsInvalid, Bound, listed, number, whole
 from experiment_server.study.model import PLAIN
 from experiment_server.study.possible import Listed, Number, Possible, Whole
@@ -290,6 +290,10 @@ FUNCTIONS: Mapping[str, Function] = {
                  _outcome_of_gauss, _no_number_left("gauss"), supply_of_normal_numbers),
         Function("range", "range(stop) or range(start, stop, step=1)",
                  arguments.bind_range, _draw_range, _outcome_of_range),
+        Function("rows", "rows(table, where={})",
+                 trials.bind_rows, trials.draw_rows, trials.outcome_of_rows),
+        Function("cross", "cross(factors, repeat=1, *, shuffle=True, max_run={})",
+                 trials.bind_cross, trials.draw_cross, trials.outcome_of_cross),
     )
 }  # fmt: skip
 """The registry: a config can call what is in here, and nothing else."""

@@ -43,6 +43,13 @@ class Strategy(str, Enum):
     LATIN_SQUARE_0_3 = "latin_square_0_3"
 
 
+class Rows(list[JsonObject]):
+    """The rows of a table, which are data: no variables and no calls are looked for in them."""
+
+    name = ""
+    """What the study calls the table."""
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
     """A value that is drawn anew for each participant and each occurrence of its block.

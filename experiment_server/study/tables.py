@@ -9,23 +9,17 @@ import tomli
 
 from experiment_server.limits import EXPANDED_VALUES_MAX, STUDY_MAX_BYTES, STUDY_TABLES_MAX
 from experiment_server.study.diagnostics import Findings, shown
+from experiment_server.study.model import Rows
 from experiment_server.study.positions import Path
 from experiment_server.study.source import StudySource, TableFile
 from experiment_server.study.table_rows import InTable, read_csv, read_json_lines
 from experiment_server.study.values import text_problem
-from experiment_server.wire.values import JsonObject, JsonValue
+from experiment_server.wire.values import JsonValue
 
 TABLES_AT: Path = ("configuration", "tables")
 SUFFIXES = (".csv", ".jsonl")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-
-
-class Rows(list[JsonObject]):
-    """The rows of a table, which are data: no variables and no calls are looked for in them."""
-
-    name = ""
-    """What the study calls the table."""
 
 
 def named_files(configuration: JsonValue) -> Iterator[str]:

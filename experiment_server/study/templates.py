@@ -18,10 +18,10 @@ from experiment_server.study.model import (
     Config,
     FunctionCall,
     Names,
+    Rows,
     TemplateValue,
 )
 from experiment_server.study.positions import Path
-from experiment_server.study.tables import Rows
 from experiment_server.study.variables import Variables, ring
 from experiment_server.wire.values import JsonObject, JsonValue
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from experiment_server.limits import EXPANDED_VALUES_MAX, STUDY_NESTING_MAX
 from experiment_server.study.diagnostics import Findings, nearest
-from experiment_server.study.model import FunctionCall
+from experiment_server.study.model import FunctionCall, Rows
 from experiment_server.study.positions import Path
-from experiment_server.study.tables import TABLES_AT, Rows
+from experiment_server.study.tables import TABLES_AT
 from experiment_server.wire.values import JsonObject, JsonValue
 
 VARIABLES: Path = ("configuration", "variables")

@@ -1,0 +1,214 @@
+"""Random orders in which no value comes more than so often in a row.
+
+Trials that are alike in all that is limited are of one kind; only the order of kinds is found here.
+A trial is drawn at each place from those after which the rest can still be put into order, so that
+with a single limit nothing is ever taken back. With several at once it can be: then the last places
+are drawn anew, in bounded work, and beyond it a known order is mixed by exchanges that keep the
+limits.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from experiment_server.limits import RUN_SEARCH_STEPS_MAX
+
+Kind = tuple[int, ...]
+"""The number of the value that a trial has of each limited factor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Kinds of trials, how many there are of each, and the longest run of each limited factor."""
+
+    kinds: tuple[Kind, ...]
+    counts: tuple[int, ...]
+    limits: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """How many trials there are."""
+        return sum(self.counts)
+
+    def keeps(self, order: Sequence[int]) -> bool:
+        """Whether no value comes more often in a row in an order of kinds than it may."""
+        return all(
+            _longest_run([self.kinds[kind][factor] for kind in order]) <= limit
+            for factor, limit in enumerate(self.limits)
+        )
+
+
+@lru_cache(maxsize=256)
+def known_order(plan: Plan) -> tuple[int, ...] | None:
+    """An order of the kinds that keeps the limits, None where there is none or none was found.
+
+    The same for every caller. It takes at most `RUN_SEARCH_STEPS_MAX` steps.
+    """
+    generator = random.Random(0)
+    for _ in range(_ATTEMPTS):
+        found = _Search(plan, generator).run(_STEPS_PER_TRIAL * plan.length)
+        if found is not None:
+            return found
+    return _Search(plan, generator, remembering=True).run(RUN_SEARCH_STEPS_MAX)
+
+
+def random_order(plan: Plan, generator: random.Random) -> Sequence[int]:
+    """A random order of the kinds that keeps the limits; there has to be a known one."""
+    found = _Search(plan, generator).run(_STEPS_PER_TRIAL * plan.length)
+    if found is not None:
+        return found
+    known = known_order(plan)
+    if known is None:
+        raise ValueError("no order keeps the limits")
+    return _mixed(plan, list(known), generator)
+
+
+_ATTEMPTS = 8
+_STEPS_PER_TRIAL = 8
+
+
+class _Search:
+    """Builds an order place by place, and takes places back that lead nowhere."""
+
+    def __init__(self, plan: Plan, generator: random.Random, *, remembering: bool = False) -> None:
+        self._plan = plan
+        self._generator = generator
+        self._left = list(plan.counts)
+        self._total = plan.length
+        # How many trials are left with each value, for each factor.
+        self._values = [
+            [0] * (1 + max(kind[factor] for kind in plan.kinds))
+            for factor in range(len(plan.limits))
+        ]
+        for kind, count in zip(plan.kinds, plan.counts, strict=True):
+            for factor, value in enumerate(kind):
+                self._values[factor][value] += count
+        self._order: list[int] = []
+        # How long the run is that ends at each place, for each factor.
+        self._runs: list[tuple[int, ...]] = []
+        self._dead: set[tuple[tuple[int, ...], int, tuple[int, ...]]] | None = (
+            set() if remembering else None
+        )
+
+    def run(self, steps: int) -> tuple[int, ...] | None:
+        """An order, None if there is none or none was found in so many steps."""
+        ways = [self._candidates()]
+        while self._total:
+            steps -= 1
+            if steps < 0:
+                return None
+            kind = self._take(ways[-1])
+            if kind is not None:
+                self._place(kind)
+                ways.append(self._candidates())
+                continue
+            ways.pop()
+            if not ways:
+                return None
+            self._take_back()
+        return tuple(self._order)
+
+    def _candidates(self) -> list[int]:
+        """The kinds that can come next."""
+        return [kind for kind, left in enumerate(self._left) if left and self._fits(kind)]
+
+    def _take(self, candidates: list[int]) -> int | None:
+        """One of the candidates at random, by how many are left of each; it is none any more."""
+        if not candidates:
+            return None
+        point = self._generator.random() * sum(self._left[kind] for kind in candidates)
+        for place, kind in enumerate(candidates):
+            point -= self._left[kind]
+            if point < 0:
+                return candidates.pop(place)
+        return candidates.pop()
+
+    def _runs_with(self, kind: int) -> tuple[int, ...]:
+        values = self._plan.kinds[kind]
+        if not self._order:
+            return (1,) * len(values)
+        before = self._plan.kinds[self._order[-1]]
+        return tuple(
+            run + 1 if value == last else 1
+            for run, value, last in zip(self._runs[-1], values, before, strict=True)
+        )
+
+    def _fits(self, kind: int) -> bool:
+        """Whether a kind may come next, and for each factor alone the rest can be put behind it.
+
+        The values of a factor can be put into order if each has, with the others between its runs,
+        room for all that is left of it.
+        """
+        runs = self._runs_with(kind)
+        total = self._total - 1
+        for factor, limit in enumerate(self._plan.limits):
+            run = runs[factor]
+            if run > limit:
+                return False
+            own = self._plan.kinds[kind][factor]
+            values = self._values[factor]
+            for value, left in enumerate(values):
+                if value == own:
+                    if left - 1 > limit - run + limit * (total - left + 1):
+                        return False
+                elif left > limit * (total - left + 1):
+                    return False
+        return self._dead is None or self._state(kind, runs) not in self._dead
+
+    def _state(
+        self, kind: int, runs: tuple[int, ...]
+    ) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
+        left = list(self._left)
+        left[kind] -= 1
+        return tuple(left), kind, runs
+
+    def _place(self, kind: int) -> None:
+        self._runs.append(self._runs_with(kind))
+        self._order.append(kind)
+        self._count(kind, -1)
+
+    def _take_back(self) -> None:
+        kind, runs = self._order.pop(), self._runs.pop()
+        self._count(kind, 1)
+        if self._dead is not None:
+            self._dead.add(self._state(kind, runs))
+
+    def _count(self, kind: int, change: int) -> None:
+        self._left[kind] += change
+        self._total += change
+        for factor, value in enumerate(self._plan.kinds[kind]):
+            self._values[factor][value] += change
+
+
+def _mixed(plan: Plan, order: list[int], generator: random.Random) -> list[int]:
+    """An order after random exchanges of two places that each keep the limits."""
+    for _ in range(_STEPS_PER_TRIAL * len(order)):
+        one, other = generator.randrange(len(order)), generator.randrange(len(order))
+        order[one], order[other] = order[other], order[one]
+        if not all(_keeps_around(plan, order, place) for place in (one, other)):
+            order[one], order[other] = order[other], order[one]
+    return order
+
+
+def _keeps_around(plan: Plan, order: Sequence[int], place: int) -> bool:
+    """Whether the runs that a place can be in are as short as they have to be."""
+    for factor, limit in enumerate(plan.limits):
+        around = order[max(0, place - limit) : place + limit + 1]
+        if _longest_run([plan.kinds[kind][factor] for kind in around]) > limit:
+            return False
+    return True
+
+
+def _longest_run(values: Sequence[int]) -> int:
+    return max(_run_lengths(values), default=0)
+
+
+def _run_lengths(values: Sequence[int]) -> Iterator[int]:
+    length, last = 0, None
+    for value in values:
+        length = length + 1 if value == last else 1
+        last = value
+        yield length

@@ -21,6 +21,7 @@ from experiment_server.store import postgresql as driver
 from experiment_server.store import writer
 from tests.conftest import server_running
 from tests.faults import Proxy
+from tests.requests import send
 from tests.server.conftest import Listener
 from tests.waiting import PATIENCE
 
@@ -45,13 +46,8 @@ def soon(monkeypatch):
     monkeypatch.setattr(readiness, "READINESS_CACHE_S", 0.0)
 
 
-async def ask(http, method, path, **options):
-    async with http.request(method, path, **options) as response:
-        return response.status, await response.json(content_type=None)
-
-
 async def until_ready(http):
-    while (await ask(http, "GET", "/readyz"))[0] != 200:
+    while (await send(http, "GET", "/readyz"))[0] != 200:
         pass
 
 
@@ -67,14 +63,14 @@ async def test_what_is_kept_after_its_caller_gave_up_is_told_to_everybody(study_
         await running.session.flush()
         proxy.hold_when_lost()
         proxy.lose_answer(b"COMMIT")
-        status, problem = await ask(http, "POST", "/api/move-to-next")
+        status, problem = await send(http, "POST", "/api/move-to-next")
         assert (status, problem["code"]) == (503, "store-unavailable")
         assert "not answered yet" in problem["detail"]
-        assert (await ask(http, "GET", "/api/block-id"))[1] == -1
+        assert (await send(http, "GET", "/api/block-id"))[1] == -1
         proxy.release()
         snapshot = await app.until("block-changed")
         assert snapshot["block_name"] == "Hello"
-        assert (await ask(http, "GET", "/api/block-id"))[1] == 0
+        assert (await send(http, "GET", "/api/block-id"))[1] == 0
         await app.client.disconnect()
 
 
@@ -83,14 +79,14 @@ async def test_readiness_tells_of_a_black_hole_and_of_its_end(study_file, proxy,
         serving(Settings(study_file, port=0, database=proxy.url)) as running,
         aiohttp.ClientSession(running.url) as http,
     ):
-        assert await ask(http, "GET", "/readyz") == (200, {"status": "ready"})
+        assert await send(http, "GET", "/readyz") == (200, {"status": "ready"})
         proxy.hold()
-        status, body = await ask(http, "GET", "/readyz")
+        status, body = await send(http, "GET", "/readyz")
         assert (status, body["status"]) == (503, "the database does not answer")
-        assert (await ask(http, "GET", "/healthz"))[0] == 200
+        assert (await send(http, "GET", "/healthz"))[0] == 200
         proxy.release()
         await asyncio.wait_for(until_ready(http), PATIENCE)
-        assert (await ask(http, "POST", "/api/move-to-next"))[0] == 200
+        assert (await send(http, "POST", "/api/move-to-next"))[0] == 200
 
 
 async def test_readiness_tells_of_a_database_that_was_deleted(study_file):
@@ -99,13 +95,13 @@ async def test_readiness_tells_of_a_database_that_was_deleted(study_file):
         aiohttp.ClientSession(running.url) as http,
     ):
         study_file.with_suffix(".sqlite3").unlink()
-        status, body = await ask(http, "GET", "/readyz")
+        status, body = await send(http, "GET", "/readyz")
         assert (status, body["status"][:30]) == (503, "the database takes no changes;")
-        status, problem = await ask(http, "POST", "/api/move-to-next")
+        status, problem = await send(http, "POST", "/api/move-to-next")
         assert status == 503
         assert "was deleted or replaced" in problem["detail"]
-        assert (await ask(http, "GET", "/api/block-id"))[1] == -1
-        assert (await ask(http, "GET", "/api/events"))[0] == 200
+        assert (await send(http, "GET", "/api/block-id"))[1] == -1
+        assert (await send(http, "GET", "/api/events"))[0] == 200
 
 
 def test_a_stop_is_over_in_time_whatever_the_database_does(study_file, proxy):
@@ -140,12 +136,12 @@ async def test_a_server_whose_session_was_taken_over_stops_and_says_so(study_fil
         with server_running(study_file, "--database", place) as second:
             async with aiohttp.ClientSession() as http:
                 with contextlib.suppress(aiohttp.ClientError):
-                    await ask(http, "POST", f"{first.url}/api/move-to-next")
+                    await send(http, "POST", f"{first.url}/api/move-to-next")
                 await asyncio.to_thread(first.process.communicate, timeout=PATIENCE)
                 assert first.process.returncode == 1
                 assert "has taken over session" in first.errors
                 assert "Traceback" not in first.errors
-                moved = await ask(http, "POST", f"{second.url}/api/move-to-next")
+                moved = await send(http, "POST", f"{second.url}/api/move-to-next")
                 assert moved == (200, {"name": "Hello"})
 
 
@@ -158,6 +154,6 @@ async def test_who_serves_is_told_that_the_session_was_lost(study_file, monkeypa
                 serving(Settings(study_file, port=0)),
                 aiohttp.ClientSession(running.url) as http,
             ):
-                status, problem = await ask(http, "POST", "/api/move-to-next")
+                status, problem = await send(http, "POST", "/api/move-to-next")
                 assert (status, problem["code"]) == (503, "session-lost")
             await asyncio.wait_for(running.session.stopping.wait(), PATIENCE)

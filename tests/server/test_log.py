@@ -11,21 +11,11 @@ import aiohttp
 from experiment_server.participants.events import Entry, Head, flaw
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
-
-
-async def get(http, path):
-    async with http.get(path) as response:
-        assert response.status == 200, await response.text()
-        return await response.text()
-
-
-async def post(http, path, method="POST"):
-    async with http.request(method, path) as response:
-        return response.status, await response.json(content_type=None)
+from tests.requests import read_text, send
 
 
 async def events(http, query=""):
-    return json.loads(await get(http, f"/api/events{query}"))
+    return json.loads(await read_text(http, f"/api/events{query}"))
 
 
 def kinds(entries):
@@ -35,7 +25,7 @@ def kinds(entries):
 async def test_everything_that_happens_is_logged_with_who_did_it_and_why(connect, http):
     app, dashboard = await connect(), await connect("/dashboard")
     await app.ask("move-to-next")
-    await post(http, "/api/move-to-next?reason=the+headset+froze")
+    await send(http, "POST", "/api/move-to-next?reason=the+headset+froze")
     await dashboard.ask("move-to-block", {"participant_index": 1, "block_id": 4})
     async with http.post("/api/move-to-next", headers={"User-Agent": "experiment-server-cli/1"}):
         pass
@@ -64,7 +54,7 @@ async def test_everything_that_happens_is_logged_with_who_did_it_and_why(connect
 
 async def test_dashboards_hear_of_entries_as_they_come(connect, http):
     dashboard = await connect("/dashboard")
-    await post(http, "/api/move-to-next")
+    await send(http, "POST", "/api/move-to-next")
     news = await dashboard.until("event", lambda news: news[-1]["type"] == "moved")
     assert news[-1] == (await events(http))[-1]
 
@@ -75,7 +65,7 @@ async def test_the_log_is_one_chain_over_restarts(study_file):
             serving(Settings(study_file, port=0)) as running,
             aiohttp.ClientSession(running.url) as http,
         ):
-            await post(http, "/api/move-to-next")
+            await send(http, "POST", "/api/move-to-next")
             entries = await events(http)
     assert kinds(entries)[4:] == ["server_stopped", "server_started", "moved"]
     head = Head()
@@ -87,9 +77,9 @@ async def test_the_log_is_one_chain_over_restarts(study_file):
 
 
 async def test_the_log_is_read_in_pages_and_by_participant(http):
-    await post(http, "/api/add-participant/2", "PUT")
+    await send(http, "PUT", "/api/add-participant/2")
     for _ in range(3):
-        await post(http, "/api/move-to-next/2")
+        await send(http, "POST", "/api/move-to-next/2")
     everything = await events(http)
     assert await events(http, "?after=3&limit=2") == everything[3:5]
     assert {entry["participant_index"] for entry in await events(http, "?participant=2")} == {2}
@@ -104,13 +94,12 @@ async def test_a_wrong_question_to_the_log_is_refused(http):
 
 
 async def test_the_log_as_csv_and_json_lines(http):
-    await post(http, "/api/move-to-next?reason=%3DHYPERLINK%28%22http%3A%2F%2Fx%22%29")
-    await post(http, "/api/move-to-next")
+    await send(http, "POST", "/api/move-to-next?reason=%3DHYPERLINK%28%22http%3A%2F%2Fx%22%29")
+    await send(http, "POST", "/api/move-to-next")
     entries = await events(http)
-    assert [json.loads(line) for line in (await get(http, "/api/events.jsonl")).splitlines()] == (
-        entries
-    )
-    rows = list(csv.DictReader(io.StringIO(await get(http, "/api/events.csv"))))
+    lines = (await read_text(http, "/api/events.jsonl")).splitlines()
+    assert [json.loads(line) for line in lines] == entries
+    rows = list(csv.DictReader(io.StringIO(await read_text(http, "/api/events.csv"))))
     assert [int(row["id"]) for row in rows] == [entry["id"] for entry in entries]
     assert rows[3]["reason"] == '\'=HYPERLINK("http://x")', "a spreadsheet must not run it"
     assert (rows[4]["from_block_name"], rows[4]["to_block_name"]) == ("Hello", "A")
@@ -121,18 +110,18 @@ async def test_the_log_as_csv_and_json_lines(http):
 async def test_a_long_log_is_streamed_whole(http, monkeypatch):
     monkeypatch.setattr("experiment_server.store.store.EVENTS_PAGE_MAX", 7)
     for number in range(40):
-        await post(http, f"/api/move-to-block/{number % 5}")
-    rows = list(csv.DictReader(io.StringIO(await get(http, "/api/events.csv"))))
+        await send(http, "POST", f"/api/move-to-block/{number % 5}")
+    rows = list(csv.DictReader(io.StringIO(await read_text(http, "/api/events.csv"))))
     assert [int(row["id"]) for row in rows] == list(range(1, 44))
 
 
 async def test_timings_have_a_row_for_each_stay_in_a_block(http):
-    await post(http, "/api/add-participant/2", "PUT")
+    await send(http, "PUT", "/api/add-participant/2")
     for path in ("move-to-next/1", "move-to-next/2", "move-to-next/1", "move-to-previous/1"):
-        await post(http, f"/api/{path}")
-    await post(http, "/api/move-to-block/1/4")
-    await post(http, "/api/move-to-next/1")
-    rows = json.loads(await get(http, "/api/timings"))
+        await send(http, "POST", f"/api/{path}")
+    await send(http, "POST", "/api/move-to-block/1/4")
+    await send(http, "POST", "/api/move-to-next/1")
+    rows = json.loads(await read_text(http, "/api/timings"))
     stays = [(row["participant_index"], row["visit"], row["block_name"]) for row in rows]
     assert stays == [(1, 1, "Hello"), (1, 2, "A"), (1, 3, "Hello"), (1, 4, "D"), (2, 1, "Hello")]
     assert [row["left_to"] for row in rows] == ["A", "Hello", "D", "END", None]
@@ -141,20 +130,22 @@ async def test_timings_have_a_row_for_each_stay_in_a_block(http):
     assert rows[4]["seconds"] is None
     for before, after in itertools.pairwise(rows[:4]):
         assert before["ended_at"] == after["started_at"]
-    table = list(csv.DictReader(io.StringIO(await get(http, "/api/timings.csv?participant=1"))))
+    table = list(
+        csv.DictReader(io.StringIO(await read_text(http, "/api/timings.csv?participant=1")))
+    )
     assert [row["block_name"] for row in table] == ["Hello", "A", "Hello", "D"]
 
 
 async def test_undo_takes_moves_back_one_after_the_other(http):
-    await post(http, "/api/move-to-next")
-    await post(http, "/api/move-to-block/4")
-    await post(http, "/api/move-to-next")
-    assert await post(http, "/api/undo") == (200, {"name": "D"})
-    assert await post(http, "/api/undo") == (200, {"name": "Hello"})
-    assert await post(http, "/api/move-to-block/2") == (200, 2)
-    assert await post(http, "/api/undo/1") == (200, {"name": "Hello"})
-    assert await post(http, "/api/undo") == (200, {"name": "START"})
-    status, problem = await post(http, "/api/undo")
+    await send(http, "POST", "/api/move-to-next")
+    await send(http, "POST", "/api/move-to-block/4")
+    await send(http, "POST", "/api/move-to-next")
+    assert await send(http, "POST", "/api/undo") == (200, {"name": "D"})
+    assert await send(http, "POST", "/api/undo") == (200, {"name": "Hello"})
+    assert await send(http, "POST", "/api/move-to-block/2") == (200, 2)
+    assert await send(http, "POST", "/api/undo/1") == (200, {"name": "Hello"})
+    assert await send(http, "POST", "/api/undo") == (200, {"name": "START"})
+    status, problem = await send(http, "POST", "/api/undo")
     assert (status, problem["code"]) == (409, "nothing-to-undo")
     undone = [entry["data"]["undoes"] for entry in await events(http) if "undoes" in entry["data"]]
     assert undone == [6, 5, 10, 4]
@@ -162,11 +153,11 @@ async def test_undo_takes_moves_back_one_after_the_other(http):
 
 async def test_two_undos_at_once_take_back_two_moves(http):
     for _ in range(60):
-        await post(http, "/api/move-to-next")
-        await post(http, "/api/move-to-next")
-        answers = await asyncio.gather(*(post(http, "/api/undo") for _ in range(2)))
+        await send(http, "POST", "/api/move-to-next")
+        await send(http, "POST", "/api/move-to-next")
+        answers = await asyncio.gather(*(send(http, "POST", "/api/undo") for _ in range(2)))
         assert sorted(body["name"] for _, body in answers) == ["Hello", "START"]
-    status, problem = await post(http, "/api/undo")
+    status, problem = await send(http, "POST", "/api/undo")
     assert (status, problem["code"]) == (409, "nothing-to-undo")
     undone = [entry["data"]["undoes"] for entry in await events(http, "?limit=1000")
               if "undoes" in entry["data"]]  # fmt: skip
@@ -175,11 +166,11 @@ async def test_two_undos_at_once_take_back_two_moves(http):
 
 async def test_undo_takes_back_what_a_move_of_everybody_did_to_one(connect, http):
     app = await connect()
-    await post(http, "/api/add-participant/2", "PUT")
+    await send(http, "PUT", "/api/add-participant/2")
     for index in (1, 2):
-        await post(http, f"/api/move-to-next/{index}")
-    await post(http, "/api/move-all-to-block/3")
-    await post(http, "/api/undo/1")
+        await send(http, "POST", f"/api/move-to-next/{index}")
+    await send(http, "POST", "/api/move-all-to-block/3")
+    await send(http, "POST", "/api/undo/1")
     assert (await app.until("block-changed", lambda state: state["revision"] == 3))["block_id"] == 0
     async with http.get("/api/block-id/2") as response:
         assert await response.text() == "3"
@@ -189,9 +180,9 @@ async def test_a_move_whose_start_the_study_lost_cannot_be_taken_back(http, serv
     from experiment_server.study.parse import parse
     from tests.conftest import SMALL_STUDY
 
-    await post(http, "/api/move-to-block/4")
-    await post(http, "/api/move-to-block/0")
+    await send(http, "POST", "/api/move-to-block/4")
+    await send(http, "POST", "/api/move-to-block/0")
     shorter = parse(SMALL_STUDY.replace('order = [["A", "B"], ["C", "D"]]', 'order = [["A"]]'))
     await server.session.study_file.load(shorter, "changed on disk")
-    status, problem = await post(http, "/api/undo")
+    status, problem = await send(http, "POST", "/api/undo")
     assert (status, problem["code"]) == (409, "nothing-to-undo")

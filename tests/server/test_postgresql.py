@@ -10,6 +10,7 @@ import pytest
 
 from experiment_server.server.app import Running, serving
 from experiment_server.server.settings import Settings
+from tests.requests import send
 
 
 @pytest.fixture
@@ -24,20 +25,15 @@ async def http(on_postgresql) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def ask(http, method, path, **options):
-    async with http.request(method, path, **options) as response:
-        return response.status, await response.json(content_type=None)
-
-
 async def test_a_move_is_undone(http):
-    assert await ask(http, "POST", "/api/move-to-next") == (200, {"name": "Hello"})
-    assert await ask(http, "POST", "/api/undo") == (200, {"name": "START"})
+    assert await send(http, "POST", "/api/move-to-next") == (200, {"name": "Hello"})
+    assert await send(http, "POST", "/api/undo") == (200, {"name": "START"})
 
 
 async def test_the_largest_numbers_of_the_protocol_are_taken(http):
-    status, entries = await ask(http, "GET", f"/api/events?before={2**53 - 1}")
+    status, entries = await send(http, "GET", f"/api/events?before={2**53 - 1}")
     assert (status, entries[0]["type"]) == (200, "server_started")
-    assert await ask(http, "GET", f"/api/events?after={2**53 - 1}") == (200, [])
+    assert await send(http, "GET", f"/api/events?after={2**53 - 1}") == (200, [])
 
 
 @pytest.mark.parametrize(
@@ -53,9 +49,9 @@ async def test_a_keyed_request_for_a_participant_who_cannot_be_stops_nobody(
     http, method, path, code, index
 ):
     answers = await asyncio.gather(
-        *(ask(http, "POST", "/api/move-to-block/0") for _ in range(5)),
-        ask(http, method, path.format(index), headers={"Idempotency-Key": "k"}),
-        *(ask(http, "POST", "/api/move-to-block/0") for _ in range(5)),
+        *(send(http, "POST", "/api/move-to-block/0") for _ in range(5)),
+        send(http, method, path.format(index), headers={"Idempotency-Key": "k"}),
+        *(send(http, "POST", "/api/move-to-block/0") for _ in range(5)),
     )
     status, problem = answers.pop(5)
     assert (status, problem["code"]) == (406, code)

@@ -14,15 +14,11 @@ from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.study.source import digest_of
 from tests.conftest import SMALL_STUDY, server_running
+from tests.requests import send
 from tests.waiting import PATIENCE
 
 HALF = "\ud800"
 MOVE = ("POST", "/api/move-to-next")
-
-
-async def send(http, method, path, **options):
-    async with http.request(method, path, **options) as response:
-        return response.status, await response.json(content_type=None)
 
 
 async def assert_well(http, revision):

@@ -10,6 +10,7 @@ import pytest
 
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
+from tests import requests
 from tests.conftest import SMALL_STUDY
 from tests.server.conftest import Listener
 
@@ -17,8 +18,8 @@ KEY = {"Idempotency-Key": "3f0a"}
 
 
 async def send(http, method, path, headers=KEY, **more):
-    async with http.request(method, path, headers=headers, **more) as response:
-        return response.status, await response.json(content_type=None)
+    """A request that has a key, unless its headers are given."""
+    return await requests.send(http, method, path, headers=headers, **more)
 
 
 async def test_a_repeated_move_with_the_same_key_moves_once(http, server):

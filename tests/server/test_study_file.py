@@ -13,16 +13,11 @@ from experiment_server.server.settings import Settings
 from experiment_server.study.parse import parse
 from experiment_server.study.source import digest_of
 from tests.conftest import SMALL_STUDY
+from tests.requests import add_participants, read_json
 
 FASTER = SMALL_STUDY.replace("speed = 1", "speed = 10")
 SHORTER = SMALL_STUDY.replace('order = [["A", "B"], ["C", "D"]]', 'order = [["A"]]')
 BROKEN = SMALL_STUDY.replace('"D"]', '"Q"]')
-
-
-async def get(http, path="/api/study"):
-    async with http.get(path) as response:
-        assert response.status == 200
-        return await response.json(content_type=None)
 
 
 async def save(http, text, made_from=SMALL_STUDY, **headers):
@@ -38,14 +33,8 @@ async def move(http, index, block):
         assert response.status == 200
 
 
-async def add(http, *indices):
-    for index in indices:
-        async with http.put(f"/api/add-participant/{index}") as response:
-            assert response.status == 200
-
-
 async def events_of(http, kind):
-    return [item["data"] for item in await get(http, "/api/events") if item["type"] == kind]
+    return [item["data"] for item in await read_json(http, "/api/events") if item["type"] == kind]
 
 
 async def test_the_text_is_read_with_the_tag_that_saving_asks_for(http):
@@ -63,7 +52,7 @@ async def test_a_saved_study_is_on_disk_and_served_when_it_is_acknowledged(http,
     assert study_file.read_text(encoding="utf-8") == FASTER
     assert stat.S_IMODE(study_file.stat().st_mode) == 0o640
     assert sorted(item.name for item in study_file.parent.glob(".*")) == [], "no draft is left"
-    assert (await get(http, "/api/all-configs"))[1]["speed"] == 10
+    assert (await read_json(http, "/api/all-configs"))[1]["speed"] == 10
 
 
 async def test_a_saved_study_is_no_second_version_when_the_watcher_sees_it(
@@ -74,7 +63,8 @@ async def test_a_saved_study_is_no_second_version_when_the_watcher_sees_it(
     study_file.write_text(SHORTER, encoding="utf-8")
     shorter = digest_of(SHORTER)
     await dashboard.until("study-changed", lambda news: news["digest"] == shorter)
-    assert [item["version"] for item in (await get(http))["versions"]] == [1, 2, 3]
+    study = await read_json(http, "/api/study")
+    assert [item["version"] for item in study["versions"]] == [1, 2, 3]
 
 
 async def test_a_study_that_was_changed_meanwhile_is_not_overwritten(http, study_file):
@@ -135,7 +125,7 @@ async def test_a_dashboard_saves_over_its_socket(connect):
 
 
 async def test_a_new_version_says_who_is_affected(connect, http):
-    await add(http, 2, 3, 4)
+    await add_participants(http, 2, 3, 4)
     await move(http, 2, 1)
     await move(http, 3, 4)
     dashboard = await connect("/dashboard")
@@ -171,11 +161,11 @@ async def test_who_gets_a_new_version_is_chosen_at_the_start(study_file, on_chan
             aiohttp.ClientSession(running.url) as http,
         ):
             if run == 0:
-                await add(http, 2, 3)
+                await add_participants(http, 2, 3)
                 await move(http, 2, 1)
                 await move(http, 3, 4)
                 assert (await save(http, SHORTER))[0] == 200
-                await add(http, 4)
+                await add_participants(http, 4)
             # After a restart too, everybody has the version that they had.
             names = {index: await running.session.row(index) for index in (1, 2, 3, 4)}
             for index, row in names.items():
@@ -194,7 +184,7 @@ async def test_who_keeps_a_version_is_not_told_of_another(study_file):
         serving(Settings(study_file, port=0, on_change=OnChange.UNSTARTED)) as running,
         aiohttp.ClientSession(running.url) as http,
     ):
-        await add(http, 2)
+        await add_participants(http, 2)
         await move(http, 2, 1)
         apps = [Listener("/"), Listener("/")]
         for index, app in enumerate(apps, 1):
@@ -236,7 +226,7 @@ async def test_a_key_makes_saving_repeatable(http):
     assert first[0] == 200
     await save(http, SHORTER, made_from=FASTER)
     assert await save(http, FASTER, **headers) == first
-    assert await get(http, "/api/blocks-count") == 2
+    assert await read_json(http, "/api/blocks-count") == 2
 
 
 async def test_saving_what_is_there_already_is_no_new_version(http):
@@ -246,7 +236,7 @@ async def test_saving_what_is_there_already_is_no_new_version(http):
 
 
 async def test_an_edit_is_looked_at_before_it_is_saved(http, study_file):
-    await add(http, 2, 3)
+    await add_participants(http, 2, 3)
     await move(http, 2, 4)
     async with http.post("/api/verify?participants=2", data=SHORTER.encode()) as response:
         outcome = await response.json()
@@ -256,7 +246,7 @@ async def test_an_edit_is_looked_at_before_it_is_saved(http, study_file):
     assert outcome["affected"]["reordered"] == [1, 2, 3]
     assert outcome["affected"]["ended"] == [2]
     assert study_file.read_text(encoding="utf-8") == SMALL_STUDY
-    assert (await get(http, "/api/block-id/2")) == 4
+    assert (await read_json(http, "/api/block-id/2")) == 4
 
 
 async def test_a_broken_edit_is_told_where_it_is_broken(http):
@@ -268,11 +258,11 @@ async def test_a_broken_edit_is_told_where_it_is_broken(http):
 
 
 async def test_the_design_is_reported_with_the_orders(http):
-    report = await get(http, "/api/design?participants=4")
+    report = await read_json(http, "/api/design?participants=4")
     assert report["participants"] == 4
     assert report["orders"][1] == ["Hello", "C", "D", "A", "B"]
     assert report["positions"] == [[2, 0, 2, 0], [0, 2, 0, 2], [2, 0, 2, 0], [0, 2, 0, 2]]
-    assert (await get(http, "/api/design"))["participants"] == 2, "a whole cycle"
+    assert (await read_json(http, "/api/design"))["participants"] == 2, "a whole cycle"
 
 
 async def test_a_save_that_is_refused_is_neither_on_disk_nor_served(connect, http, study_file):
@@ -292,7 +282,7 @@ async def test_a_save_that_is_refused_is_neither_on_disk_nor_served(connect, htt
     study_file.write_text(SHORTER, encoding="utf-8")
     shorter = digest_of(SHORTER)
     await dashboard.until("study-changed", lambda news: news["digest"] == shorter)
-    study = await get(http)
+    study = await read_json(http, "/api/study")
     assert [item["digest"] for item in study["versions"]] == [digest_of(SMALL_STUDY), shorter]
     assert "store-unavailable" not in [item["code"] for item in study["diagnostics"]]
 
@@ -300,7 +290,7 @@ async def test_a_save_that_is_refused_is_neither_on_disk_nor_served(connect, htt
 async def test_what_an_app_is_told_of_a_new_study_is_in_the_order_of_revisions(
     connect, http, server
 ):
-    await add(http, *range(2, 31))
+    await add_participants(http, *range(2, 31))
     apps = [await connect("/", auth={"participant": index}) for index in range(1, 31)]
     for number in range(20):
         text = FASTER if number % 2 == 0 else SMALL_STUDY

@@ -7,11 +7,7 @@ import pytest
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from tests.conftest import SMALL_STUDY
-
-
-async def send(http, method, path, body=None, **more):
-    async with http.request(method, path, json=body, **more) as response:
-        return response.status, await response.json(content_type=None)
+from tests.requests import send
 
 
 async def in_block_a(http, participant=1):
@@ -22,7 +18,9 @@ async def test_a_change_is_for_one_participants_current_block_alone(http):
     await send(http, "PUT", "/api/add-participant/3")
     await in_block_a(http)
     await in_block_a(http, 3)
-    status, config = await send(http, "PATCH", "/api/config", {"speed": 5, "extra": {"x": [1]}})
+    status, config = await send(
+        http, "PATCH", "/api/config", json={"speed": 5, "extra": {"x": [1]}}
+    )
     assert status == 200
     assert config == {
         "speed": 5,
@@ -66,7 +64,7 @@ async def test_a_change_outlives_restarts_and_edits_of_the_file(study_file):
         aiohttp.ClientSession(running.url) as http,
     ):
         await in_block_a(http)
-        await send(http, "PATCH", "/api/config", {"speed": 5})
+        await send(http, "PATCH", "/api/config", json={"speed": 5})
     # The edit puts another block before the one that was changed.
     study_file.write_text(
         SMALL_STUDY.replace('init_blocks = ["Hello"]', 'init_blocks = ["Hello", "Hello"]').replace(
@@ -89,15 +87,15 @@ async def test_a_change_outlives_restarts_and_edits_of_the_file(study_file):
 
 async def test_null_takes_a_key_away(http):
     await in_block_a(http)
-    assert "speed" not in (await send(http, "PATCH", "/api/config", {"speed": None}))[1]
+    assert "speed" not in (await send(http, "PATCH", "/api/config", json={"speed": None}))[1]
     _, snapshot = await send(http, "GET", "/api/state")
     assert snapshot["overrides"] == [{"path": ["speed"], "value": None, "file": 1}]
 
 
 async def test_a_value_put_back_by_hand_is_no_change_any_more(http):
     await in_block_a(http)
-    await send(http, "PATCH", "/api/config", {"speed": 5})
-    await send(http, "PATCH", "/api/config", {"speed": 1})
+    await send(http, "PATCH", "/api/config", json={"speed": 5})
+    await send(http, "PATCH", "/api/config", json={"speed": 1})
     assert (await send(http, "GET", "/api/state"))[1]["overridden"] == 0
 
 
@@ -105,7 +103,7 @@ async def test_a_value_put_back_by_hand_is_no_change_any_more(http):
 async def test_what_the_server_says_itself_cannot_be_changed(http, key):
     await in_block_a(http)
     before = await send(http, "GET", "/api/state")
-    status, problem = await send(http, "PATCH", "/api/config", {"speed": 5, key: 3})
+    status, problem = await send(http, "PATCH", "/api/config", json={"speed": 5, key: 3})
     assert (status, problem["code"]) == (422, "override-refused")
     assert key in problem["detail"]
     assert await send(http, "GET", "/api/state") == before
@@ -132,5 +130,5 @@ async def test_a_patch_may_come_as_messagepack(http):
 
 
 async def test_only_somebody_in_a_block_has_a_config_to_change(http):
-    status, problem = await send(http, "PATCH", "/api/config", {"speed": 5})
+    status, problem = await send(http, "PATCH", "/api/config", json={"speed": 5})
     assert (status, problem["code"]) == (406, "not-in-block")

@@ -13,7 +13,7 @@ from types import MethodType
 from typing import TypedDict
 
 import socketio
-from aiohttp import web
+from aiohttp import WSMsgType, web
 from engineio.async_drivers import aiohttp as driver
 from engineio.async_socket import AsyncSocket
 
@@ -295,8 +295,10 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]
         if request.transport is None:
             raise ConnectionResetError("the client has gone")
         # As the driver does it, but that it would take compressed messages: a few kilobytes of
-        # those unpack to megabytes.
-        self._sock = web.WebSocketResponse(max_msg_size=BODY_MAX_BYTES, compress=False)
+        # those unpack to megabytes. Nor would it see pings, which are packets as well.
+        self._sock = web.WebSocketResponse(
+            max_msg_size=BODY_MAX_BYTES, compress=False, autoping=False
+        )
         with self._socket_server.holding(self._connection, request.transport):
             await self._sock.prepare(request)
             self.environ = environ
@@ -304,7 +306,7 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]
         return self._sock
 
     async def wait(self) -> str | bytes:
-        frame: str | bytes = await super().wait()
+        frame = await self._message()
         try:
             if len(frame) > self._socket_server.most_from(self._connection):
                 raise FrameInvalid("an app sends nothing so large")
@@ -314,3 +316,17 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]
             raise
         await self._socket_server.count(self._connection, len(frame))
         return frame
+
+    async def _message(self) -> str | bytes:
+        """The next message; raises OSError when there are no more."""
+        while True:
+            received = await self._sock.receive()
+            if received.type is WSMsgType.PING:
+                await self._sock.pong(received.data)
+            elif received.type is not WSMsgType.PONG:
+                break
+            await self._socket_server.count(self._connection, 0)
+        if received.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            raise ConnectionResetError("the client has closed its WebSocket")
+        message: str | bytes = received.data
+        return message

@@ -198,6 +198,23 @@ async def test_large_messages_count_as_many(raw, monkeypatch):
     await ended(app)
 
 
+@pytest.mark.parametrize("frame", [b"", b"x" * 125], ids=["empty", "full"])
+async def test_pings_of_the_websocket_are_answered_and_count(raw, monkeypatch, frame):
+    monkeypatch.setattr(socket_server, "PACKETS_PER_S_MAX", 0.001)
+    app = await raw()
+    app._autoping = False  # so that pongs are seen
+    await app.ping(frame)
+    while (heard := await app.receive(PATIENCE)).type is not aiohttp.WSMsgType.PONG:
+        assert heard.type is aiohttp.WSMsgType.TEXT
+    assert heard.data == frame
+    for _ in range(100):
+        await app.ping(frame)
+        await app.pong(frame)
+    while (heard := await app.receive(PATIENCE)).type is aiohttp.WSMsgType.PONG:
+        pass
+    assert heard.type is not aiohttp.WSMsgType.TEXT
+
+
 async def test_messages_are_not_compressed(http):
     # A few kilobytes of them would unpack to megabytes.
     path = "/socket.io/?EIO=4&transport=websocket"

@@ -14,7 +14,7 @@ from experiment_server.cli.output import data_stream, note, progress
 from experiment_server.errors import OutputUnwritable
 from experiment_server.limits import PARTICIPANT_INDEX_MAX
 from experiment_server.store.study_file import load_study
-from experiment_server.study.expand import expand
+from experiment_server.study.expand import configs_json, expand
 from experiment_server.study.model import RESERVED_KEYS, Config, Study
 from experiment_server.wire.tables import csv_heading, csv_lines
 from experiment_server.wire.values import JsonValue
@@ -101,7 +101,7 @@ def command(
     elif out_dir is None:
         stdout = data_stream()
         for participant in participants:
-            stdout.write(json.dumps(_configs(study, participant), ensure_ascii=False) + "\n")
+            stdout.write(configs_json(study, participant) + "\n")
     else:
         for participant in participants:
             text = json.dumps(_configs(study, participant), ensure_ascii=False, indent=2)

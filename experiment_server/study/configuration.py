@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import starmap
 
+from experiment_server.study.dealing import whole_cycle
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.families import Families
 from experiment_server.study.keys import EDGE_STRATEGIES, GROUP
@@ -17,19 +18,17 @@ from experiment_server.study.model import (
     Order,
     Strategy,
 )
-from experiment_server.study.order import cycle_length, whole_cycle
+from experiment_server.study.order_checks import OLDER_NAMES, OrderChecks, written_as
 from experiment_server.study.reading import (
     SECTION,
     NamesCount,
     Spot,
     block_name,
-    check_items,
     read_strategy,
 )
 from experiment_server.study.trees import TreeReader, is_tree
 from experiment_server.wire.values import JsonObject, JsonValue
 
-OLDER_NAMES = {"groups_strategy": "groups", "within_groups_strategy": "within_groups"}
 ORDER_SHAPES = (
     "a list of block names and groups, a list of lists of block names, "
     'or a table like { 1 = ["A", "B"] }'
@@ -53,6 +52,7 @@ class Reader:
         self._between = between
         self._findings = findings
         self._count = NamesCount(findings)
+        self._checks = OrderChecks(configuration, between, findings)
 
     def order(self) -> Order:
         """The groups and their strategies."""
@@ -69,7 +69,7 @@ class Reader:
                     f'order is a table, so groups_strategy has to be "as_is", '
                     f'not "{groups_strategy.value}"',
                     "the table itself says which participant gets which order",
-                    at=(SECTION, self._written_as("groups_strategy")),
+                    at=(SECTION, written_as(self._configuration, "groups_strategy")),
                 )
             rows = tuple(starmap(self._groups, self._by_participant("order", value))) or ((),)
         elif value is None:
@@ -81,14 +81,12 @@ class Reader:
                 groups = tuple((name,) for name in groups[0])
             rows = (groups,)
         order = Order(rows, groups_strategy, within)
-        self._check_effect(order, flat)
-        self._check_squares(order)
-        self._check_cells(order)
+        self._checks.groups(order, flat=flat)
         return order
 
     def _tree(self, value: list[JsonValue]) -> Order:
         for key in ("groups_strategy", "within_groups_strategy"):
-            written = self._written_as(key)
+            written = written_as(self._configuration, key)
             if written in self._configuration:
                 self._findings.error(
                     "strategy-on-tree",
@@ -105,7 +103,7 @@ class Reader:
             )
             trees.append(reader.read(_spot("order"), value))
         order = Order((), trees=tuple(trees))
-        self._check_cells(order)
+        self._checks.cells(order)
         return order
 
     def edge(self, key: str) -> Edge:
@@ -118,7 +116,7 @@ class Reader:
         else:
             edge = Edge((self._names(_spot(key), value),), strategy)
         if strategy is not Strategy.AS_IS and all(len(row) < 2 for row in edge.rows):
-            self._no_effect(f"{key}_strategy", f"{key} has nothing to put into an order")
+            self._checks.no_effect(f"{key}_strategy", f"{key} has nothing to put into an order")
         return edge
 
     def seed(self) -> int:
@@ -147,7 +145,7 @@ class Reader:
             )
 
     def _strategy(self, key: str, allowed: tuple[Strategy, ...]) -> Strategy:
-        written = self._written_as(key)
+        written = written_as(self._configuration, key)
         older = OLDER_NAMES.get(key)
         if written == key and key in self._configuration and older in self._configuration:
             self._findings.warning(
@@ -159,13 +157,6 @@ class Reader:
             )
         value = self._configuration.get(written, Strategy.AS_IS.value)
         return read_strategy(value, written, allowed, self._findings, at=(SECTION, written))
-
-    def _written_as(self, key: str) -> str:
-        """The name under which the file has a key: its own, or its older one."""
-        older = OLDER_NAMES.get(key)
-        if older is None or older not in self._configuration or key in self._configuration:
-            return key
-        return older
 
     def _by_participant(self, key: str, table: JsonObject) -> list[tuple[Spot, JsonValue]]:
         """The rows of a table with one for each participant, with their places."""
@@ -268,82 +259,6 @@ class Reader:
                 names.append(name)
         self._count.add(len(names))
         return tuple(names)
-
-    def _check_effect(self, order: Order, flat: bool) -> None:
-        # Where names are missing from the order, what is left of it says nothing.
-        if self._findings.has_errors:
-            return
-        within = order.within_groups_strategy
-        if within is not Strategy.AS_IS and all(
-            len(group) < 2 for groups in order.rows for group in groups
-        ):
-            why = "order is a flat list, which groups_strategy orders"
-            self._no_effect(
-                "within_groups_strategy", why if flat else "every group has a single block"
-            )
-        is_table = isinstance(self._configuration.get("order"), dict)
-        if (
-            order.groups_strategy is not Strategy.AS_IS
-            and not is_table
-            and (len(order.rows[0]) == 1)
-        ):
-            self._no_effect("groups_strategy", "there is only one group to put into an order")
-
-    def _no_effect(self, key: str, why: str) -> None:
-        written = self._written_as(key)
-        self._findings.warning(
-            "strategy-without-effect",
-            f"{written} has no effect: {why}",
-            f"remove {written}, or change what it should put into an order",
-            at=(SECTION, written),
-        )
-
-    def _check_cells(self, order: Order) -> None:
-        """Report the between-subjects cells in which somebody would have no blocks."""
-        if self._findings.has_errors or self._between is None:
-            return
-        for place, cell in enumerate(self._between.cells):
-            rows = order.without(cell.left_out).rows
-            if not (any(order.trees[place].names()) if order.trees else all(rows)):
-                levels = (f"{factor} = {shown(level)}" for factor, level in cell.levels.items())
-                self._findings.error(
-                    "cell-empty",
-                    f"order has no blocks for {', '.join(levels)}",
-                    "name a block for them, or take the level away",
-                    at=(SECTION, "order"),
-                )
-
-    def _check_squares(self, order: Order) -> None:
-        within = self._written_as("within_groups_strategy")
-        cells = self._between.cells if self._between else [NO_CELL]
-        for groups in (row for cell in cells for row in order.without(cell.left_out).rows):
-            sizes = {len(group) for group in groups}
-            inside = order.within_groups_strategy
-            if len(sizes) > 1 and cycle_length(inside, 1):
-                self._findings.error(
-                    "groups-unequal",
-                    f'{within} = "{inside.value}" needs groups of one size, '
-                    f"got groups of {', '.join(str(len(group)) for group in groups)} blocks",
-                    "make the groups equal, or order them inside with randomize or as_is",
-                    at=(SECTION, within),
-                )
-            self._check_size("groups_strategy", order.groups_strategy, len(groups))
-            for size in sizes:
-                self._check_size("within_groups_strategy", inside, size)
-
-    def _check_size(self, key: str, strategy: Strategy, size: int) -> None:
-        written = self._written_as(key)
-        check_items(written, strategy, size, self._findings, at=(SECTION, written))
-        if strategy is Strategy.LATIN_SQUARE and size % 2 and size > 1:
-            self._findings.warning(
-                "latin-square-odd",
-                f"{written}: a balanced Latin square of {size} takes {2 * size} orders; "
-                f"release 0.3 stopped after {size} and left it unbalanced",
-                f"plan for a multiple of {2 * size} participants; a study that is already running "
-                'keeps its old orders with "latin_square_0_3", and "williams" is the whole square '
-                "without this warning",
-                at=(SECTION, written),
-            )
 
 
 def _spot(key: str) -> Spot:

@@ -10,40 +10,43 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from itertools import chain
+from functools import lru_cache
+from weakref import WeakKeyDictionary
 
-from experiment_server.errors import ExpansionFailed
-from experiment_server.study.functions import FUNCTIONS, TooFewValues, Used
+from experiment_server.study.blocks import PreparedBlock
+from experiment_server.study.dealing import Dealer, Step, edge_dealer, order_dealer
+from experiment_server.study.draws import Draws
 from experiment_server.study.model import (
     NO_CELL,
-    PLAIN,
     BetweenStrategy,
     Block,
     Cell,
-    FunctionCall,
     Names,
     Study,
-    TemplateValue,
 )
-from experiment_server.study.order import Step, arrange, arrange_groups, arrange_tree, walk_tree
-from experiment_server.wire.values import JsonValue
+
+KEPT_DEALERS = 2_000
+"""Rows of tables that stay ready to be dealt; those of long tables are made anew."""
 
 
 def block_order(study: Study, participant_index: int) -> Names:
     """The names of a participant's blocks, in order, without expanding them."""
-    return _order(study, participant_index, _generator(study, participant_index))
+    plan = _plan(study)
+    return tuple(plan.names(plan.draws(participant_index)))
 
 
 def condition_order(study: Study, participant_index: int) -> Names:
     """The part of a participant's block order that `order` rules: no init and final blocks."""
-    return _ordered(study, participant_index, _generator(study, participant_index))
+    plan = _plan(study)
+    _, dealer, _ = plan.dealers(participant_index)
+    return tuple(dealer.names(plan.turn(participant_index), plan.draws(participant_index)))
 
 
 def condition_walk(study: Study, participant_index: int) -> Iterator[tuple[str, tuple[Step, ...]]]:
-    """The blocks of `condition_order` in a study with an order tree, with their ways through it."""
-    tree = study.order.trees[cell_place(study, participant_index)]
-    generator = _generator(study, participant_index)
-    return walk_tree(tree, turn_of(study, participant_index), generator, study.random_seed)
+    """The blocks of `condition_order`, each with its way through the groups of the order."""
+    plan = _plan(study)
+    _, dealer, _ = plan.dealers(participant_index)
+    return dealer.walk(plan.turn(participant_index), plan.draws(participant_index))
 
 
 def expand(study: Study, participant_index: int) -> tuple[Block, ...]:
@@ -52,20 +55,12 @@ def expand(study: Study, participant_index: int) -> tuple[Block, ...]:
     Raises ExpansionFailed when a function call cannot be served. The values are the caller's own:
     nothing in them is shared with the study or with another expansion.
     """
-    generator = _generator(study, participant_index)
-    names = _order(study, participant_index, generator)
-    draws = _Draws(generator, participant_index)
-    blocks = []
-    for block_id, name in enumerate(names):
-        template = study.blocks[name]
-        config = template.config.copy()
-        for key in template.deep:
-            config[key] = draws.resolve(config[key])
-        config["participant_index"] = participant_index
-        config["name"] = name
-        config["block_id"] = block_id
-        blocks.append(Block(name, template.extends, config))
-    return tuple(blocks)
+    return tuple(_plan(study).expand(participant_index))
+
+
+def configs_json(study: Study, participant_index: int) -> str:
+    """The list of the configs of `expand` as JSON, without making the values; raises as it does."""
+    return _plan(study).json(participant_index)
 
 
 def cell_of(study: Study, participant_index: int) -> Cell:
@@ -74,21 +69,12 @@ def cell_of(study: Study, participant_index: int) -> Cell:
     The cells are gone through in turn, or, block-randomised, each run of as many participants as
     there are cells meets every cell once, in an order that only the study's seed decides.
     """
-    if study.between is None:
-        return NO_CELL
-    return study.between.cells[cell_place(study, participant_index)]
+    return study.between.cells[cell_place(study, participant_index)] if study.between else NO_CELL
 
 
 def cell_place(study: Study, participant_index: int) -> int:
     """Which of the cells a participant is in, 0 where there are none."""
-    if study.between is None:
-        return 0
-    cells = len(study.between.cells)
-    run, place = divmod(participant_index - 1, cells)
-    if study.between.strategy is BetweenStrategy.BLOCK_RANDOMIZE:
-        shuffled = random.Random(f"between {study.random_seed} {run}")
-        place = shuffled.sample(range(cells), cells)[place]
-    return place
+    return _plan(study).cell(participant_index)
 
 
 def turn_of(study: Study, participant_index: int) -> int:
@@ -96,85 +82,110 @@ def turn_of(study: Study, participant_index: int) -> int:
 
     The orders are dealt anew in each cell, so that cell and order are crossed, not confounded.
     """
-    return (participant_index - 1) // (len(study.between.cells) if study.between else 1)
+    return _plan(study).turn(participant_index)
 
 
-def _generator(study: Study, participant_index: int) -> random.Random:
-    if participant_index < 1:
-        raise ValueError(f"participants count from 1, got {participant_index}")
-    return random.Random(study.random_seed + participant_index)
+class _Plan:
+    """A study that is ready to be expanded for any number of participants."""
 
+    def __init__(self, study: Study) -> None:
+        # Without the study itself: plans are kept for as long as their studies are.
+        self._seed = study.random_seed
+        self._order = study.order
+        self._edges = (study.init_blocks, study.final_blocks)
+        self._cells = study.between.cells if study.between else (NO_CELL,)
+        self._strategy = study.between.strategy if study.between else BetweenStrategy.CYCLE
+        self._templates = study.blocks
+        self._blocks: dict[str, PreparedBlock] = {}
+        self._dealers: dict[tuple[int, int, int], Dealer] = {}
+        rows = (len(self._order.rows), *(len(edge.rows) for edge in self._edges))
+        self._only: tuple[Dealer, Dealer, Dealer] | None = None
+        if len(self._cells) == 1 and max(rows) == 1:
+            self._only = self.dealers(1)
 
-def _ordered(study: Study, participant_index: int, generator: random.Random) -> Names:
-    turn = turn_of(study, participant_index)
-    if study.order.trees:
-        tree = study.order.trees[cell_place(study, participant_index)]
-        return tuple(arrange_tree(tree, turn, generator, study.random_seed))
-    order = study.order.without(cell_of(study, participant_index).left_out)
-    groups = arrange_groups(order, turn + 1, generator, study.random_seed)
-    return tuple(chain.from_iterable(groups))
+    def draws(self, participant_index: int) -> Draws:
+        if participant_index < 1:
+            raise ValueError(f"participants count from 1, got {participant_index}")
+        return Draws(self._seed, participant_index)
 
+    def cell(self, participant_index: int) -> int:
+        cells = len(self._cells)
+        run, place = divmod(participant_index - 1, cells)
+        if self._strategy is BetweenStrategy.BLOCK_RANDOMIZE:
+            return _shuffled_cells(self._seed, run, cells)[place]
+        return place
 
-def _order(study: Study, participant_index: int, generator: random.Random) -> Names:
-    ordered = _ordered(study, participant_index, generator)
-    cell = cell_of(study, participant_index)
-    turn = participant_index - 1
-    first, last = (
-        arrange(_present(edge.row(participant_index), cell), edge.strategy, turn, generator)
-        for edge in (study.init_blocks, study.final_blocks)
-    )
-    return (*first, *ordered, *last)
+    def turn(self, participant_index: int) -> int:
+        return (participant_index - 1) // len(self._cells)
 
+    def dealers(self, participant_index: int) -> tuple[Dealer, Dealer, Dealer]:
+        """The dealers of a participant's init blocks, order, and final blocks."""
+        if self._only is not None:
+            return self._only
+        turn, cell = self.turn(participant_index), self.cell(participant_index)
+        first, last = ((participant_index - 1) % len(edge.rows) for edge in self._edges)
+        return (
+            self._dealer(_INIT, cell, first),
+            self._dealer(_ORDER, cell, turn % (len(self._order.rows) or 1)),
+            self._dealer(_FINAL, cell, last),
+        )
 
-def _present(names: Names, cell: Cell) -> Names:
-    if not cell.left_out:
+    def names(self, draws: Draws) -> list[str]:
+        """The names of a participant's blocks."""
+        participant_index = draws.participant_index
+        first, order, last = self.dealers(participant_index)
+        ordered = order.names(self.turn(participant_index), draws)
+        names = first.names(participant_index - 1, draws)
+        names += ordered
+        names += last.names(participant_index - 1, draws)
         return names
-    return tuple(name for name in names if name not in cell.left_out)
+
+    def expand(self, participant_index: int) -> Iterator[Block]:
+        draws = self.draws(participant_index)
+        for block_id, name in enumerate(self.names(draws)):
+            yield self._block(name).expand(draws, block_id)
+
+    def json(self, participant_index: int) -> str:
+        draws, index = self.draws(participant_index), str(participant_index)
+        names = enumerate(self.names(draws))
+        configs = [self._block(name).json(draws, index, block_id) for block_id, name in names]
+        return f"[{', '.join(configs)}]"
+
+    def _block(self, name: str) -> PreparedBlock:
+        block = self._blocks.get(name)
+        if block is None:
+            block = self._blocks[name] = PreparedBlock(self._templates[name])
+        return block
+
+    def _dealer(self, part: int, cell: int, row: int) -> Dealer:
+        """The dealer of init blocks, final blocks or the order, for a cell and a row of a table."""
+        dealer = self._dealers.get((part, cell, row))
+        if dealer is None:
+            if len(self._dealers) >= KEPT_DEALERS:
+                self._dealers.clear()
+            left_out = self._cells[cell].left_out
+            if part == _ORDER:
+                dealer = order_dealer(self._order, cell, left_out, row, self._seed)
+            else:
+                dealer = edge_dealer(self._edges[part], left_out, row)
+            self._dealers[part, cell, row] = dealer
+        return dealer
 
 
-class _Draws:
-    """The function calls of one participant."""
+_INIT, _FINAL, _ORDER = 0, 1, 2
 
-    def __init__(self, generator: random.Random, participant_index: int) -> None:
-        self._generator = generator
-        self._participant_index = participant_index
-        self._used: dict[str, Used] = {}
 
-    def resolve(self, value: TemplateValue) -> JsonValue:
-        """A fresh copy of a value, with every call in it replaced by what it drew."""
-        # Nearly all values are plain; looking at them here saves a call for each, which is most
-        # of the time of an expansion.
-        if isinstance(value, dict):
-            return {
-                key: item if type(item) in PLAIN else self.resolve(item)
-                for key, item in value.items()
-            }
-        if isinstance(value, list):
-            return [item if type(item) in PLAIN else self.resolve(item) for item in value]
-        if isinstance(value, FunctionCall):
-            drawn = self._draw(value)
-            return drawn if type(drawn) in PLAIN else self.resolve(drawn)
-        return value
+@lru_cache(maxsize=64)
+def _shuffled_cells(seed: int, run: int, cells: int) -> list[int]:
+    """The cells of a run of participants, block-randomised."""
+    return random.Random(f"between {seed} {run}").sample(range(cells), cells)
 
-    def _draw(self, call: FunctionCall) -> JsonValue:
-        function = FUNCTIONS[call.function_name]
-        try:
-            bound = call.bound
-            if bound is None:
-                bound = function.bind(self.resolve(call.args))
-            if not call.unique:
-                return function.draw(self._generator, bound)
-            used = self._used.setdefault(call.group, Used())
-            return function.draw_unique(self._generator, bound, used)
-        except TooFewValues as problem:
-            raise ExpansionFailed(
-                f"participant {self._participant_index}: {problem} for them",
-                "unique-exhausted",
-                call.at,
-            ) from None
-        except Exception as error:
-            raise ExpansionFailed(
-                f"participant {self._participant_index}: {call.function_name} failed: {error}",
-                "function-failed",
-                call.at,
-            ) from error
+
+_plans: WeakKeyDictionary[Study, _Plan] = WeakKeyDictionary()
+
+
+def _plan(study: Study) -> _Plan:
+    plan = _plans.get(study)
+    if plan is None:
+        plan = _plans[study] = _Plan(study)
+    return plan

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping
 
+from experiment_server.study.dealing import Step
 from experiment_server.study.expand import cell_of, condition_walk, expand, turn_of
 from experiment_server.study.model import (
     RESERVED_KEYS,
@@ -15,7 +15,6 @@ from experiment_server.study.model import (
     Study,
     TemplateValue,
 )
-from experiment_server.study.order import Step, arrange, cycle_length
 from experiment_server.study.parse import Parsed, read_blocks
 from experiment_server.study.templates import RawBlock
 from experiment_server.study.trial import inside
@@ -42,11 +41,12 @@ def explain(parsed: Parsed, participant_index: int) -> tuple[ExplainedBlock, ...
 
 def _reasons(study: Study, participant_index: int, count: int) -> list[Names]:
     """Why each block stands where it does."""
+    ways = [way for _, way in condition_walk(study, participant_index)]
     if study.order.trees:
-        ordered = [tuple(map(_step, way)) for _, way in condition_walk(study, participant_index)]
-        ordered = [tuple(filter(None, steps)) or ("as in the file",) for steps in ordered]
+        ordered = [tuple(filter(None, map(_in_tree, way))) or ("as in the file",) for way in ways]
     else:
-        ordered = list(_in_groups(study, participant_index))
+        table = _table_row(study, participant_index)
+        ordered = [(*table, *_in_groups(way)) for way in ways]
     left_out = cell_of(study, participant_index).left_out
     row = study.init_blocks.row(participant_index)
     first = len([name for name in row if name not in left_out])
@@ -54,47 +54,38 @@ def _reasons(study: Study, participant_index: int, count: int) -> list[Names]:
     return [("init_blocks",)] * first + ordered + [("final_blocks",)] * last
 
 
-def _step(step: Step) -> str:
+def _in_tree(step: Step) -> str:
     """How a group of a tree came to have an item where it is; empty where the file says it all."""
     group = step.group
     if group.strategy is Strategy.AS_IS:
         return ""
     met = group.pick or len(group.items)
-    return (
-        f"{group.name}: {group.labels[step.item]}, {step.place + 1} of {met} "
-        f"({_how(group.strategy, step.row, step.rows)})"
-    )
+    return f"{group.name}: {group.labels[step.item]}, {step.place + 1} of {met} ({_how(step)})"
 
 
-def _how(strategy: Strategy, row: int, rows: int | None) -> str:
+def _table_row(study: Study, participant_index: int) -> Names:
+    """Which row of an order table a participant has, where there is a table of several."""
+    rows = len(study.order.rows)
+    row = turn_of(study, participant_index) % rows + 1
+    return (f"row {row} of {rows}",) if rows > 1 else ()
+
+
+def _in_groups(way: tuple[Step, ...]) -> Iterator[str]:
+    """How a block of a classic order came to its place: its group's, and its own in the group."""
+    outer, *inner = way
+    size = len(outer.group.items)
+    yield f"group {outer.item + 1} of the file, {outer.place + 1} of {size} ({_how(outer)})"
+    for step in inner:
+        yield f"in it {step.place + 1} of {len(step.group.items)} ({_how(step)})"
+
+
+def _how(step: Step) -> str:
+    strategy = step.group.strategy
     if strategy is Strategy.RANDOMIZE:
         return "shuffled"
-    if strategy is Strategy.AS_IS or not rows:
+    if strategy is Strategy.AS_IS:
         return "as in the file"
-    return f"{strategy.value}, order {row + 1} of {rows}"
-
-
-def _in_groups(study: Study, participant_index: int) -> Iterator[Names]:
-    """The reasons of the blocks in a classic order: their group, and their place in it."""
-    order = study.order.without(cell_of(study, participant_index).left_out)
-    turn = turn_of(study, participant_index)
-    groups = order.row(turn + 1)
-    generator = random.Random(study.random_seed + participant_index)
-    places = range(len(groups))
-    arranged = arrange(places, order.groups_strategy, turn, generator, study.random_seed)
-    rows = cycle_length(order.groups_strategy, len(groups))
-    inner_turn = turn // (rows or len(groups))
-    table = f"row {turn % len(order.rows) + 1} of {len(order.rows)}" if len(order.rows) > 1 else ""
-    for place, at in enumerate(arranged):
-        group = groups[at]
-        inside = order.within_groups_strategy
-        inner_rows = cycle_length(inside, len(group))
-        which = f"group {at + 1} of the file, {place + 1} of {len(groups)}"
-        how = _how(order.groups_strategy, turn % (rows or 1), rows)
-        for number in range(len(group)):
-            inner = _how(inside, inner_turn % (inner_rows or 1), inner_rows)
-            own = f"in it {number + 1} of {len(group)} ({inner})" if len(group) > 1 else ""
-            yield tuple(filter(None, (table, f"{which} ({how})", own)))
+    return f"{strategy.value}, order {step.row + 1} of {step.rows}"
 
 
 def _values(

@@ -14,6 +14,7 @@ from typing import TypeGuard, TypeVar
 from experiment_server.study import arguments, trials
 from experiment_server.study.arguments import ArgumentsInvalid, Bound, listed, number, whole
 from experiment_server.study.model import PLAIN
+from experiment_server.study.order import shuffle
 from experiment_server.study.possible import Listed, Number, Possible, Whole
 from experiment_server.study.supply import (
     Supply,
@@ -89,11 +90,16 @@ class Function:
             drawn = draw(generator, bound)
             if used.add_new(drawn if isinstance(drawn, list) else (drawn,)):
                 return drawn
+        values = self.draw_unused(generator, bound, used)
+        return values if isinstance(drawn, list) else values[0]
+
+    def draw_unused(self, generator: random.Random, bound: Bound, used: Used) -> list[JsonValue]:
+        """A draw from what is left alone, after draws that all met used values."""
         if self.choose is None:
             raise TooFewValues(f"{self.name} cannot be unique")
         values = self.choose(generator, bound, used)
         used.add_new(values)
-        return values if isinstance(drawn, list) else values[0]
+        return values
 
 
 def _draw_choices(generator: random.Random, bound: Bound) -> list[JsonValue]:
@@ -212,7 +218,7 @@ def _distinct_unused(bound: Bound, used: Used) -> Iterable[JsonValue]:
 
 def _draw_shuffle(generator: random.Random, bound: Bound) -> list[JsonValue]:
     shuffled = list(bound["population"])
-    generator.shuffle(shuffled)
+    shuffle(shuffled, generator)
     return shuffled
 
 

@@ -74,15 +74,13 @@ class FunctionCall:
 class BlockTemplate:
     """A block as written, with inheritance and variables already applied to its config.
 
-    `deep` names the settings that are not plain values: lists, tables and calls, of which every
-    expansion needs its own. `condition` is false for practice, instructions, questionnaires and
+    `condition` is false for practice, instructions, questionnaires and
     breaks, which the design report leaves out. `levels` has the block's level of each factor.
     """
 
     name: str
     extends: str | None
     config: Config
-    deep: Names
     condition: bool = True
     levels: Binding = field(default_factory=dict)
 
@@ -112,6 +110,14 @@ class Group:
                 yield from item.names()
 
 
+def without(groups: tuple[Names, ...], left_out: frozenset[str]) -> tuple[Names, ...]:
+    """Groups without some blocks, and without the groups that have no other."""
+    if not left_out:
+        return groups
+    kept = (tuple(name for name in group if name not in left_out) for group in groups)
+    return tuple(group for group in kept if group)
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """The groups of blocks: one row for everybody, or one row per key of an order table.
@@ -131,19 +137,11 @@ class Order:
         listed = {name for groups in self.rows for group in groups for name in group}
         return listed.union(*(tree.names() for tree in self.trees))
 
-    def row(self, participant_index: int) -> tuple[Names, ...]:
-        """The groups for participant 1, 2, ...; a table starts over when its keys are used up."""
-        return self.rows[(participant_index - 1) % len(self.rows)]
-
     def without(self, left_out: frozenset[str]) -> Order:
         """The order without some blocks, and without the groups that have no other."""
         if not left_out:
             return self
-        rows = []
-        for groups in self.rows:
-            kept = (tuple(name for name in group if name not in left_out) for group in groups)
-            rows.append(tuple(group for group in kept if group))
-        return replace(self, rows=tuple(rows))
+        return replace(self, rows=tuple(without(groups, left_out) for groups in self.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +186,7 @@ class Between:
     strategy: BetweenStrategy = BetweenStrategy.CYCLE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """A study without errors, ready to be expanded. `digest` is the SHA-256 of its text."""
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from experiment_server.limits import LATIN_SQUARE_CELLS_VISITED_MAX
-from experiment_server.study.model import NO_CELL, Between, Edge, Group, Names, Order, Strategy
+from experiment_server.study.model import Strategy
 
 Item = TypeVar("Item")
 Row = tuple[int, ...]
@@ -128,122 +127,16 @@ def dealt_row(strategy: Strategy, size: int, turn: int, seed: int) -> Row:
     return rows[turn % len(rows)]
 
 
-def arrange(
-    items: Sequence[Item], strategy: Strategy, turn: int, generator: random.Random, seed: int = 0
-) -> list[Item]:
-    """`items` in the order for the given turn (0, 1, ...). Only `randomize` draws.
+def shuffle(items: list[Item], generator: random.Random) -> None:
+    """Shuffle a list in place.
 
-    `seed` is the study's, for the strategies whose orders depend on it.
+    The draws and their order are those of `random.shuffle`, which Python may change between its
+    versions: a study that is running must not notice.
     """
-    arranged = list(items)
-    if strategy is Strategy.AS_IS or not arranged:
-        return arranged
-    if strategy is Strategy.RANDOMIZE:
-        generator.shuffle(arranged)
-        return arranged
-    return [arranged[position] for position in dealt_row(strategy, len(arranged), turn, seed)]
-
-
-def arrange_groups(
-    order: Order, participant_index: int, generator: random.Random, seed: int = 0
-) -> list[Names]:
-    """The groups of one participant: arranged among themselves, then each inside.
-
-    The order inside advances once per whole cycle of the groups, so that the two are crossed and
-    not confounded; all groups of a participant use the same row.
-    """
-    groups = order.row(participant_index)
-    turn = participant_index - 1
-    cycle = cycle_length(order.groups_strategy, len(groups)) or len(groups)
-    arranged = arrange(groups, order.groups_strategy, turn, generator, seed)
-    inside = order.within_groups_strategy
-    if inside is Strategy.AS_IS:
-        return arranged
-    return [tuple(arrange(group, inside, turn // cycle, generator, seed)) for group in arranged]
-
-
-class Step(NamedTuple):
-    """A group on the way to a block: the item that the block is in, and how it came to its place.
-
-    The item is the `item`-th of the group as written, and the `place`-th that the participant
-    meets. `row` is which of `rows` orders the participant has, (0, 1) where nothing is dealt.
-    """
-
-    group: Group
-    item: int
-    place: int
-    row: int
-    rows: int
-
-
-def arrange_items(
-    group: Group, items: Sequence[Item], turn: int, generator: random.Random, seed: int
-) -> tuple[Sequence[Item], int]:
-    """Those of a group's items that a participant meets, in order, and how many orders there are.
-
-    `turn` counts the whole cycles of the groups around it: those inside advance by one row when
-    all orders of these are used up.
-    """
-    if group.strategy is Strategy.AS_IS:
-        return items[: group.pick], 1
-    arranged = arrange(items, group.strategy, turn, generator, seed)
-    return arranged[: group.pick], cycle_length(group.strategy, len(items)) or 1
-
-
-def arrange_tree(group: Group, turn: int, generator: random.Random, seed: int = 0) -> list[str]:
-    """The names of the blocks of one participant. A group draws before those inside it."""
-    names: list[str] = []
-    items, cycle = arrange_items(group, group.items, turn, generator, seed)
-    for item in items:
-        if isinstance(item, str):
-            names.append(item)
-        else:
-            names += arrange_tree(item, turn // cycle, generator, seed)
-    return names
-
-
-def walk_tree(
-    group: Group,
-    turn: int,
-    generator: random.Random,
-    seed: int = 0,
-    way: tuple[Step, ...] = (),
-) -> Iterator[tuple[str, tuple[Step, ...]]]:
-    """The names of `arrange_tree`, each with its way through the tree from the outermost group."""
-    places, cycle = arrange_items(group, range(len(group.items)), turn, generator, seed)
-    for place, at in enumerate(places):
-        here = (*way, Step(group, at, place, turn % cycle, cycle))
-        item = group.items[at]
-        if isinstance(item, str):
-            yield item, here
-        else:
-            yield from walk_tree(item, turn // cycle, generator, seed, here)
-
-
-def tree_cycle(group: Group) -> int:
-    """After how many turns the orders of a tree start over."""
-    own = cycle_length(group.strategy, len(group.items)) or 1
-    inside = (tree_cycle(item) for item in group.items if isinstance(item, Group))
-    return own * math.lcm(1, *inside)
-
-
-def whole_cycle(order: Order, between: Between | None, edges: Iterable[Edge]) -> int:
-    """After how many participants the rows of tables and squares start over, in all cells."""
-    cells = between.cells if between else [NO_CELL]
-    if order.trees:
-        orders = math.lcm(*map(tree_cycle, order.trees))
-    else:
-        orders = math.lcm(*(_cycle(order.without(cell.left_out)) for cell in cells))
-    return math.lcm(len(cells) * orders, *(len(edge.rows) for edge in edges))
-
-
-def _cycle(order: Order) -> int:
-    cycles = []
-    for groups in order.rows:
-        among = cycle_length(order.groups_strategy, len(groups)) if groups else None
-        inside = cycle_length(order.within_groups_strategy, len(groups[0])) if groups else None
-        if inside and inside > 1:
-            cycles.append((among or len(groups)) * inside)
-        else:
-            cycles.append(among or 1)
-    return math.lcm(len(order.rows), *cycles)
+    bits = generator.getrandbits
+    for last in range(len(items) - 1, 0, -1):
+        size = (last + 1).bit_length()
+        place = bits(size)
+        while place > last:
+            place = bits(size)
+        items[last], items[place] = items[place], items[last]

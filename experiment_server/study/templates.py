@@ -12,7 +12,6 @@ from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.functions import FUNCTIONS
 from experiment_server.study.keys import CALL
 from experiment_server.study.model import (
-    PLAIN,
     Binding,
     BlockTemplate,
     Config,
@@ -79,15 +78,11 @@ def build_templates(
                 at=(*raw.at, "name"),
             )
             break
-        templates[raw.name] = _template(
-            raw, calls.recognise(config, raw.owner, (*raw.at, "config"))
+        recognised = calls.recognise(config, raw.owner, (*raw.at, "config"))
+        templates[raw.name] = BlockTemplate(
+            raw.name, raw.extends, recognised, raw.condition, raw.levels
         )
     return templates
-
-
-def _template(raw: RawBlock, config: Config) -> BlockTemplate:
-    deep = tuple(key for key, value in config.items() if type(value) not in PLAIN)
-    return BlockTemplate(raw.name, raw.extends, config, deep, raw.condition, raw.levels)
 
 
 def merge(child: Mapping[str, JsonValue], parent: Mapping[str, JsonValue]) -> Config:

@@ -22,6 +22,7 @@ from pathlib import Path
 from experiment_server.study.expand import expand
 from experiment_server.study.model import Study
 from experiment_server.study.parse import parse
+from tests.studies import SIZES, TECHNIQUES, of_techniques
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "experiment_server" / "cli" / "new_config.toml"
@@ -44,33 +45,6 @@ GENERATED = 20_000
 
 # A tree takes at most this share of its orders written out by hand as a table of groups.
 TREE_AT_MOST = 1.5
-TECHNIQUES = ["ray", "hand", "gaze"]
-TREE = """order = [
-  "welcome",
-  { each = "technique", strategy = "latin_square", blocks = [
-      "practice-{technique}",
-      { strategy = "randomize", blocks = ["select-{technique}-{size}"] },
-      "tlx-{technique}",
-  ] },
-]
-"""
-TREE_BLOCKS = """
-[configuration.factors]
-technique = ["ray", "hand", "gaze"]
-size = ["small", "large"]
-[[blocks]]
-name = "welcome"
-config = {}
-[[blocks]]
-name = "practice-{technique}"
-factors = ["technique"]
-[[blocks]]
-name = "select-{technique}-{size}"
-factors = ["technique", "size"]
-[[blocks]]
-name = "tlx-{technique}"
-factors = ["technique"]
-"""
 
 
 def process_seconds(command: Sequence[str | Path]) -> float:
@@ -96,13 +70,11 @@ def tree_and_table() -> tuple[Study, Study]:
     for number, techniques in enumerate(permutations(TECHNIQUES), start=1):
         groups = [["welcome"]]
         for technique in techniques:
-            sizes = [f"select-{technique}-{size}" for size in ("small", "large")]
+            sizes = [f"select-{technique}-{size}" for size in SIZES]
             groups += [[f"practice-{technique}"], sizes, [f"tlx-{technique}"]]
-        rows.append(f"{number} = {json.dumps(groups)}")
-    table = "\n".join(
-        ['within_groups_strategy = "randomize"', "[configuration.order]", *rows, TREE_BLOCKS]
-    )
-    texts = (f"[configuration]\n{text}" for text in (TREE + TREE_BLOCKS, table))
+        rows.append(f"{number} = {json.dumps([*groups, ['debriefing']])}")
+    table = "[configuration.order]\n" + "\n".join(rows)
+    texts = (of_techniques(), of_techniques(table, 'within_groups_strategy = "randomize"'))
     tree, written_out = (parse(text).require() for text in texts)
     return tree, written_out
 

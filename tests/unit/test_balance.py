@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from experiment_server.study.balance import balance, usual_participants
 from experiment_server.study.expand import block_order
 from experiment_server.study.parse import parse
+from tests.studies import of_techniques, without_settings
 
 NAMES = "ABCDEFGHIJKLM"
 
 
 def flat(size, strategy, extra=""):
-    blocks = "".join(f'[[blocks]]\nname = "{name}"\nconfig = {{}}\n' for name in NAMES[:size])
-    text = f'[configuration]\norder = {list(NAMES[:size])}\ngroups_strategy = "{strategy}"\n'
-    return parse(text + extra + blocks).require()
+    order = f'order = {list(NAMES[:size])}\ngroups_strategy = "{strategy}"\n'
+    return parse(without_settings(NAMES[:size], order + extra)).require()
 
 
 @given(st.integers(2, 12), st.integers(1, 3))
@@ -79,10 +79,7 @@ def test_init_and_final_blocks_are_left_out():
 
 
 def test_neighbours_that_are_the_same_condition_are_counted():
-    study = parse(
-        '[configuration]\norder = ["A", "A", "B"]\n'
-        '[[blocks]]\nname = "A"\nconfig = {}\n[[blocks]]\nname = "B"\nconfig = {}\n'
-    ).require()
+    study = parse(without_settings("AB", 'order = ["A", "A", "B"]')).require()
     assert balance(study, 5).repeats == 5
 
 
@@ -115,37 +112,8 @@ def test_between_subjects_cells_are_counted_and_balanced_inside():
     assert "the between-subjects cells (counts from 4 to 5)" in odd.sentence
 
 
-TREE = """
-[configuration]
-order = [
-  "welcome",
-  { each = "technique", strategy = "latin_square", blocks = [
-      "practice-{technique}",
-      { strategy = "randomize", label = "conditions", blocks = ["select-{technique}-{size}"] },
-      "tlx-{technique}",
-  ] },
-]
-[configuration.factors]
-technique = ["ray", "hand", "gaze"]
-size = ["small", "large"]
-[[blocks]]
-name = "welcome"
-config = {}
-[[blocks]]
-name = "practice-{technique}"
-factors = ["technique"]
-[[blocks]]
-name = "select-{technique}-{size}"
-factors = ["technique", "size"]
-[[blocks]]
-name = "tlx-{technique}"
-factors = ["technique"]
-condition = false
-"""
-
-
 def test_a_tree_is_reported_group_by_group_and_factor_by_factor():
-    report = balance(parse(TREE).require(), 6)
+    report = balance(parse(of_techniques()).require(), 6)
     technique, conditions = report.groups
     assert (technique.name, technique.strategy) == ("technique", "latin_square")
     assert technique.items == ("ray", "hand", "gaze")
@@ -162,13 +130,13 @@ def test_a_tree_is_reported_group_by_group_and_factor_by_factor():
 
 
 def test_practice_questionnaires_and_fixed_blocks_of_a_tree_are_no_conditions():
-    report = balance(parse(TREE).require(), 6)
+    report = balance(parse(of_techniques()).require(), 6)
     assert all(name.startswith("select-") for name in report.conditions)
     assert len(report.conditions) == 6
 
 
 def test_the_sentence_about_a_tree_names_its_groups():
-    study = parse(TREE).require()
+    study = parse(of_techniques()).require()
     assert usual_participants(study) == 6
     whole = balance(study, 6)
     assert whole.balanced == {"position": True, "carry_over": True}
@@ -183,9 +151,8 @@ def test_the_sentence_about_a_tree_names_its_groups():
 
 def test_blocks_that_are_no_condition_are_left_out_of_a_plain_order_too():
     study = parse(
-        '[configuration]\norder = ["A", "pause", "B"]\n'
-        '[[blocks]]\nname = "A"\nconfig = {}\n[[blocks]]\nname = "B"\nconfig = {}\n'
-        '[[blocks]]\nname = "pause"\ncondition = false\nconfig = {}\n'
+        without_settings("AB", 'order = ["A", "pause", "B"]')
+        + '[[blocks]]\nname = "pause"\ncondition = false\nconfig = {}\n'
     ).require()
     report = balance(study, 2)
     assert report.conditions == ("A", "B")
@@ -199,14 +166,9 @@ def test_a_square_in_a_square_is_balanced_over_its_whole_cycle(outer, inner, str
         f"{[f'{group}{item}' for item in range(inner)]} }}"
         for group in NAMES[:outer]
     )
-    blocks = "".join(
-        f'[[blocks]]\nname = "{group}{item}"\nconfig = {{}}\n'
-        for group in NAMES[:outer]
-        for item in range(inner)
-    )
-    study = parse(
-        f'[configuration]\norder = [{{ strategy = "latin_square", blocks = [{groups}] }}]\n{blocks}'
-    ).require()
+    names = [f"{group}{item}" for group in NAMES[:outer] for item in range(inner)]
+    order = f'order = [{{ strategy = "latin_square", blocks = [{groups}] }}]'
+    study = parse(without_settings(names, order)).require()
     report = balance(study, usual_participants(study))
     if usual_participants(study) > 24 or strategy == "latin_square":
         assert all(report.balanced.values())
@@ -214,7 +176,7 @@ def test_a_square_in_a_square_is_balanced_over_its_whole_cycle(outer, inner, str
 
 
 def test_a_tree_with_cells_is_balanced_in_each_of_them():
-    study = parse(TREE.replace("[configuration]", '[configuration]\nbetween = ["size"]')).require()
+    study = parse(of_techniques(configuration='between = ["size"]')).require()
     assert usual_participants(study) == 12
     report = balance(study, 12)
     assert report.balanced == {"cells": True, "position": True, "carry_over": True}

@@ -9,16 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiment_server.study.model import Order, Strategy
+from experiment_server.study.dealing import Dealer, order_dealer
+from experiment_server.study.draws import Draws
+from experiment_server.study.model import Group, Order, Strategy
 from experiment_server.study.order import (
-    arrange,
-    arrange_groups,
     balanced_latin_square,
     permutation,
     random_latin_square,
+    shuffle,
 )
 
 sizes = st.integers(min_value=2, max_value=13)
+
+
+def arranged(names, strategy, turn):
+    """The names of a group in the order of a turn, as one text."""
+    return "".join(Dealer(Group(tuple(names), strategy)).names(turn, Draws(0, turn + 1)))
 
 
 def test_the_first_row_alternates_from_both_ends():
@@ -53,9 +59,8 @@ def test_a_single_item_has_a_single_row():
 
 
 def test_the_old_square_stops_after_as_many_rows_as_items():
-    generator = random.Random(0)
-    orders = [arrange("ABC", Strategy.LATIN_SQUARE_0_3, turn, generator) for turn in range(6)]
-    assert ["".join(order) for order in orders] == ["ABC", "CBA", "BCA", "ABC", "CBA", "BCA"]
+    orders = [arranged("ABC", Strategy.LATIN_SQUARE_0_3, turn) for turn in range(6)]
+    assert orders == ["ABC", "CBA", "BCA", "ABC", "CBA", "BCA"]
 
 
 @pytest.mark.parametrize("size", range(1, 7))
@@ -109,34 +114,49 @@ def test_random_squares_of_four_reach_both_kinds_that_there_are():
 def test_williams_is_the_balanced_square_by_its_other_name():
     for turn in range(12):
         rows = {
-            tuple(arrange("ABCDE", strategy, turn, random.Random(0)))
+            arranged("ABCDE", strategy, turn)
             for strategy in (Strategy.LATIN_SQUARE, Strategy.WILLIAMS)
         }
         assert len(rows) == 1
 
 
 @given(
-    st.lists(st.integers(), max_size=8),
+    st.text("ABCDEFGH", max_size=8),
     st.sampled_from(Strategy),
-    st.integers(min_value=0, max_value=1000),
+    st.integers(min_value=0, max_value=999),
 )
-def test_every_strategy_keeps_the_items(items, strategy, turn):
-    assert sorted(arrange(items, strategy, turn, random.Random(turn))) == sorted(items)
+def test_every_strategy_keeps_the_items(names, strategy, turn):
+    assert sorted(arranged(names, strategy, turn)) == sorted(names)
 
 
-def test_only_randomize_draws():
-    for strategy in set(Strategy) - {Strategy.RANDOMIZE}:
-        generator = random.Random(7)
-        arrange("ABCD", strategy, 3, generator)
-        assert generator.random() == random.Random(7).random()
+@given(st.sampled_from(Strategy), st.integers(min_value=0, max_value=999))
+def test_only_randomize_draws(strategy, turn):
+    draws = Draws(3, 4)
+    Dealer(Group(tuple("ABCD"), strategy)).names(turn, draws)
+    untouched = draws.generator.random() == random.Random(7).random()
+    assert untouched == (strategy is not Strategy.RANDOMIZE)
+
+
+@given(st.lists(st.integers(), max_size=40), st.integers())
+def test_a_shuffle_is_that_of_python(items, seed):
+    shuffled, expected, generator = list(items), list(items), random.Random(seed)
+    shuffle(shuffled, generator)
+    other = random.Random(seed)
+    other.shuffle(expected)
+    assert shuffled == expected
+    assert generator.random() == other.random()
+
+
+def dealt(order, participant):
+    """The names of a participant in a classic order."""
+    row = (participant - 1) % len(order.rows)
+    dealer = order_dealer(order, 0, frozenset(), row, 0)
+    return "".join(dealer.names(participant - 1, Draws(0, participant)))
 
 
 def test_the_order_inside_advances_once_per_cycle_of_the_groups():
     order = Order((((("A", "B")), ("C", "D")),), Strategy.LATIN_SQUARE, Strategy.LATIN_SQUARE)
-    orders = [
-        "".join("".join(group) for group in arrange_groups(order, participant, random.Random(0)))
-        for participant in range(1, 6)
-    ]
+    orders = [dealt(order, participant) for participant in range(1, 6)]
     assert orders == ["ABCD", "CDAB", "BADC", "DCBA", "ABCD"]
 
 
@@ -152,17 +172,23 @@ def test_the_order_inside_advances_once_per_cycle_of_the_groups():
     ],
 )
 def test_a_cycle_of_groups_is_their_number_or_their_squares_rows(groups_strategy, expected):
-    groups = (("a", "b"), ("c", "d"), ("e", "f"))
-    order = Order((groups,), groups_strategy, Strategy.LATIN_SQUARE)
+    groups = ("ab", "cd", "ef")
+    order = Order((tuple(map(tuple, groups)),), groups_strategy, Strategy.LATIN_SQUARE)
     turned = []
     for participant in range(1, len(expected) + 1):
-        arranged = arrange_groups(order, participant, random.Random(participant))
-        assert len({group not in groups for group in arranged}) == 1, "all groups use one row"
-        turned.append(int(arranged[0] not in groups))
+        names = dealt(order, participant)
+        met = {names[place : place + 2] in groups for place in (0, 2, 4)}
+        assert len(met) == 1, "all groups use one row"
+        turned.append(int(met == {False}))
     assert turned == expected
 
 
 def test_a_table_starts_over_when_its_keys_are_used_up():
     order = Order(((("A",),), (("B",),), (("C",),)))
-    names = [arrange_groups(order, index, random.Random())[0][0] for index in (1, 2, 3, 4, 9)]
-    assert names == ["A", "B", "C", "A", "C"]
+    assert [dealt(order, participant) for participant in (1, 2, 3, 4, 9)] == [
+        "A",
+        "B",
+        "C",
+        "A",
+        "C",
+    ]

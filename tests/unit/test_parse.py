@@ -195,7 +195,8 @@ def test_a_mistake_in_the_reader_is_a_diagnostic(monkeypatch):
 
 def test_a_mistake_in_a_function_is_told_at_the_call(monkeypatch):
     text = CALL.format('function_name = "shuffle", args = [[1, 2]]')
-    study = parse(text).require()
+    # A copy, for the study itself was made ready when it was tried out.
+    study = replace(parse(text).require())
     monkeypatch.setitem(FUNCTIONS, "shuffle", replace(FUNCTIONS["shuffle"], draw=fail))
     with pytest.raises(ExpansionFailed, match=r"participant 1: shuffle failed: of a programmer"):
         expand(study, 1)

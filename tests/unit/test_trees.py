@@ -1,70 +1,29 @@
 """Order trees: groups in groups, each with its own way of ordering."""
 
-import json
-import math
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from itertools import pairwise, product
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from experiment_server.study.expand import block_order, expand
-from experiment_server.study.model import Group, Strategy
-from experiment_server.study.order import arrange_tree, tree_cycle, walk_tree
 from experiment_server.study.parse import parse
+from tests.studies import SIZES, TECHNIQUES, TREE, of_techniques, without_settings
 from tests.unit.toml import toml
 
-TECHNIQUES, SIZES = ("ray", "hand", "gaze"), ("small", "large")
-ORDER = """order = [
-  "welcome",
-  { each = "technique", strategy = "latin_square", blocks = [
-      "practice-{technique}",
-      { strategy = "randomize", blocks = ["select-{technique}-{size}"] },
-      "tlx-{technique}",
-  ] },
-  "debriefing",
-]"""
-BLOCKS = """
-[configuration.factors]
-technique = ["ray", "hand", "gaze"]
-size = ["small", "large"]
-[[blocks]]
-name = "welcome"
-config = {}
-[[blocks]]
-name = "practice-{technique}"
-factors = ["technique"]
-condition = false
-config.feedback = true
-[[blocks]]
-name = "select-{technique}-{size}"
-factors = ["technique", "size"]
-extends = "practice-{technique}"
-[[blocks]]
-name = "tlx-{technique}"
-factors = ["technique"]
-condition = false
-[[blocks]]
-name = "debriefing"
-config = {}
-"""
+
+def study(order=TREE, configuration=""):
+    return parse(of_techniques(order, configuration)).require()
 
 
-def study(order=ORDER, configuration=""):
-    return parse(f"[configuration]\n{configuration}\n{order}\n{BLOCKS}").require()
-
-
-def codes(order, configuration="", blocks=BLOCKS):
-    outcome = parse(f"[configuration]\n{configuration}\n{order}\n{blocks}")
-    return {item.code for item in outcome.diagnostics if item.severity != "info"}
+def codes(order):
+    diagnostics = parse(of_techniques(order)).diagnostics
+    return {item.code for item in diagnostics if item.severity != "info"}
 
 
 def plain(order, names):
     """A study of blocks without settings, in an order that is written as Python writes it."""
-    blocks = "".join(f'[[blocks]]\nname = "{name}"\nconfig = {{}}\n' for name in names)
-    return parse(f"[configuration]\nrandom_seed = 7\norder = {toml(order)}\n{blocks}")
+    return parse(without_settings(names, f"random_seed = 7\norder = {toml(order)}"))
 
 
 def test_the_commonest_design_keeps_practice_conditions_and_questionnaire_together():
@@ -233,11 +192,11 @@ def test_levels_that_are_left_are_items_of_the_group_in_their_order():
     ],
 )
 def test_a_mistake_in_a_tree_is_an_error_at_its_place(order, code):
-    outcome = parse(f"[configuration]\n{order}\n{BLOCKS}")
+    outcome = parse(of_techniques(order))
     assert outcome.study is None
     found = [item for item in outcome.diagnostics if item.code == code]
     assert found
-    assert all(item.line in (2, 3) for item in found)
+    assert all(item.line in (3, 4) for item in found)
 
 
 @pytest.mark.parametrize(
@@ -266,157 +225,9 @@ def test_what_is_hardly_meant_is_a_warning(order, code):
 @pytest.mark.parametrize(
     "order",
     [
-        ORDER,
+        TREE,
         'order = [{ strategy = "randomize", blocks = ["practice-{technique}", "tlx-ray"] }]',
     ],
 )
 def test_questionnaires_that_stay_with_their_condition_are_no_warning(order):
     assert "order-tears-apart" not in codes(order)
-
-
-# Random trees
-
-STRATEGIES = [strategy.value for strategy in Strategy]
-
-
-def groups(children):
-    return st.fixed_dictionaries(
-        {"blocks": st.lists(children, min_size=1, max_size=4)},
-        optional={
-            "strategy": st.sampled_from(STRATEGIES),
-            "pick": st.integers(1, 5),
-            "each": st.sampled_from(["technique", "size"]),
-        },
-    )
-
-
-leaves = st.sampled_from(
-    [
-        "welcome",
-        "tlx-{technique}",
-        "select-{technique}-{size}",
-        "select-{technique}-small",
-        "tlx-ray",
-    ]
-)
-trees = st.lists(
-    st.one_of(
-        leaves,
-        groups(
-            st.one_of(leaves, groups(st.one_of(leaves, groups(st.one_of(leaves, groups(leaves))))))
-        ),
-    ),
-    min_size=1,
-    max_size=3,
-)
-between = st.sampled_from(["", 'between = ["size"]', 'between = ["technique", "size"]'])
-
-
-@given(trees, between)
-def test_a_tree_that_verifies_expands_for_everybody_and_another_has_errors_with_a_place(
-    tree, cells
-):
-    outcome = parse(f"[configuration]\n{cells}\norder = {toml(tree)}\n{BLOCKS}")
-    if outcome.study is None:
-        errors = [item for item in outcome.diagnostics if item.severity == "error"]
-        assert errors
-        assert all(item.line for item in errors)
-        return
-    for participant in range(1, 501):
-        assert block_order(outcome.study, participant)
-    assert [block.name for block in expand(outcome.study, 77)] == list(
-        block_order(outcome.study, 77)
-    )
-
-
-def built(tree, names):
-    """The tree with a name of its own for each block, as a Group."""
-    items = []
-    for item in tree["blocks"]:
-        if isinstance(item, dict):
-            items.append(built(item, names))
-        else:
-            names.append(f"b{len(names)}")
-            items.append(names[-1])
-    return Group(tuple(items), Strategy(tree.get("strategy", "as_is")))
-
-
-random_groups = st.recursive(
-    st.just("block"),
-    lambda children: st.fixed_dictionaries(
-        {"blocks": st.lists(children, min_size=1, max_size=4)},
-        optional={"strategy": st.sampled_from(STRATEGIES)},
-    ),
-    max_leaves=12,
-).filter(lambda tree: isinstance(tree, dict))
-
-
-@given(random_groups, st.integers(1, 10**6))
-def test_everybody_meets_every_block_and_nothing_depends_on_others(tree, participant):
-    names = []
-    group = built(tree, names)
-    order = arrange_tree(group, participant - 1, random.Random(participant))
-    assert sorted(order) == sorted(names)
-    assert order == arrange_tree(group, participant - 1, random.Random(participant))
-    assert order == [
-        name for name, _ in walk_tree(group, participant - 1, random.Random(participant))
-    ]
-
-
-@given(random_groups, st.integers(0, 1000))
-def test_what_is_inside_an_item_stays_together(tree, turn):
-    group = built(tree, [])
-    order = arrange_tree(group, turn, random.Random(turn))
-
-    def inside(part):
-        for item in part.items:
-            if isinstance(item, Group):
-                places = sorted(map(order.index, item.names()))
-                assert places == list(range(places[0], places[0] + len(places)))
-                inside(item)
-
-    inside(group)
-
-
-POSITION = {"latin_square", "williams", "random_latin_square", "permutations"}
-CARRY_OVER = {"latin_square", "williams", "permutations"}
-
-
-@given(random_groups)
-def test_over_a_whole_cycle_each_group_is_balanced_in_position_and_carry_over(tree):
-    group = built(tree, [])
-    cycle = tree_cycle(group)
-    if cycle > 2000:
-        return
-    met = defaultdict(list)
-    for turn in range(cycle):
-        orders = {}
-        for _, way in walk_tree(group, turn, random.Random(turn)):
-            for depth, step in enumerate(way):
-                # An occurrence of a group is known by the items around it.
-                key = (id(step.group), tuple(around.item for around in way[:depth]))
-                places = orders.setdefault(key, (step.group, {}))[1]
-                places[step.place] = step.item
-        for key, (inner, places) in orders.items():
-            met[key].append((inner, [places[place] for place in sorted(places)]))
-    for rows in met.values():
-        inner, size = rows[0][0], len(rows[0][0].items)
-        if inner.strategy.value in POSITION:
-            for place in zip(*(items for _, items in rows), strict=True):
-                assert set(Counter(place).values()) == {len(rows) // size}
-        if inner.strategy.value in CARRY_OVER and size > 1:
-            pairs = Counter(pair for _, items in rows for pair in pairwise(items))
-            assert len(pairs) == size * (size - 1)
-            assert len(set(pairs.values())) == 1
-
-
-@given(random_groups)
-def test_orders_that_are_dealt_start_over_after_the_whole_cycle(tree):
-    names = []
-    group = built(json.loads(json.dumps(tree).replace("randomize", "as_is")), names)
-    cycle = tree_cycle(group)
-    if cycle > 500:
-        return
-    orders = [tuple(arrange_tree(group, turn, random.Random(0))) for turn in range(2 * cycle)]
-    assert orders[:cycle] == orders[cycle:]
-    assert cycle % len(set(orders)) == 0 or len(set(orders)) <= math.factorial(len(names))

@@ -1,0 +1,152 @@
+"""Dealing orders: a group of blocks, made ready once, gives each participant the blocks in order.
+
+The groups of a classic order are dealt like those of an order tree, with one difference: where
+nothing deals the groups of a classic order, what is inside them advances after as many turns as
+there are groups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from experiment_server.study.draws import Draws
+from experiment_server.study.model import (
+    NO_CELL,
+    Between,
+    Edge,
+    Group,
+    Order,
+    Strategy,
+    without,
+)
+from experiment_server.study.order import cycle_length, dealt_row, shuffle
+
+KEPT_ORDERS = 1_000
+"""Orders that a group keeps: all that a square of any usual size has, not all permutations."""
+
+
+class Step(NamedTuple):
+    """A group on the way to a block: the item that the block is in, and how it came to its place.
+
+    The item is the `item`-th of the group as written, and the `place`-th that the participant
+    meets. `row` is which of `rows` orders the participant has, (0, 1) where nothing is dealt.
+    """
+
+    group: Group
+    item: int
+    place: int
+    row: int
+    rows: int
+
+
+class Dealer:
+    """A group that is ready to be dealt.
+
+    `rows` is the number of its orders, `cycle` the number of turns after which what is inside
+    advances by one row.
+    """
+
+    __slots__ = ("_items", "_kept", "_pick", "_seed", "_shuffles", "cycle", "group", "rows")
+
+    def __init__(self, group: Group, seed: int = 0, cycle: int | None = None) -> None:
+        size = len(group.items)
+        self.group = group
+        self.rows = cycle_length(group.strategy, size) or 1
+        self.cycle = cycle or self.rows
+        self._items = tuple(
+            item if isinstance(item, str) else Dealer(item, seed) for item in group.items
+        )
+        self._pick = group.pick or size
+        self._seed = seed
+        self._shuffles = group.strategy is Strategy.RANDOMIZE and size > 1
+        self._kept: dict[int, Sequence[int]] = {}
+
+    def names(self, turn: int, draws: Draws) -> list[str]:
+        """The names of the blocks for a turn (0, 1, ...), in order.
+
+        A group draws before those inside it.
+        """
+        names: list[str] = []
+        items = self._items
+        for place in self._places(turn, draws):
+            item = items[place]
+            if isinstance(item, str):
+                names.append(item)
+            else:
+                names += item.names(turn // self.cycle, draws)
+        return names
+
+    def walk(
+        self, turn: int, draws: Draws, way: tuple[Step, ...] = ()
+    ) -> Iterator[tuple[str, tuple[Step, ...]]]:
+        """What `names` gives, each with its way through the groups from the outermost one."""
+        for met, place in enumerate(self._places(turn, draws)):
+            here = (*way, Step(self.group, place, met, turn % self.rows, self.rows))
+            item = self._items[place]
+            if isinstance(item, str):
+                yield item, here
+            else:
+                yield from item.walk(turn // self.cycle, draws, here)
+
+    def period(self) -> int:
+        """After how many turns the orders start over."""
+        inside = math.lcm(1, *(item.period() for item in self._items if isinstance(item, Dealer)))
+        return self.cycle * inside if inside > 1 else self.rows
+
+    def _places(self, turn: int, draws: Draws) -> Sequence[int]:
+        """The places of the items that a participant meets, in the order in which they do."""
+        if self._shuffles:
+            places = list(range(len(self._items)))
+            shuffle(places, draws.generator)
+            return places[: self._pick]
+        row = turn % self.rows
+        kept = self._kept.get(row)
+        return self._row(row) if kept is None else kept
+
+    def _row(self, row: int) -> Sequence[int]:
+        size = len(self._items)
+        if self.rows == 1:
+            places: Sequence[int] = range(self._pick)
+        else:
+            places = dealt_row(self.group.strategy, size, row, self._seed)[: self._pick]
+        if len(self._kept) < KEPT_ORDERS:
+            self._kept[row] = places
+        return places
+
+
+def order_dealer(order: Order, cell: int, left_out: frozenset[str], row: int, seed: int) -> Dealer:
+    """The dealer of an order for one between-subjects cell and one row of an order table.
+
+    `left_out` names the blocks that the cell does not have.
+    """
+    if order.trees:
+        return Dealer(order.trees[cell], seed)
+    groups = without(order.rows[row], left_out)
+    # A single block needs no group around it: whatever the strategy, there is nothing to order.
+    items = (
+        group[0] if len(group) == 1 else Group(group, order.within_groups_strategy)
+        for group in groups
+    )
+    cycle = cycle_length(order.groups_strategy, len(groups)) or len(groups)
+    return Dealer(Group(tuple(items), order.groups_strategy), seed, cycle)
+
+
+def edge_dealer(edge: Edge, left_out: frozenset[str], row: int) -> Dealer:
+    """The dealer of init or final blocks, for one row of their table, without some blocks."""
+    names = (name for name in edge.rows[row] if name not in left_out)
+    return Dealer(Group(tuple(names), edge.strategy))
+
+
+def whole_cycle(order: Order, between: Between | None, edges: Iterable[Edge]) -> int:
+    """After how many participants the rows of tables and squares start over, in all cells."""
+    cells = between.cells if between else (NO_CELL,)
+    rows = len(order.rows) or 1
+    orders = (
+        order_dealer(order, place, cell.left_out, row, 0).period()
+        for place, cell in enumerate(cells)
+        for row in range(rows)
+    )
+    cycle = math.lcm(rows, *orders)
+    return math.lcm(len(cells) * cycle, *(len(edge.rows) for edge in edges))

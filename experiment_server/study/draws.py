@@ -1,0 +1,139 @@
+"""Values that are drawn: a template's value, made ready once, is drawn for each participant."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+from experiment_server.errors import ExpansionFailed
+from experiment_server.study.functions import FUNCTIONS, MAX_DRAWS, TooFewValues, Used
+from experiment_server.study.model import PLAIN, FunctionCall, TemplateValue
+from experiment_server.wire.values import JsonValue
+
+
+class Draws:
+    """What one participant draws from, and what they have drawn so far."""
+
+    def __init__(self, seed: int, participant_index: int) -> None:
+        self.participant_index = participant_index
+        self._seed = seed + participant_index
+        self._used: dict[str, Used] = {}
+
+    @cached_property
+    def generator(self) -> random.Random:
+        """The participant's generator. To seed it takes half the time of an expansion."""
+        return random.Random(self._seed)
+
+    def used(self, group: str) -> Used:
+        """The values that a group of unique calls has given out."""
+        used = self._used.get(group)
+        if used is None:
+            used = self._used[group] = Used()
+        return used
+
+
+Draw = Callable[[Draws], JsonValue]
+"""A fresh value for one participant; raises ExpansionFailed."""
+
+
+def has_calls(value: TemplateValue) -> bool:
+    """Whether there is a call in a value."""
+    if isinstance(value, (dict, list)):
+        return any(map(has_calls, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, FunctionCall)
+
+
+def prepared(value: TemplateValue) -> Draw:
+    """How a participant gets a value of their own, with every call in it drawn."""
+    if isinstance(value, FunctionCall):
+        return _call(value)
+    if not isinstance(value, (dict, list)):
+        return lambda _: value
+    items = list(value.items() if isinstance(value, dict) else enumerate(value))
+    parts = [(key, prepared(item)) for key, item in items if type(item) not in PLAIN]
+    copy = value.copy
+    if not parts:
+        return lambda _: copy()
+
+    def draw(draws: Draws) -> JsonValue:
+        container = copy()
+        for key, part in parts:
+            container[key] = part(draws)
+        return container
+
+    return draw
+
+
+def _call(call: FunctionCall) -> Draw:
+    drawn = _drawn(call)
+
+    def draw(draws: Draws) -> JsonValue:
+        try:
+            return drawn(draws)
+        except TooFewValues as problem:
+            raise ExpansionFailed(
+                f"participant {draws.participant_index}: {problem} for them",
+                "unique-exhausted",
+                call.at,
+            ) from None
+        except Exception as error:
+            raise ExpansionFailed(
+                f"participant {draws.participant_index}: {call.function_name} failed: {error}",
+                "function-failed",
+                call.at,
+            ) from error
+
+    return draw
+
+
+def _drawn(call: FunctionCall) -> Draw:
+    function, bound = FUNCTIONS[call.function_name], call.bound
+    if bound is not None and call.function_name == "choices" and bound.keys() == {"population"}:
+        population = bound["population"]
+        if all(type(item) in PLAIN for item in population):
+            return _unique_choice(call, population) if call.unique else _choice(population)
+    arguments = prepared(call.args)
+
+    def draw(draws: Draws) -> JsonValue:
+        mine = bound if bound is not None else function.bind(arguments(draws))
+        if call.unique:
+            drawn = function.draw_unique(draws.generator, mine, draws.used(call.group))
+        else:
+            drawn = function.draw(draws.generator, mine)
+        # What is drawn may be a part of the arguments, and even twice the same one.
+        return _copied(drawn)
+
+    return draw
+
+
+def _copied(value: JsonValue) -> JsonValue:
+    if isinstance(value, list):
+        return [item if type(item) in PLAIN else _copied(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return value
+
+
+def _choice(population: Sequence[JsonValue]) -> Draw:
+    """One of some plain values, the commonest call: as `choices` draws it, in less time."""
+    size = len(population)
+    return lambda draws: [population[int(draws.generator.random() * size)]]
+
+
+def _unique_choice(call: FunctionCall, population: Sequence[JsonValue]) -> Draw:
+    """As `_choice`, and none that was drawn before."""
+    function, bound, size = FUNCTIONS[call.function_name], call.bound or {}, len(population)
+
+    def draw(draws: Draws) -> JsonValue:
+        used, random_number = draws.used(call.group), draws.generator.random
+        values = used.values
+        for _ in range(MAX_DRAWS):
+            value = population[int(random_number() * size)]
+            # A plain value is its own stand-in.
+            if value not in values:
+                values.add(value)
+                return [value]
+        return function.draw_unused(draws.generator, bound, used)
+
+    return draw

@@ -1,0 +1,118 @@
+"""Checks of an order that was read: strategies without effect, squares, between-subjects cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from experiment_server.study.diagnostics import Findings, shown
+from experiment_server.study.model import NO_CELL, Between, Order, Strategy
+from experiment_server.study.order import cycle_length
+from experiment_server.study.reading import SECTION, check_items
+from experiment_server.wire.values import JsonValue
+
+OLDER_NAMES = {"groups_strategy": "groups", "within_groups_strategy": "within_groups"}
+
+
+def written_as(configuration: Mapping[str, JsonValue], key: str) -> str:
+    """The name under which the file has a key: its own, or its older one."""
+    older = OLDER_NAMES.get(key)
+    if older is None or older not in configuration or key in configuration:
+        return key
+    return older
+
+
+class OrderChecks:
+    """Checks orders against the rest of `[configuration]`; what is wrong goes into the findings."""
+
+    def __init__(
+        self,
+        configuration: Mapping[str, JsonValue],
+        between: Between | None,
+        findings: Findings,
+    ) -> None:
+        self._configuration = configuration
+        self._between = between
+        self._findings = findings
+
+    def groups(self, order: Order, *, flat: bool) -> None:
+        """Check a classic order; `flat` where the file has a list of names without groups."""
+        self._effect(order, flat)
+        self._squares(order)
+        self.cells(order)
+
+    def _effect(self, order: Order, flat: bool) -> None:
+        # Where names are missing from the order, what is left of it says nothing.
+        if self._findings.has_errors:
+            return
+        within = order.within_groups_strategy
+        if within is not Strategy.AS_IS and all(
+            len(group) < 2 for groups in order.rows for group in groups
+        ):
+            why = "order is a flat list, which groups_strategy orders"
+            self.no_effect(
+                "within_groups_strategy", why if flat else "every group has a single block"
+            )
+        is_table = isinstance(self._configuration.get("order"), dict)
+        if (
+            order.groups_strategy is not Strategy.AS_IS
+            and not is_table
+            and (len(order.rows[0]) == 1)
+        ):
+            self.no_effect("groups_strategy", "there is only one group to put into an order")
+
+    def no_effect(self, key: str, why: str) -> None:
+        """Warn of a strategy that has nothing to put into an order."""
+        written = written_as(self._configuration, key)
+        self._findings.warning(
+            "strategy-without-effect",
+            f"{written} has no effect: {why}",
+            f"remove {written}, or change what it should put into an order",
+            at=(SECTION, written),
+        )
+
+    def cells(self, order: Order) -> None:
+        """Report the between-subjects cells in which somebody would have no blocks."""
+        if self._findings.has_errors or self._between is None:
+            return
+        for place, cell in enumerate(self._between.cells):
+            rows = order.without(cell.left_out).rows
+            if not (any(order.trees[place].names()) if order.trees else all(rows)):
+                levels = (f"{factor} = {shown(level)}" for factor, level in cell.levels.items())
+                self._findings.error(
+                    "cell-empty",
+                    f"order has no blocks for {', '.join(levels)}",
+                    "name a block for them, or take the level away",
+                    at=(SECTION, "order"),
+                )
+
+    def _squares(self, order: Order) -> None:
+        within = written_as(self._configuration, "within_groups_strategy")
+        cells = self._between.cells if self._between else [NO_CELL]
+        for groups in (row for cell in cells for row in order.without(cell.left_out).rows):
+            sizes = {len(group) for group in groups}
+            inside = order.within_groups_strategy
+            if len(sizes) > 1 and cycle_length(inside, 1):
+                self._findings.error(
+                    "groups-unequal",
+                    f'{within} = "{inside.value}" needs groups of one size, '
+                    f"got groups of {', '.join(str(len(group)) for group in groups)} blocks",
+                    "make the groups equal, or order them inside with randomize or as_is",
+                    at=(SECTION, within),
+                )
+            self._size("groups_strategy", order.groups_strategy, len(groups))
+            for size in sizes:
+                self._size("within_groups_strategy", inside, size)
+
+    def _size(self, key: str, strategy: Strategy, size: int) -> None:
+        written = written_as(self._configuration, key)
+        check_items(written, strategy, size, self._findings, at=(SECTION, written))
+        if strategy is Strategy.LATIN_SQUARE and size % 2 and size > 1:
+            self._findings.warning(
+                "latin-square-odd",
+                f"{written}: a balanced Latin square of {size} takes {2 * size} orders; "
+                f"release 0.3 stopped after {size} and left it unbalanced",
+                f"plan for a multiple of {2 * size} participants; a study that is already running "
+                'keeps its old orders with "latin_square_0_3", and "williams" is the whole square '
+                "without this warning",
+                at=(SECTION, written),
+            )

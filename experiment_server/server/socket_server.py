@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from types import MethodType
@@ -66,8 +64,8 @@ Environ = TypedDict(
 class _Connection:
     """What is known of a connection."""
 
-    silent: asyncio.TimerHandle
-    """Ends it, unless it says who it is."""
+    silent: asyncio.TimerHandle | None
+    """Ends it, unless it says who it is; None for one that has."""
     allowance: Allowance = field(
         default_factory=lambda: Allowance(PACKETS_PER_S_MAX, PACKET_BURST_MAX)
     )
@@ -215,21 +213,20 @@ class SocketServer:
     def _websocket(self, handler: MethodType, _engine: object) -> _WebSocket:
         return _WebSocket(handler, self)
 
-    @contextlib.contextmanager
-    def holding(self, connection: str, transport: asyncio.Transport) -> Iterator[None]:
-        """Know the WebSocket of a connection for as long as the context lasts."""
+    def hold(self, connection: str, transport: asyncio.Transport) -> None:
+        """Know the WebSocket of a connection from now on."""
         self._websockets[connection] = transport
         socket = self._engine.sockets.get(connection)
         if socket is not None:
-            socket.queue.attach(transport, lambda: socket.upgraded)
-        try:
-            yield
-        finally:
-            del self._websockets[connection]
-            # The library forgets to say so when a WebSocket ends before it has replaced polling.
-            socket = self._engine.sockets.get(connection)
-            if socket is not None and not socket.upgraded:
-                socket.upgrading = False
+            socket.queue.attach(transport, socket)
+
+    def release(self, connection: str) -> None:
+        """Know the WebSocket of a connection no longer."""
+        del self._websockets[connection]
+        # The library forgets to say so when a WebSocket ends before it has replaced polling.
+        socket = self._engine.sockets.get(connection)
+        if socket is not None and not socket.upgraded:
+            socket.upgrading = False
 
     async def _connect(self, connection: str, environ: Environ) -> object:
         self._connection_counter.enter(connection, environ["aiohttp.request"].remote or "")
@@ -246,6 +243,7 @@ class SocketServer:
             if not message:
                 raise FrameInvalid("an empty packet")
             await self._handlers["message"](connection, message)
+            self._await_hello_unless_greeted(connection)
         except FrameInvalid as error:
             log.warning(_DROPPED, error)
             await self.drop(connection)
@@ -255,7 +253,8 @@ class SocketServer:
 
     async def _disconnect(self, connection: str, reason: str) -> object:
         self._connection_counter.leave(connection)
-        self._connections.pop(connection).silent.cancel()
+        if silent := self._connections.pop(connection).silent:
+            silent.cancel()
         if transport := self._websockets.get(connection):
             # The library waits without end for a client to take what was sent to it.
             asyncio.get_running_loop().call_later(SHUTDOWN_NOTICE_TIMEOUT_S, transport.abort)
@@ -272,13 +271,20 @@ class SocketServer:
             CONNECT_PACKET_TIMEOUT_S, self._drop_silent, connection
         )
 
-    def _drop_silent(self, connection: str) -> None:
+    def _await_hello_unless_greeted(self, connection: str) -> None:
+        """End a connection after a while that has greeted nobody, or said goodbye to all."""
+        known = self._connections.get(connection)
+        if known is None:
+            return
         manager = self.server.manager
-        if any(manager.sid_from_eio_sid(connection, name) for name in manager.get_namespaces()):
-            # It may still say goodbye to all that it has greeted, and stay.
-            self._connections[connection].silent = self._await_hello(connection)
-        else:
-            self._tasks.start(self.drop(connection), "drop-silent")
+        if not any(manager.sid_from_eio_sid(connection, name) for name in manager.get_namespaces()):
+            known.silent = known.silent or self._await_hello(connection)
+        elif known.silent is not None:
+            known.silent.cancel()
+            known.silent = None
+
+    def _drop_silent(self, connection: str) -> None:
+        self._tasks.start(self.drop(connection), "drop-silent")
 
 
 class _WebSocket(driver.WebSocket):  # type: ignore[misc]
@@ -292,20 +298,25 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]
 
     async def __call__(self, environ: Environ) -> web.WebSocketResponse:
         request = environ["aiohttp.request"]
-        if request.transport is None:
+        transport = request.transport
+        if transport is None:
             raise ConnectionResetError("the client has gone")
         # As the driver does it, but that it would take compressed messages: a few kilobytes of
-        # those unpack to megabytes. Nor would it see pings, which are packets as well.
+        # those unpack to megabytes, and what both ends keep for it is larger than all else of a
+        # socket. Nor would it see pings, which are packets as well.
         self._sock = web.WebSocketResponse(
             max_msg_size=BODY_MAX_BYTES, compress=False, autoping=False
         )
-        with self._socket_server.holding(self._connection, request.transport):
+        self._socket_server.hold(self._connection, transport)
+        try:
             await self._sock.prepare(request)
-            self.environ = environ
             await self.handler(self)
+        finally:
+            self._socket_server.release(self._connection)
         return self._sock
 
     async def wait(self) -> str | bytes:
+        """The next message's content; raises OSError, also where the connection has ended."""
         frame = await self._message()
         try:
             if len(frame) > self._socket_server.most_from(self._connection):

@@ -26,7 +26,7 @@ from experiment_server.limits import SHUTDOWN_NOTICE_TIMEOUT_S, TOKEN_EXPIRY_INT
 from experiment_server.server.connection_counts import ConnectionCounter
 from experiment_server.server.frames import JSON, MSGPACK, Dialect
 from experiment_server.server.metrics import Metrics
-from experiment_server.server.outgoing import OutgoingQueue, Push
+from experiment_server.server.outgoing import OutgoingQueue
 from experiment_server.server.security import Authenticated, Authenticator
 from experiment_server.server.socket_server import Environ, SocketServer
 from experiment_server.session.calls import Received, decoded_call, shown
@@ -126,7 +126,7 @@ class _Endpoint:
     def deliver(self, message: Message) -> None:
         """Push a message to the sockets of its room; never waits."""
         namespace = DASHBOARD_NAMESPACE if message.room == DASHBOARD else APP_NAMESPACE
-        push = Push(self._dialect.event(namespace, message.event, message.payload))
+        push = self._dialect.push(namespace, message.event, message.payload)
         for queue in list(self._rooms[message.room].values()):
             queue.push(push)
 

@@ -8,6 +8,8 @@ import time
 class Allowance:
     """So many a second over a while, and so many at once (a token bucket)."""
 
+    __slots__ = ("_at", "_at_once", "_left", "_per_second")
+
     def __init__(self, per_second: float, at_once: float) -> None:
         self._per_second = per_second
         self._at_once = self._left = at_once

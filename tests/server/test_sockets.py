@@ -103,8 +103,10 @@ async def no_traces(http, caplog, other, ask, answer):
 
 async def test_a_connection_that_says_nothing_is_ended(raw, monkeypatch):
     monkeypatch.setattr(socket_server, "CONNECT_PACKET_TIMEOUT_S", 0.05)
-    silent, app = await raw(hello=None), await raw()
+    silent, parting, app = await raw(hello=None), await raw(), await raw()
+    await send(parting, "41")
     await ended(silent)
+    await ended(parting)
     await send(app, '420["block-id"]')
     while (heard := (await app.receive(PATIENCE)).data) != '430[{"ok":true,"data":-1}]':
         assert heard.startswith("42")

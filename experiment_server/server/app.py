@@ -27,8 +27,7 @@ from experiment_server.server.addresses import (
     url_for_this_machine,
     urls_for_others,
 )
-from experiment_server.server.bodies import plain_utf_8_only
-from experiment_server.server.browsers import BrowserRules, allow_origins, browser_guard
+from experiment_server.server.browsers import BrowserRules, announce_origins
 from experiment_server.server.connection_counts import (
     ConnectionCounter,
     Connections,
@@ -36,15 +35,13 @@ from experiment_server.server.connection_counts import (
     raise_descriptor_limit,
 )
 from experiment_server.server.connections import listening
-from experiment_server.server.encoding import errors_as_problems
+from experiment_server.server.dispatch import Dispatch
 from experiment_server.server.garbage import short_collections
 from experiment_server.server.login import add_login
-from experiment_server.server.logs import name_requests
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.metrics import add_routes as add_metrics
-from experiment_server.server.proxy import behind
 from experiment_server.server.readiness import Readiness
-from experiment_server.server.security import Authenticator, require_caller
+from experiment_server.server.security import Authenticator
 from experiment_server.server.settings import Settings
 from experiment_server.server.sockets import SocketContext, SocketEndpoints
 from experiment_server.session.hub import Hub
@@ -125,18 +122,12 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         tasks.start(metrics.watch_lag(), "watch-lag")
         app = web.Application(
             middlewares=[
-                name_requests,
-                metrics.middleware(),
-                errors_as_problems,
-                *([behind(settings.trusted_proxy)] if settings.trusted_proxy else []),
-                browser_guard(rules),
-                plain_utf_8_only,
-                require_caller(authenticator),
+                Dispatch(authenticator, rules, metrics, settings.trusted_proxy).middleware()
             ],
             client_max_size=BODY_MAX_BYTES,
         )
         if rules.cors_origins:
-            allow_origins(app, rules)
+            announce_origins(app, rules)
         dashboard.add_headers(app)
         add_login(app, authenticator, has_app=settings.app is not None)
         dashboard.add_routes(app, session, authenticator)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from urllib.parse import parse_qsl
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from experiment_server.errors import MediaTypeUnsupported, ParameterInvalid
 
@@ -46,9 +45,8 @@ def require_utf_8(header: str) -> None:
             raise MediaTypeUnsupported(f"texts are read as UTF-8 here, not as {value[:40]!r}")
 
 
-@web.middleware
-async def plain_utf_8_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a request whose body is said to be in another charset or compressed, anywhere."""
+def require_plain_utf_8(request: web.Request) -> None:
+    """Raise MediaTypeUnsupported for a body that is said to be in another charset or compressed."""
     for header in request.headers.getall("Content-Type", ()):
         require_utf_8(header)
     for coding in request.headers.getall("Content-Encoding", ()):
@@ -56,7 +54,6 @@ async def plain_utf_8_only(request: web.Request, handler: Handler) -> web.Stream
             raise MediaTypeUnsupported(
                 f"bodies are read as they are, and not unpacked (Content-Encoding: {coding[:40]!r})"
             )
-    return await handler(request)
 
 
 async def read_at_most(request: web.Request, size: int) -> bytes:

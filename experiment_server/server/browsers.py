@@ -15,13 +15,30 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from experiment_server.errors import OriginForeign
 from experiment_server.server.addresses import is_own_name
 
 # Another port of the same machine is the same site, and not ours.
 _ELSEWHERE = frozenset({"cross-site", "same-site"})
+
+
+def page_policy(styles: str = "'self'") -> str:
+    """Our pages run nothing that is written into a page, and nothing from elsewhere."""
+    return (
+        f"default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    )
+
+
+PAGE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # With no-referrer, our own login form would come from an Origin of "null".
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": page_policy(),
+}
+"""What browsers are told with every response about what our pages may do."""
 
 _METHODS = "GET, POST, PUT, PATCH"
 _HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match"
@@ -79,50 +96,44 @@ class BrowserRules:
         if fetch_site in _ELSEWHERE and (handshake or method not in ("GET", "HEAD")):
             raise OriginForeign("a page from another site may not change anything here")
 
-    def _is_ours(self, hostname: str) -> bool:
-        return hostname == self.public_name or is_own_name(hostname)
-
-
-def browser_guard(rules: BrowserRules) -> Middleware:
-    """Middleware that refuses what the rules refuse, on every route and handshake."""
-
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        origin = request.headers.get("Origin")
-        rules.check(
+    def check_request(self, request: web.Request, *, is_handshake: bool) -> None:
+        """`check` a request, which may begin a socket."""
+        headers = request.headers
+        self.check(
             request.scheme,
-            request.host if "Host" in request.headers else None,
-            origin,
-            request.headers.get("Sec-Fetch-Site"),
+            request.host if "Host" in headers else None,
+            headers.get("Origin"),
+            headers.get("Sec-Fetch-Site"),
             request.method,
-            handshake=is_handshake(request),
+            handshake=is_handshake,
         )
-        if origin in rules.cors_origins and request.method == "OPTIONS":
-            return web.Response(status=204)
-        return await handler(request)
 
-    return guard
+    def is_preflight(self, request: web.Request) -> bool:
+        """Whether a browser asks on behalf of another server's page what that may do."""
+        return request.method == "OPTIONS" and request.headers.get("Origin") in self.cors_origins
 
-
-def allow_origins(app: web.Application, rules: BrowserRules) -> None:
-    """Tell browsers that the pages of `rules.cors_origins` may read what they ask for."""
-
-    async def allow(request: web.Request, response: web.StreamResponse) -> None:
+    def allow(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Tell a browser that a page of `cors_origins` may read what it asked for."""
+        if not self.cors_origins:
+            return
         origin = request.headers.get("Origin")
-        if origin is not None and origin in rules.cors_origins:
+        if origin is not None and origin in self.cors_origins:
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Allow-Methods"] = _METHODS
             response.headers["Access-Control-Allow-Headers"] = _HEADERS
             response.headers["Vary"] = "Origin"
 
+    def _is_ours(self, hostname: str) -> bool:
+        return hostname == self.public_name or is_own_name(hostname)
+
+
+def announce_origins(app: web.Application, rules: BrowserRules) -> None:
+    """Tell browsers what `rules` allow also with responses that are sent piece by piece."""
+
+    async def allow(request: web.Request, response: web.StreamResponse) -> None:
+        rules.allow(request, response)
+
     app.on_response_prepare.append(allow)
-
-
-def is_handshake(request: web.Request) -> bool:
-    """Whether a request belongs to a socket, which shows its token later."""
-    return request.path.startswith(("/socket.io", "/socket.io-msgpack")) and (
-        "EIO" in request.query
-    )
 
 
 @lru_cache(maxsize=64)

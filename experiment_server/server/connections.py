@@ -14,6 +14,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from ssl import SSLContext
+from time import monotonic
 from typing import cast
 
 from aiohttp import web
@@ -54,6 +55,7 @@ class Connection(web.RequestHandler):
         "_request",
         "_resumed",
         "_timer",
+        "_timer_at",
         "_unread",
     )
 
@@ -69,7 +71,7 @@ class Connection(web.RequestHandler):
         self._address: str | None = None
         self._request: web.BaseRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._deadline = 0.0
+        self._timer_at = self._deadline = 0.0
         self._look: Callable[[], None] = self._too_slow
         self._progress = 0
         self._resumed = 0
@@ -200,19 +202,22 @@ class Connection(web.RequestHandler):
     def _look_after(self, seconds: float, look: Callable[[], None]) -> None:
         # Each request sets three deadlines. A timer that comes too early is set anew then, so that
         # hardly any of them needs one of its own.
-        loop = asyncio.get_running_loop()
-        self._deadline, self._look = loop.time() + seconds, look
-        if self._timer is None or self._timer.when() > self._deadline:
+        self._deadline, self._look = monotonic() + seconds, look
+        if self._timer is None or self._timer_at > self._deadline:
             self._stop_timer()
-            self._timer = loop.call_at(self._deadline, self._on_timer)
+            self._start_timer(seconds)
 
     def _on_timer(self) -> None:
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._deadline:
-            self._timer = loop.call_at(self._deadline, self._on_timer)
+        remaining = self._deadline - monotonic()
+        if remaining > 0:
+            self._start_timer(remaining)
         else:
             self._timer = None
             self._look()
+
+    def _start_timer(self, seconds: float) -> None:
+        self._timer_at = self._deadline
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._on_timer)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -10,6 +10,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from experiment_server.errors import ExperimentServerError
+from experiment_server.server.browsers import PAGE_HEADERS, page_policy
 from experiment_server.server.login import ask_because
 from experiment_server.server.security import Authenticator
 from experiment_server.session.session import StudySession
@@ -49,7 +50,7 @@ def add_routes(app: web.Application, session: StudySession, authenticator: Authe
             nonce=nonce,
         )
         headers = {
-            "Content-Security-Policy": _policy(styles=f"'self' 'nonce-{nonce}'"),
+            "Content-Security-Policy": page_policy(styles=f"'self' 'nonce-{nonce}'"),
             # The page carries the state of this moment; a cached one would show a past one.
             "Cache-Control": "no-store",
         }
@@ -72,27 +73,15 @@ def markup_safe(json: str) -> Markup:
     return Markup(json)  # noqa: S704 - nothing is left that HTML would read as markup
 
 
-def _policy(styles: str = "'self'") -> str:
-    """Our pages run nothing that is written into a page, and nothing from elsewhere."""
-    return (
-        f"default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self' data:; "
-        "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'"
-    )
-
-
 def add_headers(app: web.Application) -> None:
     """Tell browsers what our pages may do, and what is nobody else's business."""
 
     async def guard(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        # With no-referrer, our own login form would come from an Origin of "null".
-        response.headers["Referrer-Policy"] = "same-origin"
         if f"{request.path}/".startswith("/app/"):
             # Somebody's own app decides for itself what it loads; only we may frame it.
             response.headers["Content-Security-Policy"] = "frame-ancestors 'self'"
-        else:
-            response.headers.setdefault("Content-Security-Policy", _policy())
+        for name, value in PAGE_HEADERS.items():
+            response.headers.setdefault(name, value)
 
     app.on_response_prepare.append(guard)
 

@@ -8,13 +8,13 @@ from http import HTTPStatus
 
 import msgpack
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from experiment_server.errors import ExperimentServerError, ParameterInvalid
 from experiment_server.limits import PATCH_MAX_BYTES, RETRY_AFTER_S
 from experiment_server.server.bodies import media_type, read_at_most
 from experiment_server.server.login import ask_because
 from experiment_server.server.logs import current_request
+from experiment_server.server.responses import whole_response
 from experiment_server.session.turns import in_turns
 from experiment_server.wire.encoding import to_json_bytes, to_msgpack
 from experiment_server.wire.refusals import SERVER_FAILED, encodable, error_info
@@ -24,9 +24,10 @@ from experiment_server.wire.values import JsonValue
 log = logging.getLogger(__name__)
 
 MSGPACK = "application/msgpack"
+_JSON = "application/json; charset=utf-8"
 
 
-async def reply(request: web.Request, body: object) -> web.Response:
+async def reply(request: web.Request, body: object) -> web.StreamResponse:
     """A success response, as the client likes it: JSON or MessagePack.
 
     A list is written in turns, because it can be long.
@@ -42,9 +43,7 @@ async def reply(request: web.Request, body: object) -> web.Response:
     else:
         written = write(body)
     # Bodies as the field's clients compare them, "true" and the like, end without a line break.
-    if as_msgpack:
-        return web.Response(body=written, content_type=MSGPACK)
-    return web.Response(body=written, content_type="application/json", charset="utf-8")
+    return whole_response(request, written, MSGPACK if as_msgpack else _JSON)
 
 
 def quoted(tag: str) -> str:
@@ -97,12 +96,12 @@ def problem(status: int, error: ErrorInfo) -> web.Response:
     )
 
 
-@web.middleware
-async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever a handler raises into a problem response; a bug is logged, never shown."""
-    try:
-        return await handler(request)
-    except ExperimentServerError as error:
+def problem_of(request: web.Request, error: Exception) -> web.Response:
+    """The response to what a handler raised; a bug is logged, never shown.
+
+    Raises an HTTPException that is no error, as a redirect, again.
+    """
+    if isinstance(error, ExperimentServerError):
         if error.status == 401 and "text/html" in request.headers.get("Accept", ""):
             return ask_because(error)
         response = problem(error.status, error_info(error))
@@ -111,16 +110,15 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
         if error.status in (429, 503):
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
         return response
-    except web.HTTPException as error:
+    if isinstance(error, web.HTTPException):
         if error.status < 400:
-            raise
+            raise error
         response = problem(error.status, ErrorInfo(f"http-{error.status}", error.reason))
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
-    except (ConnectionError, web.RequestPayloadError) as error:
+    if isinstance(error, (ConnectionError, web.RequestPayloadError)):
         message = f"the request cannot be read: {error}"
         return problem(HTTPStatus.BAD_REQUEST, ErrorInfo("http-400", encodable(message)))
-    except Exception:
-        log.exception("%s %r failed", request.method, request.path)
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, SERVER_FAILED)
+    log.error("%s %r failed", request.method, request.path, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, SERVER_FAILED)

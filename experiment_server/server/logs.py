@@ -14,7 +14,6 @@ from itertools import count
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
-from aiohttp.typedefs import Handler
 
 from experiment_server.limits import LOG_REPEATS_INTERVAL_S, LOG_REPEATS_MAX
 from experiment_server.participants.state import timestamp
@@ -125,16 +124,9 @@ def set_up(log_format: LogFormat) -> None:
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
-@web.middleware
-async def name_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give each request a name, for its answer and for the lines that it leaves in the log."""
-    given = request.headers.get(REQUEST_ID, "")
-    name = given if _NAME.fullmatch(given) else f"{_PROCESS}{next(_NUMBERS):08x}"
-    token = current_request.set(name)
-    try:
-        response = await handler(request)
-        if not response.prepared:
-            response.headers[REQUEST_ID] = name
-        return response
-    finally:
-        current_request.reset(token)
+def name_of(request: web.Request) -> str:
+    """The name of a request, for its answer and for the lines that it leaves in the log."""
+    given = request.headers.get(REQUEST_ID)
+    if given is not None and _NAME.fullmatch(given):
+        return given
+    return f"{_PROCESS}{next(_NUMBERS):08x}"

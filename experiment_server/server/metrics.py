@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
-from aiohttp.hdrs import METH_ALL
-from aiohttp.typedefs import Handler, Middleware
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from experiment_server.errors import ExperimentServerError, NotAllowed
 from experiment_server.limits import LOOP_LAG_INTERVAL_S
+from experiment_server.server.figures import Counts, Durations
 from experiment_server.server.readiness import Readiness
+from experiment_server.server.responses import WholeResponse
 from experiment_server.server.security import Authenticator
 from experiment_server.session.requests import Role
 from experiment_server.session.session import StudySession
@@ -31,24 +29,24 @@ class Metrics:
 
     def __init__(self, session: StudySession, store: Store) -> None:
         self._registry = CollectorRegistry()
-        self._operations = Counter(
+        self._operations = Counts(
             "experiment_server_operations",
             "Operations by what they came to: ok, or the code of the refusal",
             ["operation", "door", "outcome"],
-            registry=self._registry,
+            self._registry,
         )
-        self._requests = Counter(
+        self._requests = Counts(
             "experiment_server_requests",
             "HTTP requests",
             ["method", "route", "status"],
-            registry=self._registry,
+            self._registry,
         )
-        self._request_seconds = Histogram(
+        self._request_seconds = Durations(
             "experiment_server_request_seconds",
             "Time from a request to its answer; sockets and streams are left out",
-            ["route"],
-            buckets=_SECONDS,
-            registry=self._registry,
+            "route",
+            _SECONDS,
+            self._registry,
         )
         self._commit_seconds = Histogram(
             "experiment_server_commit_seconds",
@@ -76,29 +74,9 @@ class Metrics:
         )
         self._gauge("participants", "Participants", lambda: float(session.participants_count))
 
-    @contextlib.contextmanager
-    def counting(self, operation: str, door: Actor) -> Iterator[None]:
+    def counting(self, operation: str, door: Actor) -> _Counting:
         """Count an operation by what the context comes to."""
-        outcome = "ok"
-        try:
-            yield
-        except ExperimentServerError as error:
-            outcome = error.code
-            raise
-        except Exception:
-            outcome = ExperimentServerError.code
-            raise
-        finally:
-            self._counter(self._operations, operation, door.value, outcome).inc()
-
-    # The library checks labels anew each time that it is asked for a figure.
-    @lru_cache(maxsize=1024)  # noqa: B019 - the figures live as long as the server
-    def _counter(self, counter: Counter, *labels: str) -> Counter:
-        return counter.labels(*labels)
-
-    @lru_cache(maxsize=1024)  # noqa: B019
-    def _histogram(self, histogram: Histogram, *labels: str) -> Histogram:
-        return histogram.labels(*labels)
+        return _Counting(self._operations, operation, door)
 
     def count_sockets(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Have sockets counted by what `counts` says, by namespace."""
@@ -113,24 +91,13 @@ class Metrics:
         """Have connections counted by what `count` says."""
         self._gauge("connections", "Connections, whether used or idle", lambda: float(count()))
 
-    def middleware(self) -> Middleware:
-        """What counts and times requests."""
-
-        @web.middleware
-        async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
-            started = time.perf_counter()
-            response = await handler(request)
-            resource = request.match_info.route.resource
-            # The pattern, not the path: what anybody may ask for must not fill the memory.
-            route = resource.canonical if resource else "unknown"
-            method = request.method if request.method in METH_ALL else "other"
-            self._counter(self._requests, method, route, str(response.status)).inc()
-            if isinstance(response, web.Response):
-                seconds = self._histogram(self._request_seconds, route)
-                seconds.observe(time.perf_counter() - started)
-            return response
-
-        return measure
+    def answered(
+        self, method: str, route: str, response: web.StreamResponse, started: float
+    ) -> None:
+        """Count a request, and how long it took since `started`, by the performance counter."""
+        self._requests.add(method, route, str(response.status))
+        if isinstance(response, (WholeResponse, web.Response)):
+            self._request_seconds.add(route, time.perf_counter() - started)
 
     async def watch_lag(self) -> None:
         """Look how late the event loop is, now and again, until cancelled."""
@@ -146,6 +113,28 @@ class Metrics:
     def _gauge(self, name: str, summary: str, value: Callable[[], float]) -> None:
         gauge = Gauge(f"experiment_server_{name}", summary, registry=self._registry)
         gauge.set_function(value)
+
+
+class _Counting:
+    """Counts an operation at the end of a context."""
+
+    __slots__ = ("_counts", "_door", "_operation")
+
+    def __init__(self, counts: Counts, operation: str, door: Actor) -> None:
+        self._counts = counts
+        self._operation = operation
+        self._door = door
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        outcome = "ok"
+        if isinstance(error, ExperimentServerError):
+            outcome = error.code
+        elif isinstance(error, Exception):
+            outcome = ExperimentServerError.code
+        self._counts.add(self._operation, self._door.value, outcome)
 
 
 def add_routes(

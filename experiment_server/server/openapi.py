@@ -55,7 +55,7 @@ _TYPES: dict[Kind, JsonObject] = {
 def add_route(app: web.Application) -> None:
     """Serve the description."""
 
-    async def describe(request: web.Request) -> web.Response:
+    async def describe(request: web.Request) -> web.StreamResponse:
         return await reply(request, description())
 
     app.router.add_get(PATH, describe)

@@ -66,7 +66,7 @@ def _handler(
 ) -> Handler:
     read = _reader(operation)
 
-    async def handle(request: web.Request) -> web.Response:
+    async def handle(request: web.Request) -> web.StreamResponse:
         caller = authenticator.caller(request)
         with metrics.counting(operation.name, caller.actor):
             received = await read(request)
@@ -77,7 +77,7 @@ def _handler(
             return web.Response()
         tag = operation.tag(result) if operation.tag else None
         if tag is not None and _has(request, tag):
-            response = web.Response(status=304)
+            response: web.StreamResponse = web.Response(status=304)
         else:
             text = operation.media_type == "text/plain"
             response = web.Response(text=str(body)) if text else await reply(request, body)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from base64 import b64decode
 from dataclasses import dataclass, field
+from functools import lru_cache
 from time import time
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from experiment_server.errors import NotAllowed, TokenMissing
-from experiment_server.server.browsers import is_handshake
 from experiment_server.session.requests import Caller, Role
 from experiment_server.session.tokens import Tokens
 from experiment_server.wire.events import Actor
@@ -53,10 +52,11 @@ class Authenticator:
 
     def caller(self, request: web.Request) -> Caller:
         """Who sends a request, found out once for each request; raises as `authenticate`."""
-        caller: Caller | None = request.get(_CALLER)
-        if caller is None:
+        try:
+            return request[_CALLER]
+        except KeyError:
             caller = request[_CALLER] = self.authenticate(request).caller
-        return caller
+            return caller
 
     def authenticate(
         self, request: web.Request, actor: Actor = Actor.REST, given: object = None
@@ -74,7 +74,7 @@ class Authenticator:
             index = self.tokens.participant_of(token)
             return Authenticated(Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index), token)
         if not self.guarded:
-            return Authenticated(Caller(Role.EXPERIMENTER, _actor(request, actor)))
+            return _on_this_machine(_actor(request, actor))
         if self.lets_participants_in:
             return Authenticated(Caller(Role.PARTICIPANT, Actor.PARTICIPANT))
         raise TokenMissing(
@@ -107,24 +107,16 @@ class Authenticator:
         return self.tokens.valid_until(token) - time()
 
 
-def require_caller(authenticator: Authenticator) -> Middleware:
-    """Middleware that turns away who may not even look."""
-
-    @web.middleware
-    async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
-        # A socket shows its token later, in its own handshake.
-        if request.path not in FOR_ALL and not is_handshake(request):
-            authenticator.caller(request)
-        return await handler(request)
-
-    return keep
+@lru_cache
+def _on_this_machine(actor: Actor) -> Authenticated:
+    return Authenticated(Caller(Role.EXPERIMENTER, actor))
 
 
 def _token(request: web.Request) -> str | None:
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and bearer.strip():
         return bearer.strip()
-    return request.cookies.get(COOKIE) or None
+    return request.cookies.get(COOKIE) or None if "Cookie" in request.headers else None
 
 
 def _password(request: web.Request) -> str | None:

@@ -42,7 +42,7 @@ def add_route(app: web.Application, authenticator: Authenticator, results: Resul
     # Threads of its own: whatever is decoded here, everybody else's work goes on.
     threads = ThreadPoolExecutor(RESULT_FILES_CONCURRENT_MAX, thread_name_prefix="results")
 
-    async def take(request: web.Request) -> web.Response:
+    async def take(request: web.Request) -> web.StreamResponse:
         participant_index = authenticator.caller(request).participant_index
         kept = await _receive(request, _Upload(results, participant_index), threads)
         if not kept.known:

@@ -52,7 +52,7 @@ class Reader:
         self._between = between
         self._findings = findings
         self._count = NamesCount(findings)
-        self._checks = OrderChecks(configuration, between, findings)
+        self._checks = OrderChecks(configuration, templates, families, between, findings)
 
     def order(self) -> Order:
         """The groups and their strategies."""

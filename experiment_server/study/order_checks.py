@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from experiment_server.study.diagnostics import Findings, shown
-from experiment_server.study.model import NO_CELL, Between, Order, Strategy
+from experiment_server.study.families import Families
+from experiment_server.study.model import NO_CELL, Between, BlockTemplate, Names, Order, Strategy
 from experiment_server.study.order import cycle_length
-from experiment_server.study.reading import SECTION, check_items
+from experiment_server.study.reading import SECTION, Spot, check_items, is_framing, report_torn
 from experiment_server.wire.values import JsonValue
 
 OLDER_NAMES = {"groups_strategy": "groups", "within_groups_strategy": "within_groups"}
+
+TORN = (
+    "write order as a tree, in which a group keeps what is in it together: "
+    '{ strategy = "...", blocks = [{ blocks = ["practice", "condition"] }, ...] }; '
+    "or put this into init_blocks or final_blocks"
+)
+"""What to do about a practice or a questionnaire that is in an order with the conditions."""
 
 
 def written_as(configuration: Mapping[str, JsonValue], key: str) -> str:
@@ -27,10 +35,14 @@ class OrderChecks:
     def __init__(
         self,
         configuration: Mapping[str, JsonValue],
+        templates: Mapping[str, BlockTemplate],
+        families: Families,
         between: Between | None,
         findings: Findings,
     ) -> None:
         self._configuration = configuration
+        self._templates = templates
+        self._family_of = {name: family for family in families for name in families[family]}
         self._between = between
         self._findings = findings
 
@@ -39,6 +51,7 @@ class OrderChecks:
         self._effect(order, flat)
         self._squares(order)
         self.cells(order)
+        self._torn(order)
 
     def _effect(self, order: Order, flat: bool) -> None:
         # Where names are missing from the order, what is left of it says nothing.
@@ -116,3 +129,32 @@ class OrderChecks:
                 "without this warning",
                 at=(SECTION, written),
             )
+
+    def _torn(self, order: Order) -> None:
+        """Warn of practice and questionnaires that a strategy puts somewhere else than theirs."""
+        if self._findings.has_errors:
+            return
+        is_table = isinstance(self._configuration.get("order"), dict)
+        for number, groups in enumerate(order.rows, start=1):
+            spot = Spot("order", (SECTION, "order"))
+            if is_table:
+                spot = Spot(f"order.{number}", (*spot.at, str(number)))
+            if order.groups_strategy is not Strategy.AS_IS:
+                self._torn_among(spot, [group if len(group) == 1 else None for group in groups])
+            if order.within_groups_strategy is not Strategy.AS_IS:
+                for place, group in enumerate(groups):
+                    inside = spot
+                    if len(groups) > 1:
+                        inside = Spot(f"{spot.name}, group {place + 1}", (*spot.at, place))
+                    self._torn_among(inside, [(name,) for name in group])
+
+    def _torn_among(self, spot: Spot, items: list[Names | None]) -> None:
+        """Warn of what frames conditions among items, each a single block or None for several."""
+        names = [name for item in items for name in item or ()]
+        labels = [self._family_of.get(name, name) for name in names]
+        framing = [
+            label
+            for name, label in zip(names, labels, strict=True)
+            if is_framing(self._templates[name], label)
+        ]
+        report_torn(spot, framing, len(items), TORN, self._findings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from experiment_server.limits import (
@@ -12,7 +13,7 @@ from experiment_server.limits import (
     STUDY_BLOCKS_MAX,
 )
 from experiment_server.study.diagnostics import Findings, nearest, shown
-from experiment_server.study.model import Strategy
+from experiment_server.study.model import BlockTemplate, Strategy
 from experiment_server.study.positions import Path
 from experiment_server.wire.values import JsonValue
 
@@ -21,6 +22,14 @@ MOST_ITEMS = {
     Strategy.PERMUTATIONS: PERMUTATIONS_ITEMS_MAX,
     Strategy.RANDOM_LATIN_SQUARE: LATIN_SQUARE_ITEMS_MAX,
 }
+
+
+_FRAMING = re.compile(
+    r"practi[cs]e|training|tutorial|instruction|questionnaire|survey|debrief|break"
+    r"|(?<![a-z])(tlx|sus|ueq|ssq|ipq|consent|rest|pause)(?![a-z])",
+    re.IGNORECASE,
+)
+"""What blocks are called that go with a condition and are none."""
 
 
 class Spot(NamedTuple):
@@ -85,6 +94,26 @@ def check_items(key: str, strategy: Strategy, size: int, findings: Findings, *, 
         )
         return False
     return True
+
+
+def is_framing(template: BlockTemplate, name: str) -> bool:
+    """Whether a block goes with a condition and is none; `name` is its own or its family's."""
+    return not template.condition or bool(_FRAMING.search(name))
+
+
+def report_torn(
+    spot: Spot, framing: Sequence[str], size: int, hint: str, findings: Findings
+) -> None:
+    """Warn where an order of `size` items tears those that frame conditions away from theirs."""
+    if len(framing) == size:
+        return
+    for label in dict.fromkeys(framing):
+        findings.warning(
+            "order-tears-apart",
+            f'{spot.name} puts "{label}" into an order of its own, away from what it belongs to',
+            hint,
+            at=spot.at,
+        )
 
 
 class NamesCount:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
@@ -21,17 +20,12 @@ from experiment_server.study.reading import (
     Spot,
     block_name,
     check_items,
+    is_framing,
     read_strategy,
+    report_torn,
     unknown_keys,
 )
 from experiment_server.wire.values import JsonValue
-
-_FRAMING = re.compile(
-    r"practi[cs]e|training|tutorial|instruction|questionnaire|survey|debrief|break"
-    r"|(?<![a-z])(tlx|sus|ueq|ssq|ipq|consent|rest|pause)(?![a-z])",
-    re.IGNORECASE,
-)
-"""What blocks are called that go with a condition and are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,25 +263,19 @@ class TreeReader:
             self._check_framing(spot, items)
 
     def _check_framing(self, spot: Spot, items: list[_Item]) -> None:
-        """Warn where an order would tear a practice or a questionnaire from its condition."""
-        framing = [item for item in items if self._is_framing(item)]
-        if not framing or len(framing) == len(items):
-            return
-        for label in dict.fromkeys(item.family or item.label for item in framing):
-            self._findings.warning(
-                "order-tears-apart",
-                f'{spot.name} puts "{label}" into an order of its own, away from what it belongs '
-                "to",
-                "put the conditions alone into a group with the strategy, and this before or "
-                'after it; or give the group each = "..." and its blocks in their order',
-                at=(*spot.at, "blocks"),
-            )
-
-    def _is_framing(self, item: _Item) -> bool:
-        if not isinstance(item.item, str):
-            return False
-        template = self._templates[item.item]
-        return not template.condition or bool(_FRAMING.search(item.family or item.item))
+        report_torn(
+            Spot(spot.name, (*spot.at, "blocks")),
+            [
+                item.family or item.label
+                for item in items
+                if isinstance(item.item, str)
+                and is_framing(self._templates[item.item], item.family or item.item)
+            ],
+            len(items),
+            "put the conditions alone into a group with the strategy, and this before or after "
+            'it; or give the group each = "..." and its blocks in their order',
+            self._findings,
+        )
 
 
 def _labels(items: list[_Item]) -> Names:

@@ -75,7 +75,7 @@ export class Editor {
   readonly #merge = new Compartment();
 
   constructor(parent: HTMLElement, doors: Doors) {
-    let schema: Promise<Config | undefined> | undefined;
+    let schema = doors.schema();
     const check = async (view: EditorView): Promise<Mark[]> => {
       const verified = await doors.verify(view.state.doc.toString());
       if (!verified) return [];
@@ -102,8 +102,8 @@ export class Editor {
           autocompletion({
             override: [
               async (context) => {
-                schema ??= doors.schema();
-                const known = await schema;
+                // Asked for again where the connection was away.
+                const known = (await schema) ?? (await (schema = doors.schema()));
                 return known ? completing(known)(context) : null;
               },
             ],

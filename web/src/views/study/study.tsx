@@ -121,6 +121,7 @@ export function StudyView({ desk }: { desk: Desk }) {
           Discard
         </button>
         <select
+          class="pieces"
           aria-label="Insert"
           value=""
           data-testid="snippets"

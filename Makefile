@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 WEB := $(shell find web clients/js -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help install demo test lint types test-web test-python test-soak audit bench lock clean
+.PHONY: help install demo protocol test lint types test-web test-python test-soak audit bench lock clean
 
 help:
 	@echo "make demo    run the example study; prints the dashboard's address (PORT=5001 for another port)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-soak  hundreds of clients that come, go and stall, for a minute each (SOAK_SECONDS=60)"
 	@echo "make audit   known weaknesses of what is installed; needs the network"
 	@echo "make bench   figures as ratios: to the predecessor, bare aiohttp, and Node; needs wrk"
+	@echo "make protocol  renew the TypeScript types of the wire contract"
 	@echo "make lock    renew the lock file of the development environment"
 	@echo "make clean   remove what make has installed and built"
 
@@ -30,6 +31,9 @@ $(VENV)/installed: pyproject.toml .ci/requirements.txt $(WEB)
 demo: install
 	$(BIN)/experiment-server run examples/pointing-task/experiment.toml --app examples/pointing-task/app --port $(PORT)
 
+protocol: install
+	$(BIN)/python web/generate_types.py
+
 test: lint types test-web test-python
 
 lint: install
@@ -40,6 +44,7 @@ lint: install
 types: install
 	$(BIN)/mypy
 	$(BIN)/mypy web/build_hook.py
+	$(BIN)/mypy web/generate_types.py
 
 test-web: install
 	npm --prefix web run check

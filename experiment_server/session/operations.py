@@ -97,16 +97,18 @@ class Operation:
     """One thing that a client can ask for.
 
     A Socket.IO acknowledgement carries what the method returns; so does the REST success body,
-    unless `rest_body` makes a smaller one out of it. REST has it at `/api/<path>`. `answer` is the
-    type of that body, None where it is empty; `refusals` are the errors that are this operation's
-    own, beside those that its parameters bring. `context` are the parameters that the request
-    carries rather than the method; `tag` names the body's version in REST, for If-None-Match.
+    unless `rest_body` makes a smaller one out of it. `result` is the type of the one, `answer` of
+    the other, None where it is empty. REST has it at `/api/<path>`; `refusals` are the errors that
+    are this operation's own, beside those that its parameters bring. `context` are the parameters
+    that the request carries rather than the method; `tag` names the body's version in REST, for
+    If-None-Match.
     """
 
     name: str
     method: Literal["GET", "POST", "PUT", "PATCH"]
     summary: str
     handler: Method
+    result: object
     answer: object
     arguments: tuple[Parameter, ...]
     context: tuple[Parameter, ...]
@@ -191,6 +193,7 @@ def operation(
             method=method,
             summary=summary,
             handler=handler,
+            result=_answer_of(handler),
             answer=_answer_of(rest_body or handler),
             arguments=_arguments_of(handler),
             context=context,

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from msgspec import UNSET
+
 from experiment_server.errors import (
     ExperimentServerError,
     PreconditionMissing,
@@ -313,9 +315,9 @@ class StudyFile:
             digest=self._versions.served.digest,
             version=self._versions.served_number,
             diagnostics=self.diagnostics(),
-            reordered=affected.reordered if affected else None,
-            ended=affected.ended if affected else None,
-            kept=affected.kept if affected else None,
+            reordered=affected.reordered if affected else UNSET,
+            ended=affected.ended if affected else UNSET,
+            kept=affected.kept if affected else UNSET,
         )
         self._notifier.publish(Message(DASHBOARD, "study-changed", news))
 

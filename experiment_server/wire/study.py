@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from experiment_server.wire.snapshots import ParticipantRow, Timestamp
 from experiment_server.wire.values import JsonObject
@@ -65,13 +65,13 @@ class Affected(Struct, frozen=True):
     kept: Annotated[list[int], Meta(description="Participants who keep the version they have.")]
 
 
-class StudyChanged(ServedStudy, frozen=True, kw_only=True, omit_defaults=True):
+class StudyChanged(ServedStudy, frozen=True, kw_only=True):
     """A study file was loaded or refused; whom it concerns is told where a version is new."""
 
     diagnostics: list[DiagnosticInfo]
-    reordered: list[int] | None = None
-    ended: list[int] | None = None
-    kept: list[int] | None = None
+    reordered: list[int] | UnsetType = UNSET
+    ended: list[int] | UnsetType = UNSET
+    kept: list[int] | UnsetType = UNSET
 
 
 class StudyChangedForApp(Struct, frozen=True):

@@ -1,37 +1,14 @@
 // The wire contract, as far as a participant's app speaks it.
 
-export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
-export type Config = { [key: string]: Json };
+import type { Operations } from "./wire.js";
 
-/** Where a participant is, with everything: what every push and every answer carries. */
-export interface Snapshot {
-  participant_index: number;
-  /** Whether they are in a block. */
-  active: boolean;
-  /** -1 before the first block, `blocks_count` after the last. */
-  block_id: number;
-  /** "START" before the first block, "END" after the last. */
-  block_name: string;
-  blocks_count: number;
-  /** The current block's config; null outside a block. */
-  config: Config | null;
-  /** Counts the changes of this participant; what is lower is older. */
-  revision: number;
-  connected: number;
-  /** ISO 8601 in UTC; null outside a block. */
-  block_started_at: string | null;
-  updated_at: string;
-  study: string;
-}
+export type { Config, Json, ParticipantSnapshot as Snapshot } from "./wire.js";
 
-/** A move that is asked for. */
-export interface Move {
+type Parameters = Operations["move-to-block"][0];
+
+/** A move that is asked for: from where, and by a name, so that it is made once. */
+export interface Move extends Pick<Parameters, "from_block" | "from_started_at"> {
   action: "move-to-next" | "move-to-previous" | "move-to-block";
   block_id?: number;
-  /** Where the participant has to be for it: who asked for it saw them there. */
-  from_block?: number;
-  /** When that block began: one that was begun anew since is another. */
-  from_started_at?: string;
-  /** Names this very move, so that it is made once however often it is sent. */
   request_id: string;
 }

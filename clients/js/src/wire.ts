@@ -1,0 +1,119 @@
+// Made from experiment_server/wire by web/generate_types.py: `make protocol` renews it.
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+export type Config = { [key: string]: Json };
+
+/** The number of a participant's blocks, under both keys that are in use in the field. */
+export interface BlocksCount {
+  participant_index: number;
+  config_length: number;
+  configs_length: number;
+}
+
+/** One finding in a study file. */
+export interface DiagnosticInfo {
+  code: string;
+  severity: "error" | "info" | "warning";
+  message: string;
+  hint: string | null;
+  /** Counted from 1, the end exclusive; null for no place in the file. */
+  line: number | null;
+  /** Counted from 1, the end exclusive; null for no place in the file. */
+  column: number | null;
+  /** Counted from 1, the end exclusive; null for no place in the file. */
+  end_line: number | null;
+  /** Counted from 1, the end exclusive; null for no place in the file. */
+  end_column: number | null;
+  /** The path of the table that it is about; null for the study file. */
+  file: string | null;
+}
+
+/** An error, as sockets are told of it. */
+export interface ErrorInfo {
+  /** Which error it is; never changes once released. */
+  code: string;
+  /** What is wrong, where, and what to do. */
+  message: string;
+  /** Where the participant is instead. */
+  snapshot?: ParticipantSnapshot;
+  /** What is wrong with a study. */
+  diagnostics?: DiagnosticInfo[];
+}
+
+/** A value of a config that was changed for one participant. */
+export interface OverriddenValue {
+  /** The keys that lead to the value. */
+  path: string[];
+  /** The new value; null where it was taken away. */
+  value: Json;
+  /** The study file's value; null where it has none. */
+  file: Json;
+}
+
+/** Where a participant stands, with the current block's config. */
+export interface ParticipantSnapshot {
+  participant_index: number;
+  /** Whether the participant is in a block. */
+  active: boolean;
+  /** -1 before the first block, `blocks_count` after the last. */
+  block_id: number;
+  /** "START" before the first block, "END" after the last. */
+  block_name: string;
+  blocks_count: number;
+  /** Counts the participant's changes; a lower one is older. */
+  revision: number;
+  /** The number of the participant's apps that are connected. */
+  connected: number;
+  /** ISO 8601 in UTC; null outside a block. */
+  block_started_at: string | null;
+  updated_at: string;
+  /** The digest of the participant's study version. */
+  study: string;
+  /** The number of blocks whose config was changed for them alone. */
+  overridden: number;
+  /** The current block's config; null outside a block. */
+  config: Config | null;
+  overrides: OverriddenValue[];
+}
+
+/** What participants' apps are told of a new version. */
+export interface StudyChangedForApp {
+  digest: string;
+  name: string;
+}
+
+/** What can be asked over a socket: parameters, and what is answered. */
+export interface Operations {
+  /** How many blocks the participant goes through */
+  "blocks-count": [{ participant_index?: number }, number];
+  /** Where the participant is: -1 before the first block */
+  "block-id": [{ participant_index?: number }, number];
+  /** Whether the participant is in a block */
+  "active": [{ participant_index?: number }, boolean];
+  /** The current block's config */
+  "config": [{ participant_index?: number }, Config | null];
+  /** The participant's index and number of blocks */
+  "summary-data": [{ participant_index?: number }, BlocksCount];
+  /** The configs of all blocks, in the participant's order */
+  "all-configs": [{ participant_index?: number }, Config[]];
+  /** One line about where the participant is */
+  "status-string": [{ participant_index?: number }, string];
+  /** The participant snapshot */
+  "state": [{ participant_index?: number }, ParticipantSnapshot];
+  /** One block on; the last block is followed by END */
+  "move-to-next": [{ participant_index?: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
+  /** One block back */
+  "move-to-previous": [{ participant_index?: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
+  /** To a block by its id */
+  "move-to-block": [{ participant_index?: number; block_id: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
+}
+
+/** What is pushed. */
+export interface ServerEvents {
+  "state": (payload: ParticipantSnapshot) => void;
+  "block-changed": (payload: ParticipantSnapshot) => void;
+  "config-changed": (payload: ParticipantSnapshot) => void;
+  "study-changed": (payload: StudyChangedForApp) => void;
+  "problem": (payload: ErrorInfo) => void;
+  "server-shutdown": () => void;
+}

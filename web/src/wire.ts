@@ -1,0 +1,355 @@
+// Made from experiment_server/wire by web/generate_types.py: `make protocol` renews it.
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+export type Config = { [key: string]: Json };
+
+/** Whom a new version concerns. */
+export interface Affected {
+  /** Participants with other blocks than before. */
+  reordered: number[];
+  /** Participants beyond the new last block. */
+  ended: number[];
+  /** Participants who keep the version they have. */
+  kept: number[];
+}
+
+/** The number of a participant's blocks, under both keys that are in use in the field. */
+export interface BlocksCount {
+  participant_index: number;
+  config_length: number;
+  configs_length: number;
+}
+
+/** How many participants are in one cell of the between-subjects factors. */
+export interface CellCount {
+  levels: Config;
+  participants: number;
+}
+
+/** What the orders of participants 1 to `participants` balance. */
+export interface DesignReport {
+  participants: number;
+  conditions: string[];
+  /** How many participants have a condition (row) at a position (column). */
+  positions: number[][];
+  /** How often a condition (row) is followed by another (column). */
+  carry_over: number[][];
+  cells: CellCount[];
+  repeats: number;
+  /** The groups of an order tree that a strategy orders, one by one. */
+  groups: OrderedItems[];
+  factors: OrderedItems[];
+  balanced: Record<string, boolean>;
+  /** The nearest numbers of participants that balance more. */
+  better: number[];
+  sentence: string;
+  /** The block names of the first participants. */
+  orders: string[][];
+}
+
+/** One finding in a study file. */
+export interface DiagnosticInfo {
+  code: string;
+  severity: "error" | "info" | "warning";
+  message: string;
+  hint: string | null;
+  /** Counted from 1, the end exclusive; null for no place in the file. */
+  line: number | null;
+  /** Counted from 1, the end exclusive; null for no place in the file. */
+  column: number | null;
+  /** Counted from 1, the end exclusive; null for no place in the file. */
+  end_line: number | null;
+  /** Counted from 1, the end exclusive; null for no place in the file. */
+  end_column: number | null;
+  /** The path of the table that it is about; null for the study file. */
+  file: string | null;
+}
+
+/** An error, as sockets are told of it. */
+export interface ErrorInfo {
+  /** Which error it is; never changes once released. */
+  code: string;
+  /** What is wrong, where, and what to do. */
+  message: string;
+  /** Where the participant is instead. */
+  snapshot?: ParticipantSnapshot;
+  /** What is wrong with a study. */
+  diagnostics?: DiagnosticInfo[];
+}
+
+/** One block of a participant: how it came to its place, and its values with their sources. */
+export interface ExplainedBlock {
+  block_id: number;
+  name: string;
+  /** Its groups, from the outermost, with the participant's order in each. */
+  reasons: string[];
+  values: ExplainedValue[];
+}
+
+/** One value of a block, and where it comes from; what a function draws is one value. */
+export interface ExplainedValue {
+  /** The keys that lead to it in the config. */
+  path: string[];
+  value: Json;
+  /** Who wrote it: the block, or one that it extends. */
+  block: string;
+  /** The variable that stands there. */
+  variable: string | null;
+  /** Whether it is the block's level of a factor. */
+  factor: boolean;
+  /** The function that drew it. */
+  function: string | null;
+}
+
+/** An entry of the event log. */
+export interface LogEntry {
+  id: number;
+  time: string;
+  type: string;
+  participant_index: number | null;
+  data: Config;
+  /** The hash of the entry before. */
+  previous: string;
+  /** SHA-256 of this entry and the hash before it. */
+  hash: string;
+}
+
+/** What has an order: a group of an order tree, or a factor, whose `strategy` is null. */
+export interface OrderedItems {
+  name: string;
+  strategy: string | null;
+  items: string[];
+  /** How often an item (row) is at a position (column). */
+  positions: number[][];
+  /** How often an item (row) is followed by another (column). */
+  carry_over: number[][];
+  balanced: Record<string, boolean>;
+}
+
+/** A value of a config that was changed for one participant. */
+export interface OverriddenValue {
+  /** The keys that lead to the value. */
+  path: string[];
+  /** The new value; null where it was taken away. */
+  value: Json;
+  /** The study file's value; null where it has none. */
+  file: Json;
+}
+
+/** All that a dashboard begins with: in its page, and at each connection. */
+export interface Overview {
+  study: ServedStudy;
+  diagnostics: DiagnosticInfo[];
+  participants: ParticipantRow[];
+  default_participant: number;
+  database: string;
+  /** Which run of the study this is. */
+  session: string;
+  /** Whether a participants' app is served at /app/. */
+  has_app: boolean;
+  /** Whether a participant's app needs a token. */
+  guarded: boolean;
+  /** Where other devices reach the server. */
+  urls: string[];
+  server_time: string;
+}
+
+/** A link that lets a participant's app in. */
+export interface ParticipantLink {
+  /** Behind the server's address. */
+  path: string;
+  /** The whole link, for every address. */
+  urls: string[];
+  token: string;
+  expires_at: string;
+}
+
+/** A participant as lists show them. */
+export interface ParticipantRow {
+  participant_index: number;
+  /** Whether the participant is in a block. */
+  active: boolean;
+  /** -1 before the first block, `blocks_count` after the last. */
+  block_id: number;
+  /** "START" before the first block, "END" after the last. */
+  block_name: string;
+  blocks_count: number;
+  /** Counts the participant's changes; a lower one is older. */
+  revision: number;
+  /** The number of the participant's apps that are connected. */
+  connected: number;
+  /** ISO 8601 in UTC; null outside a block. */
+  block_started_at: string | null;
+  updated_at: string;
+  /** The digest of the participant's study version. */
+  study: string;
+  /** The number of blocks whose config was changed for them alone. */
+  overridden: number;
+  /** The participant's own block order. */
+  block_names: string[];
+}
+
+/** Where a participant stands, with the current block's config. */
+export interface ParticipantSnapshot {
+  participant_index: number;
+  /** Whether the participant is in a block. */
+  active: boolean;
+  /** -1 before the first block, `blocks_count` after the last. */
+  block_id: number;
+  /** "START" before the first block, "END" after the last. */
+  block_name: string;
+  blocks_count: number;
+  /** Counts the participant's changes; a lower one is older. */
+  revision: number;
+  /** The number of the participant's apps that are connected. */
+  connected: number;
+  /** ISO 8601 in UTC; null outside a block. */
+  block_started_at: string | null;
+  updated_at: string;
+  /** The digest of the participant's study version. */
+  study: string;
+  /** The number of blocks whose config was changed for them alone. */
+  overridden: number;
+  /** The current block's config; null outside a block. */
+  config: Config | null;
+  overrides: OverriddenValue[];
+}
+
+/** The version of the study that is served. */
+export interface ServedStudy {
+  name: string;
+  digest: string;
+  /** Counts the versions that were served, from 1. */
+  version: number;
+}
+
+/** A study file was loaded or refused; whom it concerns is told where a version is new. */
+export interface StudyChanged {
+  name: string;
+  digest: string;
+  /** Counts the versions that were served, from 1. */
+  version: number;
+  diagnostics: DiagnosticInfo[];
+  reordered?: number[];
+  ended?: number[];
+  kept?: number[];
+}
+
+/** The study with its diagnostics and versions. */
+export interface StudyInfo {
+  name: string;
+  digest: string;
+  /** Counts the versions that were served, from 1. */
+  version: number;
+  diagnostics: DiagnosticInfo[];
+  on_change: string;
+  versions: VersionInfo[];
+}
+
+/** What is in a study text that was not saved. */
+export interface Verified {
+  ok: boolean;
+  digest: string;
+  diagnostics: DiagnosticInfo[];
+  orders: string[][];
+  affected: Affected | null;
+}
+
+/** A version of the study that was served. */
+export interface VersionInfo {
+  version: number;
+  digest: string;
+  loaded_at: string;
+  reason: string;
+}
+
+/** A stay of a participant in a block. Who is still there has nulls in the last four. */
+export interface Visit {
+  participant_index: number;
+  /** Counts the participant's stays, from 1. */
+  visit: number;
+  block_id: number;
+  block_name: string;
+  study_version: number | null;
+  started_at: string;
+  ended_at: string | null;
+  /** The server's clock, to the millisecond. */
+  seconds: number | null;
+  /** The name of the next block. */
+  left_to: string | null;
+  moved_by: string | null;
+}
+
+/** What can be asked over a socket: parameters, and what is answered. */
+export interface Operations {
+  /** How many blocks the participant goes through */
+  "blocks-count": [{ participant_index?: number }, number];
+  /** Where the participant is: -1 before the first block */
+  "block-id": [{ participant_index?: number }, number];
+  /** Whether the participant is in a block */
+  "active": [{ participant_index?: number }, boolean];
+  /** The current block's config */
+  "config": [{ participant_index?: number }, Config | null];
+  /** The participant's index and number of blocks */
+  "summary-data": [{ participant_index?: number }, BlocksCount];
+  /** The configs of all blocks, in the participant's order */
+  "all-configs": [{ participant_index?: number }, Config[]];
+  /** One line about where the participant is */
+  "status-string": [{ participant_index?: number }, string];
+  /** The participant snapshot */
+  "state": [{ participant_index?: number }, ParticipantSnapshot];
+  /** Where the blocks and their values come from */
+  "explain": [{ participant_index?: number }, ExplainedBlock[]];
+  /** A row for every participant */
+  "participants": [Record<string, never>, ParticipantRow[]];
+  /** One block on; the last block is followed by END */
+  "move-to-next": [{ participant_index?: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
+  /** One block back */
+  "move-to-previous": [{ participant_index?: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
+  /** To a block by its id */
+  "move-to-block": [{ participant_index?: number; block_id: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
+  /** Every active participant to a block */
+  "move-all-to-block": [{ block_id: number; reason?: string; request_id?: string }, number];
+  /** Take the participant's last move back */
+  "undo": [{ participant_index?: number; reason?: string; request_id?: string }, ParticipantSnapshot];
+  /** Change the current block's config, for this participant alone */
+  "update-config": [{ participant_index?: number; patch: Config; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
+  /** Drop what was changed about the participant's configs */
+  "reset-participant": [{ participant_index?: number; reason?: string; request_id?: string }, ParticipantSnapshot];
+  /** A link that lets a participant's app in, until it expires */
+  "participant-link": [{ participant_index?: number }, ParticipantLink];
+  /** Add a participant after the largest index */
+  "new-participant": [{ request_id?: string }, number];
+  /** Add a participant by index */
+  "add-participant": [{ participant_index: number; request_id?: string }, boolean];
+  /** The study's name, diagnostics and versions */
+  "study": [Record<string, never>, StudyInfo];
+  /** The study file as it is on disk */
+  "study-text": [Record<string, never>, string];
+  /** Write the study file, and serve it */
+  "save-study": [{ text: string; made_from?: string; reason?: string; request_id?: string }, StudyInfo];
+  /** The study as it was in a version */
+  "study-version": [{ version: number }, string];
+  /** The JSON Schema of a study file, for editors */
+  "schema": [Record<string, never>, Config];
+  /** What is wrong with a study, and whom serving it would affect */
+  "verify": [{ text: string; participants?: number; request_id?: string }, Verified];
+  /** What the served study's orders balance */
+  "design": [{ participants?: number }, DesignReport];
+  /** The event log, ascending */
+  "events": [{ after?: number; before?: number; participant?: number; limit?: number }, LogEntry[]];
+  /** How long participants were in their blocks */
+  "timings": [{ participant?: number }, Visit[]];
+  /** Stop the server */
+  "shutdown": [{ request_id?: string }, null];
+}
+
+/** What is pushed. */
+export interface ServerEvents {
+  "snapshot": (payload: Overview) => void;
+  "participants-changed": (payload: ParticipantRow[]) => void;
+  "participants-removed": (payload: number[]) => void;
+  "study-changed": (payload: StudyChanged) => void;
+  "event": (payload: LogEntry[]) => void;
+  "server-shutdown": () => void;
+}

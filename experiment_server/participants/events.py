@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from msgspec import Struct
+
 from experiment_server.participants.state import timestamp
 from experiment_server.wire.encoding import from_json, to_json, to_json_bytes
 from experiment_server.wire.events import Actor, EventData, LogEntry
@@ -25,16 +27,14 @@ NOTHING_BEFORE = "0" * 64
 Data = TypeVar("Data", bound=EventData)
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Who asked for a change, and the reason that they gave."""
 
     by: Actor
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that happened at a time, to a participant or to the study as a whole."""
 
     time: datetime
@@ -42,8 +42,7 @@ class Event:
     participant_index: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """An event in the log. `time` is ISO 8601 in UTC, `data` the text of a JSON object."""
 
     id: int

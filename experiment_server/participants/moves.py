@@ -8,8 +8,11 @@ state and no event where there is nothing to change (next at END, previous at ST
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from experiment_server.errors import (
     BlockOutOfRange,
@@ -43,8 +46,7 @@ from experiment_server.wire.events import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What a change comes to: the state after it, and what happened."""
 
     state: ParticipantState

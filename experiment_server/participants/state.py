@@ -5,8 +5,9 @@ START (-1) ──> block 0 ──> block 1 ──> ... ──> END (blocks_count
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timezone
+
+from msgspec import Struct
 
 from experiment_server.participants.overrides import Overrides
 
@@ -15,8 +16,7 @@ START_NAME = "START"
 END_NAME = "END"
 
 
-@dataclass(frozen=True, slots=True)
-class ParticipantState:
+class ParticipantState(Struct, frozen=True):
     """What is durable about a participant.
 
     `ended` marks those who went past their last block; they stay at END when the study later

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from msgspec import Struct, structs
 
@@ -36,16 +35,14 @@ from experiment_server.study import values
 from experiment_server.wire.values import JsonValue
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """What came with a request, not looked at yet: parameters by name, and an idempotency key."""
 
     parameters: Mapping[str, JsonValue]
     key: JsonValue = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A checked call: who asks for what, and the method's arguments (`Operation.arguments_type`).
 
     With a key in the request, a change is made once however often it is called.

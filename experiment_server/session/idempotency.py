@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -33,8 +34,9 @@ class Idempotency:
         # Each is kept for as long as a request holds it, or waits for it.
         self._locks: WeakValueDictionary[Scope, asyncio.Lock] = WeakValueDictionary()
 
-    @contextlib.asynccontextmanager
-    async def once(self, request: Request, kind: type[Result]) -> AsyncIterator[Result | None]:
+    def once(
+        self, request: Request, kind: type[Result]
+    ) -> AbstractAsyncContextManager[Result | None]:
         """Give what was answered to the same request before, as a `kind`; None if it is new.
 
         For as long as the context lasts, no other request with this key is carried out: one that
@@ -43,8 +45,13 @@ class Idempotency:
         """
         scope = _scope(request)
         if scope is None:
-            yield None
-            return
+            return contextlib.nullcontext()
+        return self._once(scope, request, kind)
+
+    @contextlib.asynccontextmanager
+    async def _once(
+        self, scope: Scope, request: Request, kind: type[Result]
+    ) -> AsyncIterator[Result | None]:
         lock = self._locks.setdefault(scope, asyncio.Lock())
         async with lock:
             known = await asyncio.wrap_future(self._store.reply(scope, self._clock()))

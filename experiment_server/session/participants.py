@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from experiment_server.errors import (
     ExperimentServerError,
@@ -22,12 +24,13 @@ from experiment_server.errors import (
     RevisionConflict,
     StoreUnavailable,
 )
-from experiment_server.limits import COMMIT_ATTEMPTS_MAX, COMMIT_TIMEOUT_S, PARTICIPANTS_MAX
+from experiment_server.limits import COMMIT_ATTEMPTS_MAX, PARTICIPANTS_MAX
 from experiment_server.participants import moves
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.events import Event
 from experiment_server.participants.moves import Outcome, Transition
 from experiment_server.participants.state import ParticipantState, is_active
+from experiment_server.session.deadlines import CommitDeadlines
 from experiment_server.session.idempotency import Idempotency
 from experiment_server.session.requests import Request
 from experiment_server.session.states import ParticipantStates
@@ -42,16 +45,14 @@ from experiment_server.store.store import Store
 from experiment_server.study.model import Study
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """One participant's part of a commit. `before` is None for who is added."""
 
     before: ParticipantState | None
     outcome: Outcome
 
 
-@dataclass(slots=True)
-class Committed:
+class Committed(Struct):
     """What was committed together; `changed` leaves out who is as before."""
 
     planned: Sequence[Planned]
@@ -85,6 +86,7 @@ class ParticipantRepository:
         self._idempotency = idempotency
         self._clock = clock
         self._tell = committed
+        self._deadlines: CommitDeadlines[Committed] = CommitDeadlines()
 
     async def change(
         self, request: Request, participant_index: int, transition: Transition
@@ -207,15 +209,11 @@ class ParticipantRepository:
             self._states.send(state)
             changes.append(Change(state, None if item.before is None else item.before.revision))
             happened.extend(item.outcome.events)
-        loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[Committed] = loop.create_future()
+        waiting: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
         commit = Commit(changes, happened, version, reply)
         self._store.send(commit, partial(self._settle, planned, version, served, waiting))
-        timer = loop.call_later(COMMIT_TIMEOUT_S, _give_up, waiting)
-        try:
-            return await waiting
-        finally:
-            timer.cancel()
+        self._deadlines.add(waiting)
+        return await waiting
 
     async def _plan_all(
         self, request: Request, states: Sequence[ParticipantState], block_id: int
@@ -245,6 +243,8 @@ class ParticipantRepository:
     ) -> Reply | None:
         # A change that cannot be shown afterwards is not made.
         self._views.snapshot(state)
+        if request.key is None:
+            return None
         return self._idempotency.reply(request, replace(state, study=sequence.study.digest))
 
     def _settle(
@@ -270,17 +270,6 @@ class ParticipantRepository:
         self._tell(committed)
         if not waiting.done():
             waiting.set_result(committed)
-
-
-def _give_up(waiting: asyncio.Future[Committed]) -> None:
-    # The change may be kept after all: then everybody hears of it, and who repeats it is answered.
-    if not waiting.done():
-        waiting.set_exception(
-            StoreUnavailable(
-                "the database has not answered yet, and whether the change is made will be known "
-                "when it does; ask for the state, or repeat the request with its idempotency key"
-            )
-        )
 
 
 def _changed_too_often() -> StoreUnavailable:

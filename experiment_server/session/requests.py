@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from experiment_server.participants.events import Cause
 from experiment_server.wire.events import Actor
@@ -16,8 +17,7 @@ class Role(str, Enum):
     PARTICIPANT = "participant"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who calls, and by which way.
 
     A participant's app speaks for its own participant only, or where no index is known, for any.
@@ -28,8 +28,7 @@ class Caller:
     participant_index: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """Somebody asks for an operation.
 
     A request with a `key` is carried out once, however often it comes; `fingerprint` tells another

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from experiment_server.limits import MESSAGE_BLOCK_NAMES_MAX, SNAPSHOT_CACHE_MAX
 from experiment_server.participants import snapshots
@@ -19,8 +20,7 @@ from experiment_server.wire.snapshots import ParticipantRow, ParticipantSnapshot
 from experiment_server.wire.values import Config
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(Struct):
     """A snapshot, and what it was made from."""
 
     state: ParticipantState

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 
+from msgspec import Struct, field, structs
 from sqlalchemy import Connection, bindparam, insert, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from experiment_server.errors import RevisionConflict, SessionLost, StoreUnavailable
 from experiment_server.participants.events import Entry, Event, Head, chained
-from experiment_server.participants.state import ParticipantState
 from experiment_server.store import records
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.replies import Reply, keep_reply
@@ -24,8 +24,7 @@ Query = Callable[[Connection], object]
 """A question to the database, which sees all that was submitted before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """What is kept together, or not at all."""
 
     changes: Sequence[Change] = ()
@@ -39,8 +38,7 @@ class Commit:
         return len(self.changes) == 1 and self.version is None and self.reply is None
 
 
-@dataclass(slots=True)
-class Written:
+class Written(Struct):
     """A commit's events, and the entries of the log that they became."""
 
     events: Sequence[Event]
@@ -229,7 +227,8 @@ def _change_all(connection: Connection, session: int, changes: Sequence[Change])
     if changes[0].adds:
         try:
             connection.execute(
-                _ADD, [{"session_id": session, **_fields(change.state)} for change in changes]
+                _ADD,
+                [{"session_id": session, **structs.asdict(change.state)} for change in changes],
             )
         except IntegrityError:
             raise Contradiction from None
@@ -247,7 +246,7 @@ def _attempt(connection: Connection, session: int, commit: Commit) -> Exception 
         _update(connection, session, [item for item in commit.changes if not item.adds])
         if commit.version:
             connection.execute(
-                insert(study_versions).values(session_id=session, **_fields(commit.version))
+                insert(study_versions).values(session_id=session, **structs.asdict(commit.version))
             )
         if commit.reply:
             keep_reply(connection, session, commit.reply)
@@ -263,7 +262,7 @@ def _attempt(connection: Connection, session: int, commit: Commit) -> Exception 
 def _add(connection: Connection, session: int, change: Change) -> None:
     try:
         with connection.begin_nested():
-            connection.execute(_ADD, {"session_id": session, **_fields(change.state)})
+            connection.execute(_ADD, {"session_id": session, **structs.asdict(change.state)})
     except IntegrityError:
         index = change.state.participant_index
         raise RevisionConflict(f"participant {index} was added before") from None
@@ -276,11 +275,6 @@ def _update(connection: Connection, session: int, changes: Sequence[Change]) -> 
 
 
 _NAMED = 5
-
-
-def _fields(record: ParticipantState | StudyVersion) -> dict[str, object]:
-    """A dataclass's fields by name; unlike `asdict`, it leaves what is in them as it is."""
-    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def _ask(connection: Connection, query: Query) -> object:

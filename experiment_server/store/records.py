@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from experiment_server.errors import DatabaseUnusable
@@ -27,8 +28,7 @@ _ENTRY = [column for column in events.columns if column.name != "session_id"]
 _STATE = [column for column in participants.columns if column.name != "session_id"]
 
 
-@dataclass(frozen=True, slots=True)
-class StudyVersion:
+class StudyVersion(Struct, frozen=True):
     """A study file as it was loaded, with its tables. `version` counts a session's from 1."""
 
     version: int

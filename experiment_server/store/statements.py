@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import TypeVar
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from experiment_server.limits import STATEMENT_ROWS_MAX
@@ -24,8 +25,7 @@ Value = str | int | None
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A participant's next state, and the revision it was made from; None adds a participant."""
 
     state: ParticipantState

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
@@ -35,8 +36,7 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
-@dataclass(slots=True)
-class Performed:
+class Performed(Struct):
     """A group of work that was done in a transaction, which is not committed yet.
 
     `outcomes` is what each piece came to, an exception for one that failed alone; `committed` is

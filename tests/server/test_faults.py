@@ -16,7 +16,7 @@ from experiment_server.errors import SessionLost
 from experiment_server.server import readiness
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
-from experiment_server.session import participants
+from experiment_server.session import deadlines
 from experiment_server.store import postgresql as driver
 from experiment_server.store import writer
 from tests.conftest import server_running
@@ -41,7 +41,7 @@ def soon(monkeypatch):
     monkeypatch.setattr(driver, "TRANSACTION_TIMEOUT_S", 1.0)
     monkeypatch.setitem(driver._NETWORK, "connect_timeout", 2)
     monkeypatch.setattr(writer, "SESSION_CHECK_INTERVAL_S", 0.1)
-    monkeypatch.setattr(participants, "COMMIT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(deadlines, "COMMIT_TIMEOUT_S", 0.5)
     monkeypatch.setattr(readiness, "READINESS_TIMEOUT_S", 0.5)
     monkeypatch.setattr(readiness, "READINESS_CACHE_S", 0.0)
 

@@ -43,8 +43,6 @@ lint: install
 
 types: install
 	$(BIN)/mypy
-	$(BIN)/mypy web/build_hook.py
-	$(BIN)/mypy web/generate_types.py
 
 test-web: install
 	npm --prefix web run check

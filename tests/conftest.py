@@ -155,6 +155,7 @@ def postgresql() -> Iterator[str]:
         with contextlib.suppress(psycopg.OperationalError):
             connection = psycopg.connect(server, autocommit=True, connect_timeout=5)
     need("PostgreSQL" if connection else None, f"a PostgreSQL server at {server}")
+    assert connection is not None
     with connection:
         connection.execute(f'CREATE SCHEMA "{schema}"')
         yield f"{server}?options=-csearch_path%3D{schema}"

@@ -20,11 +20,19 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TypedDict
 
 CAN_FORK = hasattr(os, "fork")
 
 _ORDER_SIZE = 1 << 20
+
+
+class Order(TypedDict):
+    """What a server is started with."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    cwd: str
 
 
 class Forked:
@@ -107,7 +115,7 @@ def forked(arguments: Sequence[str], stderr: int, environment: Mapping[str, str]
 def _launcher() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ORDER_SIZE)
-    process = subprocess.Popen([sys.executable, __file__], stdin=theirs)
+    process = subprocess.Popen([sys.executable, __file__], stdin=theirs.fileno())
     theirs.close()
 
     def stop() -> None:
@@ -153,7 +161,7 @@ def _watch(_stdout: int, _stderr: int, tells: int) -> bool:
     os._exit(0)
 
 
-def _become(order: dict[str, object], stdout: int, stderr: int, tells: int) -> None:
+def _become(order: Order, stdout: int, stderr: int, tells: int) -> None:
     """Run the command line, as `python -m experiment_server` does."""
     from experiment_server.cli.main import main
 
@@ -165,9 +173,9 @@ def _become(order: dict[str, object], stdout: int, stderr: int, tells: int) -> N
     sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
     os.environ.clear()
-    os.environ.update(order["environment"])  # type: ignore[arg-type]
-    os.chdir(str(order["cwd"]))
-    sys.argv = ["experiment-server", *order["arguments"]]  # type: ignore[misc]
+    os.environ.update(order["environment"])
+    os.chdir(order["cwd"])
+    sys.argv = ["experiment-server", *order["arguments"]]
     main()
 
 

@@ -17,6 +17,11 @@ class Noted(EventData, frozen=True, kw_only=True, omit_defaults=True):
     reason: object = None
 
 
-def noted(moment: datetime, participant_index: int | None, **data: object) -> Event:
+def noted(
+    moment: datetime,
+    participant_index: int | None,
+    number: int | None = None,
+    reason: object = None,
+) -> Event:
     """Such an event."""
-    return Event(moment, Noted(**data), participant_index)
+    return Event(moment, Noted(number=number, reason=reason), participant_index)

@@ -1,14 +1,24 @@
 """How tests wait: for events, each with a bound that only a mistake reaches, on any machine."""
 
+from __future__ import annotations
+
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+
+import aiohttp
 
 PATIENCE = 30.0
 """Seconds after which what has not come is taken for missing. Machines that tests run on stand
 still for seconds now and then."""
 
 
-async def others_wait_less_than(seconds, http, work, tries=3):
+async def others_wait_less_than(
+    seconds: float,
+    http: aiohttp.ClientSession,
+    work: Callable[[], Awaitable[object]],
+    tries: int = 3,
+) -> bool:
     """Whether somebody who asks all the time gets every answer within so many seconds while
     `work()` is done: once in a few tries, since the machine itself may have stood still."""
     for _ in range(tries):
@@ -17,7 +27,7 @@ async def others_wait_less_than(seconds, http, work, tries=3):
     return False
 
 
-async def _longest_wait(http, doing):
+async def _longest_wait(http: aiohttp.ClientSession, doing: asyncio.Future[object]) -> float:
     longest = 0.0
     while not doing.done():
         started = time.perf_counter()

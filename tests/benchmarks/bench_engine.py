@@ -87,7 +87,7 @@ def expand_all(study: Study) -> None:
 
 def generate_microseconds() -> float:
     """The processor time that `generate` takes for each participant more."""
-    generate = [*OURS, "generate", SAMPLE, "-r"]
+    generate: list[str | Path] = [*OURS, "generate", SAMPLE, "-r"]
     many, one = (process_seconds([*generate, str(count)]) for count in (GENERATED + 1, 1))
     return (many - one) / GENERATED * 1e6
 
@@ -108,10 +108,15 @@ def main() -> int:
     """Run all benchmarks; 1 if a bound is broken."""
     study = parse(SAMPLE.read_text(encoding="utf-8")).require()
     tree, table = tree_and_table()
-    trees, tables = [], []
-    theirs, ours, their_help, our_help, generated = [], [], [], [], []
+    trees: list[float] = []
+    tables: list[float] = []
+    theirs: list[float] = []
+    ours: list[float] = []
+    their_help: list[float] = []
+    our_help: list[float] = []
+    generated: list[float] = []
     for _ in range(ROUNDS):
-        generate = [PREDECESSOR, "generate", SAMPLE, "-r"]
+        generate: list[str | Path] = [PREDECESSOR, "generate", SAMPLE, "-r"]
         many = process_seconds([*generate, "1000"])
         theirs.append(many - process_seconds([*generate, "1"]))
         # It takes a fiftieth of theirs, so a hiccup of the machine weighs fifty times as much.

@@ -87,7 +87,7 @@ def load(wrk: str, url: str, kind: str, *, counted: bool) -> float:
         raise RuntimeError(f"{told['failed']} requests to {url} failed:\n{ran.stdout}")
     if counted and kind == "move" and changes(url) - before < told["requests"]:
         raise RuntimeError(f"{url} answered moves that it did not make")
-    return told["requests"] / told["microseconds"] * 1e6
+    return float(told["requests"]) / float(told["microseconds"]) * 1e6
 
 
 def changes(url: str) -> int:

@@ -72,7 +72,7 @@ def socketio_alone() -> web.Application:
     app = web.Application()
     server.attach(app)
 
-    @server.event
+    @server.event  # type: ignore[untyped-decorator]
     async def connect(sid: str, _environ: object, auth: dict[str, int]) -> None:
         await server.enter_room(sid, f"participant:{auth['participant']}")
         await server.emit("state", {"participant_index": auth["participant"]}, to=sid)

@@ -1,5 +1,7 @@
 """What the tests of several clients need."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.clients.mono import CORE, UNITY, compiled, run_by_mono, sources
@@ -9,7 +11,7 @@ JS = ROOT / "clients" / "js"
 
 
 @pytest.fixture(scope="session")
-def unity_harness(tmp_path_factory):
+def unity_harness(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What starts the harness of the Unity client's core, under Mono."""
     folder = tmp_path_factory.mktemp("unity")
     files = sources(CORE, UNITY / "Tests" / "Mono~" / "Harness.cs")
@@ -17,7 +19,7 @@ def unity_harness(tmp_path_factory):
 
 
 @pytest.fixture
-def javascript(node):
+def javascript(node: str) -> list[str]:
     """What starts the JavaScript client's harness."""
     built = JS / "dist" / "index.js"
     need(str(built) if built.exists() else None, "the JavaScript client's build")

@@ -34,5 +34,6 @@ CALLS = [
     ("move_to_next", 44),
     ("shutdown",),
 ]
-for name, *arguments in CALLS:
+for call in CALLS:
+    name, arguments = str(call[0]), call[1:]
     print(json.dumps([[name, *arguments], getattr(client, name)(*arguments)]), flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -36,7 +37,7 @@ class Window:
         self._browser = browser
         self.errors: list[str] = []
 
-    def open(self, url: str, **options: object) -> Page:
+    def open(self, url: str, **options: Any) -> Page:
         """A page at an address, in a browser profile of its own."""
         page = self._browser.new_context(**options).new_page()
         page.set_default_timeout(10_000)

@@ -35,7 +35,8 @@ def plain_expansion(study: Study, participant_index: int) -> tuple[Block, ...]:
 
 
 def _order(study: Study, participant_index: int, generator: random.Random) -> list[str]:
-    place, cells, left_out = 0, 1, frozenset()
+    place, cells = 0, 1
+    left_out: frozenset[str] = frozenset()
     if study.between is not None:
         cells = len(study.between.cells)
         run, place = divmod(participant_index - 1, cells)

@@ -36,6 +36,12 @@ FACTORIAL_BLOCKS_MAX: Final = 2_000
 # second.
 TRIAL_EXPANSIONS_MAX: Final = 256
 
+# Names in an order that is compared with trees that could stand in its place, and turns that are
+# compared. Orders that people write out by hand are far below; both together take a few
+# hundredths of a second of the reading of a study.
+TREE_HINT_NAMES_MAX: Final = 500
+TREE_HINT_TURNS_MAX: Final = 100
+
 # Values in the configs of one participant. The largest studies in the field have some ten thousand;
 # each takes memory for every participant, and time when an app asks for all of its configs.
 EXPANDED_VALUES_MAX: Final = 500_000

@@ -26,6 +26,7 @@ from experiment_server.study.reading import (
     block_name,
     read_strategy,
 )
+from experiment_server.study.tree_hint import hint_at_tree
 from experiment_server.study.trees import TreeReader, is_tree
 from experiment_server.wire.values import JsonObject, JsonValue
 
@@ -142,6 +143,13 @@ class Reader:
                 f"the orders start over after {cycle} participants",
                 f"plan for a multiple of {cycle}, so that each order is used equally often",
                 at=(SECTION, "order"),
+            )
+
+    def hint_at_tree(self, order: Order) -> None:
+        """Note that a classic order would be shorter as a tree, and which one."""
+        if self._between is None and not self._findings.has_errors:
+            hint_at_tree(
+                order, self._configuration, self._templates, self._families, self._findings
             )
 
     def _strategy(self, key: str, allowed: tuple[Strategy, ...]) -> Strategy:

@@ -215,6 +215,7 @@ def _study(document: Mapping[str, JsonValue], source: StudySource, findings: Fin
     )
     _report_unused(study, crossed, findings)
     reader.report_cycle(study.order, (study.init_blocks, study.final_blocks))
+    reader.hint_at_tree(study.order)
     return study
 
 

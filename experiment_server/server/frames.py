@@ -24,6 +24,10 @@ Payload.max_decode_packets = int(PACKET_BURST_MAX)
 # must not send them as events.
 _RESERVED = frozenset({"connect", "connect_error", "disconnect", "*"})
 
+# What a polling client posts. Of anything else the library thinks that it ends the connection, and
+# waits without end for its client to take what was sent to it.
+_POSTED = frozenset({engine.CLOSE, engine.PONG, engine.MESSAGE})
+
 _ACCEPTED = frozenset({packet.CONNECT, packet.DISCONNECT, packet.EVENT, packet.ACK})
 
 
@@ -51,8 +55,8 @@ def check_payload(body: bytes) -> int:
         frames = Payload(encoded_payload=text).packets
     except (ValueError, KeyError, RecursionError):
         raise FrameInvalid("it holds no Engine.IO packets") from None
-    if any(frame.packet_type >= len(engine.packet_names) for frame in frames):
-        raise FrameInvalid("it holds no Engine.IO packets")
+    if any(frame.packet_type not in _POSTED for frame in frames):
+        raise FrameInvalid("it holds packets that no polling client sends")
     return len(frames)
 
 

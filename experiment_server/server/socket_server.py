@@ -93,6 +93,7 @@ class SocketServer:
             max_http_buffer_size=BODY_MAX_BYTES,
             logger=_quiet,
             engineio_logger=_quiet,
+            http_compression=False,  # it would be done on the event loop
         )
         self._engine = self.server.eio
         self._connection_counter = connection_counter
@@ -207,8 +208,15 @@ class SocketServer:
             if connection in self._connections:
                 self._take(connection, self._connections[connection], packets, len(body))
                 self.require_allowed(connection)
+            self._require_open(connection)
             environ |= {"wsgi.input": _Reading(body), "CONTENT_LENGTH": str(len(body))}
         return environ
+
+    def _require_open(self, connection: str | None) -> None:
+        # The library knows a connection for some time after its end, but fails to say so.
+        socket = self._engine.sockets.get(connection)
+        if socket is not None and socket.closed:
+            raise ParameterInvalid("this connection has ended; make a new one")
 
     def _websocket(self, handler: MethodType, _engine: object) -> _WebSocket:
         return _WebSocket(handler, self)

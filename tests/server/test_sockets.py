@@ -128,16 +128,23 @@ class Poller:
         return poller
 
     async def post(self, body):
-        async with self._http.post(self._path, data=body) as response:
+        timeout = aiohttp.ClientTimeout(PATIENCE)
+        async with self._http.post(self._path, data=body, timeout=timeout) as response:
             return response.status, await response.text()
+
+    async def codings(self, wanted):
+        """Poll until such a packet comes, and return how the answers since were packed."""
+        await self.read(wanted)
+        return self._codings
 
     async def read(self, wanted):
         """Poll until such a packet comes, and return all those since."""
-        packets = []
+        packets, self._codings = [], set()
         while not any(map(wanted, packets)):
             timeout = aiohttp.ClientTimeout(PATIENCE)
             async with self._http.get(self._path, timeout=timeout) as response:
                 packets += (await response.text()).split("\x1e")
+                self._codings.add(response.headers.get("Content-Encoding"))
         return packets
 
 
@@ -218,19 +225,39 @@ async def test_pings_of_the_websocket_are_answered_and_count(raw, monkeypatch, f
 
 
 async def test_messages_are_not_compressed(http):
-    # A few kilobytes of them would unpack to megabytes.
+    # A few kilobytes of them would unpack to megabytes, and packing takes time from everybody.
+    poller = await Poller.connected(http)
+    for number in range(100):
+        await poller.post(f'42{number}["all-configs"]')
+    assert await poller.codings(lambda packet: packet.startswith("4399[")) == {None}
     path = "/socket.io/?EIO=4&transport=websocket"
     async with http.ws_connect(path, compress=15) as ws:
         assert not ws.compress
 
 
-@pytest.mark.parametrize("body", ["x", "9", "4\x1ex", b"\xff\xfe", "d=", "42[" + "\x1e4" * 300])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("x", "9", "4\x1ex", b"\xff\xfe", "d=", "42[" + "\x1e4" * 300),
+        # What only servers or WebSockets send; the library would never answer.
+        *("0", "2", "2probe", "5", "6", "42\x1e2"),
+    ],
+)
 async def test_a_polling_client_that_posts_no_packets_is_told_so(http, caplog, body):
     poller = await Poller.connected(http)
     status, answer = await poller.post(body)
     assert status == 400
     assert json.loads(answer)["code"] == "parameter-invalid"
     assert await poller.post('420["block-id"]') == (200, "OK")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_polling_client_that_posts_after_its_goodbye_is_told_so(http, caplog):
+    poller = await Poller.connected(http)
+    assert await poller.post("1") == (200, "OK")
+    for _ in range(2):
+        status, answer = await poller.post('420["block-id"]')
+        assert status == 400, answer
     assert not [record for record in caplog.records if record.exc_info]
 
 

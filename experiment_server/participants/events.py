@@ -34,7 +34,7 @@ class Cause(Struct, frozen=True):
     reason: str | None = None
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """Something that happened at a time, to a participant or to the study as a whole."""
 
     time: datetime
@@ -42,7 +42,7 @@ class Event(Struct, frozen=True):
     participant_index: int | None = None
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """An event in the log. `time` is ISO 8601 in UTC, `data` the text of a JSON object."""
 
     id: int

@@ -46,7 +46,7 @@ from experiment_server.wire.events import (
 )
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """What a change comes to: the state after it, and what happened."""
 
     state: ParticipantState
@@ -232,7 +232,10 @@ def require_active(state: ParticipantState, sequence: BlockSequence) -> None:
 
 def place_of(state: ParticipantState, names: Names) -> Place:
     """Where the participant stands, by id and name."""
-    place = position(state, len(names))
+    return _place(position(state, len(names)), names)
+
+
+def _place(place: int, names: Names) -> Place:
     if place == START:
         return Place(place, START_NAME)
     return Place(place, names[place] if place < len(names) else END_NAME)
@@ -271,7 +274,7 @@ def _moved(
     told = Moved(
         revision=after.revision,
         origin=origin or place_of(state, sequence.names),
-        destination=place_of(after, sequence.names),
+        destination=_place(place, sequence.names),
         in_block=in_block,
         study_version=sequence.version,
         undoes=undoes,

@@ -6,6 +6,7 @@ START (-1) ──> block 0 ──> block 1 ──> ... ──> END (blocks_count
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -16,7 +17,7 @@ START_NAME = "START"
 END_NAME = "END"
 
 
-class ParticipantState(Struct, frozen=True):
+class ParticipantState(Struct, frozen=True, gc=False):
     """What is durable about a participant.
 
     `ended` marks those who went past their last block; they stay at END when the study later
@@ -37,7 +38,7 @@ class ParticipantState(Struct, frozen=True):
 
 def position(state: ParticipantState, blocks_count: int) -> int:
     """Where the state stands in a study with this many blocks: -1, 0..count-1, or count."""
-    return blocks_count if state.ended else min(state.block_id, blocks_count)
+    return blocks_count if state.ended or state.block_id > blocks_count else state.block_id
 
 
 def is_active(state: ParticipantState, blocks_count: int) -> bool:
@@ -45,6 +46,8 @@ def is_active(state: ParticipantState, blocks_count: int) -> bool:
     return 0 <= position(state, blocks_count) < blocks_count
 
 
+# What is changed together has one time.
+@lru_cache(maxsize=64)
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and a Z, as JavaScript writes it."""
     utc = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)

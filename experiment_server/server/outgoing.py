@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable
-from functools import cached_property
 from typing import Protocol, TypeAlias
 
 from engineio import packet as engine_packet
@@ -23,18 +22,16 @@ Item: TypeAlias = engine_packet.Packet | None
 class Push:
     """A message for many sockets: a Socket.IO packet, which is framed once."""
 
+    __slots__ = ("_body", "_is_binary", "frame")
+
+    frame: bytes
+    """The whole WebSocket frame, as a server sends it."""
+
     def __init__(self, body: bytes, *, is_binary: bool) -> None:
         self._body = body
         self._is_binary = is_binary
+        self.frame = _frame(_BINARY, body) if is_binary else _frame(_TEXT, _MESSAGE + body)
 
-    @cached_property
-    def frame(self) -> bytes:
-        """The whole WebSocket frame, as a server sends it."""
-        if self._is_binary:
-            return _frame(_BINARY, self._body)
-        return _frame(_TEXT, _MESSAGE + self._body)
-
-    @cached_property
     def packet(self) -> engine_packet.Packet:
         """The message as the library queues it."""
         data = self._body if self._is_binary else self._body.decode()
@@ -101,7 +98,7 @@ class OutgoingQueue:
         if self._is_idle():
             self._write(push.frame)
         else:
-            self._put(push.packet)
+            self._put(push.packet())
 
     # What the library asks of a queue
 

@@ -82,8 +82,10 @@ class Notifier:
         while self._pushes:
             event, state = self._pushes.popleft()
             room = participant_room(state.participant_index)
-            if self._hub.listening(room):
-                self.publish(self._pushed(room, event, state))
+            if transports := self._hub.listening(room):
+                message = self._pushed(room, event, state)
+                for transport in transports:
+                    transport.deliver(message)
                 if time.monotonic() > end:
                     break
         self._pushing = bool(self._pushes)

@@ -45,7 +45,7 @@ from experiment_server.store.store import Store
 from experiment_server.study.model import Study
 
 
-class Planned(Struct, frozen=True):
+class Planned(Struct, frozen=True, gc=False):
     """One participant's part of a commit. `before` is None for who is added."""
 
     before: ParticipantState | None

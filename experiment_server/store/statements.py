@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from functools import lru_cache
+from itertools import chain
 from typing import TypeVar
 
 from msgspec import Struct
@@ -25,7 +26,7 @@ Value = str | int | None
 Row = TypeVar("Row")
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, gc=False):
     """A participant's next state, and the revision it was made from; None adds a participant."""
 
     state: ParticipantState
@@ -91,6 +92,8 @@ def insert_entries(connection: Connection, session: int, entries: Sequence[Entry
     _execute(connection, _insert, entries, values)
 
 
+# What is changed together has one time.
+@lru_cache(maxsize=64)
 def moment_text(moment: datetime) -> str:
     """A moment in UTC as ISO 8601 text of one length, so that texts sort as their moments do."""
     utc = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)
@@ -113,7 +116,7 @@ def _execute(
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     written = 0
     for portion in _portions(rows):
-        parameters = tuple(value for row in portion for value in values(row))
+        parameters = tuple(chain.from_iterable(map(values, portion)))
         written += connection.exec_driver_sql(statement(len(portion), mark), parameters).rowcount
     return written
 

@@ -50,7 +50,7 @@ class Caused(EventData, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, gc=False):
     """Where a participant stands in their block order."""
 
     block_id: int
@@ -63,7 +63,7 @@ class ParticipantAdded(Caused, frozen=True, kw_only=True, omit_defaults=True):
     type: ClassVar = EventType.PARTICIPANT_ADDED
 
 
-class Moved(Caused, frozen=True, kw_only=True, omit_defaults=True):
+class Moved(Caused, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A participant was moved. `undoes` is the id of the move that this one takes back."""
 
     type: ClassVar = EventType.MOVED

@@ -64,13 +64,13 @@ def test_the_library_asks_nothing_of_a_queue_that_ours_does_not_have():
 def test_an_event_is_the_librarys(namespace, payload):
     data = ["block-changed"] if payload is None else ["block-changed", payload]
     ours = JSON.push(namespace, "block-changed", payload)
-    read = packet.Packet(encoded_packet=ours.packet.data)
+    read = packet.Packet(encoded_packet=ours.packet().data)
     assert (read.packet_type, read.namespace or "/", read.data) == (packet.EVENT, namespace, data)
-    assert ours.frame == websocket_frame(ours.packet.encode())
+    assert ours.frame == websocket_frame(ours.packet().encode())
     theirs = msgpack_packet.MsgPackPacket(packet.EVENT, data=data, namespace=namespace)
     ours = MSGPACK.push(namespace, "block-changed", payload)
-    assert msgpack.loads(ours.packet.encode()) == msgpack.loads(theirs.encode())
-    assert ours.frame == websocket_frame(ours.packet.encode())
+    assert msgpack.loads(ours.packet().encode()) == msgpack.loads(theirs.encode())
+    assert ours.frame == websocket_frame(ours.packet().encode())
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])

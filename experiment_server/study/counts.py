@@ -88,9 +88,13 @@ class Counts:
                     yield (name, other), self._carry_over.get((name, other), 0)
 
     def balanced(self) -> dict[str, bool]:
-        """Which of `position` and `carry_over` are balanced; neither where nothing has an order."""
+        """Which of `position` and `carry_over` are balanced; neither where nothing has an order.
+
+        Where everybody meets one of several items, only who meets which is balanced, or not.
+        """
         if self.length < 2:
-            return {}
+            counts = {self._positions.get((name, 0), 0) for name in self.items}
+            return {"position": len(counts) == 1} if self.length and len(self.items) > 1 else {}
         return {
             "position": self.is_position_balanced(),
             "carry_over": self.is_carry_over_balanced(),

@@ -14,6 +14,7 @@ from experiment_server.study.schema import json_schema
 TESTS = Path(__file__).parents[1]
 GOOD = [
     *(TESTS / "parity").glob("*.toml"),
+    *(TESTS / "unit" / "designs").glob("*.toml"),
     *(TESTS.parent / "examples").glob("*/experiment.toml"),
     *(TESTS.parent / "experiment_server" / "cli").glob("**/*.toml"),
 ]

@@ -26,14 +26,20 @@ from experiment_server.wire.values import JsonObject
     default="text",
     show_default=True,
 )
-def command(config_file: Path, participant: int, output_format: str) -> None:
+@click.option(
+    "--row",
+    type=click.IntRange(1, PARTICIPANT_INDEX_MAX),
+    metavar="N",
+    help="The row of the design that PARTICIPANT follows. [default: their own index]",
+)
+def command(config_file: Path, participant: int, output_format: str, row: int | None) -> None:
     """Show where each block and each value of PARTICIPANT comes from.
 
     Of a block: the group it is in, and the row of the square that the participant has. Of a value:
     the block that wrote it, the variable or the level that stands there, and the function that drew
     it.
     """
-    explained = explain(parse(read_source(config_file)), participant)
+    explained = explain(parse(read_source(config_file)), participant, row)
     if output_format == "json":
         found = [_as_json(block) for block in explained]
         click.echo(json.dumps({"participant": participant, "blocks": found}, ensure_ascii=False))

@@ -36,6 +36,7 @@ _PARTICIPANTS = (
     "updated_at",
     "overrides",
     "study",
+    "row",
 )
 _PAGE = 1000
 
@@ -122,11 +123,12 @@ def _opened(path: Path) -> TextIO:
 
 
 def _participant(state: ParticipantState) -> JsonObject:
-    from experiment_server.participants.state import timestamp
+    from experiment_server.participants.state import row_of, timestamp
 
     values = {name: getattr(state, name) for name in _PARTICIPANTS}
     return {
         **values,
+        "row": row_of(state),
         "block_started_at": state.block_started_at and timestamp(state.block_started_at),
         "updated_at": timestamp(state.updated_at),
         "overrides": [asdict(item) for item in state.overrides] or None,

@@ -11,15 +11,19 @@ from experiment_server.study.model import Block, Names, Study
 class BlockSequence:
     """A participant's blocks in one version of the study, in the participant's own order.
 
-    `study` is that version and `version` its number. Names are worked out at once, the blocks
-    when they are first needed.
+    `study` is that version and `version` its number; `row` is the row of the design that they
+    follow, by default that of their index. Names are worked out at once, the blocks when they are
+    first needed.
     """
 
-    def __init__(self, study: Study, version: int, participant_index: int) -> None:
+    def __init__(
+        self, study: Study, version: int, participant_index: int, row: int | None = None
+    ) -> None:
         self.study = study
         self.version = version
-        self.names: Names = block_order(study, participant_index)
+        self.names: Names = block_order(study, participant_index if row is None else row)
         self._participant_index = participant_index
+        self._row = row
 
     @property
     def settings(self) -> int:
@@ -32,4 +36,4 @@ class BlockSequence:
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks as the study file has them, without overrides; raises ExpansionFailed."""
-        return expand(self.study, self._participant_index)
+        return expand(self.study, self._participant_index, self._row)

@@ -52,11 +52,14 @@ class Experiment:
         """The indices of all participants, ascending."""
         return sorted(self._states)
 
-    def add_participant(self, participant_index: int) -> None:
-        """Add a participant; raises ParticipantExists, or ParticipantIndexInvalid below 1."""
+    def add_participant(self, participant_index: int, row: int | None = None) -> None:
+        """Add a participant, who follows the row of the design of their index or another one.
+
+        Raises ParticipantExists, or ParticipantIndexInvalid below 1.
+        """
         if participant_index in self._states:
             raise ParticipantExists(participant_index)
-        self._keep(moves.add(participant_index, _CALLER, self._clock()))
+        self._keep(moves.add(participant_index, _CALLER, self._clock(), row))
 
     def add_participant_index(self, participant_index: int) -> bool:
         """Add a participant; False if they are there already."""
@@ -149,7 +152,10 @@ class Experiment:
         """Take everybody to another version of the study; positions are kept."""
         now, migration = self._clock(), Migration()
         self._version += 1
-        after = {index: BlockSequence(study, self._version, index) for index in self._states}
+        after = {
+            index: BlockSequence(study, self._version, index, state.row)
+            for index, state in self._states.items()
+        }
         for state in self._states.values():
             before = self._sequence(state)
             migration.take(
@@ -168,7 +174,7 @@ class Experiment:
     def _sequence(self, state: ParticipantState) -> BlockSequence:
         index = state.participant_index
         if index not in self._sequences:
-            self._sequences[index] = BlockSequence(self._study, self._version, index)
+            self._sequences[index] = BlockSequence(self._study, self._version, index, state.row)
         return self._sequences[index]
 
     def _change(self, participant_index: int | None, transition: Transition) -> str:

@@ -69,14 +69,16 @@ class LoggedMove:
     revision: int
 
 
-def add(participant_index: int, cause: Cause, now: datetime) -> Outcome:
-    """A new participant, before their first block.
+def add(participant_index: int, cause: Cause, now: datetime, row: int | None = None) -> Outcome:
+    """A new participant, before their first block, who follows a row of the design.
 
-    Raises ParticipantIndexInvalid for an index below 1 or above 2**31 - 1.
+    By default it is that of their index. Raises ParticipantIndexInvalid for an index below 1 or
+    above 2**31 - 1.
     """
     require_index(participant_index)
-    added = ParticipantAdded(by=cause.by, reason=cause.reason)
-    state = ParticipantState(participant_index, updated_at=now)
+    row = None if row == participant_index else row
+    added = ParticipantAdded(row=row, by=cause.by, reason=cause.reason)
+    state = ParticipantState(participant_index, updated_at=now, row=row)
     return Outcome(state, (Event(now, added, participant_index),))
 
 
@@ -270,6 +272,7 @@ def _moved(
         block_started_at=now if in_block else None,
         overrides=state.overrides,
         study=state.study,
+        row=state.row,
     )
     told = Moved(
         revision=after.revision,

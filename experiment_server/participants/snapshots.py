@@ -5,7 +5,13 @@ from __future__ import annotations
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.moves import place_of, require_active
 from experiment_server.participants.overrides import compared, merged, overridden, override_of
-from experiment_server.participants.state import ParticipantState, is_active, position, timestamp
+from experiment_server.participants.state import (
+    ParticipantState,
+    is_active,
+    position,
+    row_of,
+    timestamp,
+)
 from experiment_server.wire.snapshots import ParticipantRow, ParticipantSnapshot
 from experiment_server.wire.values import Config
 
@@ -39,6 +45,7 @@ def snapshot(
         updated_at=timestamp(state.updated_at),
         study=sequence.study.digest,
         overridden=len(state.overrides),
+        row=row_of(state),
         config=config,
         overrides=overrides,
     )
@@ -59,6 +66,7 @@ def row(state: ParticipantState, sequence: BlockSequence, connected: int) -> Par
         updated_at=timestamp(state.updated_at),
         study=sequence.study.digest,
         overridden=len(state.overrides),
+        row=row_of(state),
         block_names=sequence.names,
     )
 

@@ -23,7 +23,8 @@ class ParticipantState(Struct, frozen=True, gc=False):
     `ended` marks those who went past their last block; they stay at END when the study later
     grows, because they have gone home. `block_id` then is the number of blocks they had.
     `study` is the digest of the version that they keep, None where they have the one that is
-    served. Times are UTC.
+    served. `row` is the row of the design that they follow, None for that of their own index. Times
+    are UTC.
     """
 
     participant_index: int
@@ -34,6 +35,12 @@ class ParticipantState(Struct, frozen=True, gc=False):
     block_started_at: datetime | None = None
     overrides: Overrides = ()
     study: str | None = None
+    row: int | None = None
+
+
+def row_of(state: ParticipantState) -> int:
+    """The row of the design that the participant follows."""
+    return state.participant_index if state.row is None else state.row
 
 
 def position(state: ParticipantState, blocks_count: int) -> int:

@@ -212,8 +212,9 @@ def operation(
 
 
 def registry(session_class: type) -> dict[str, Operation]:
-    """The operations that a class declares, by name, in the order of their declaration."""
-    found = (getattr(member, _DECLARED, None) for member in vars(session_class).values())
+    """The operations that a class declares, and those it is made of, by name, in that order."""
+    members = (member for part in session_class.__mro__ for member in vars(part).values())
+    found = (getattr(member, _DECLARED, None) for member in members)
     return {item.name: item for item in found if isinstance(item, Operation)}
 
 

@@ -21,6 +21,16 @@ OwnParticipant = Annotated[
     Parameter("the participant, 1 and up; left out, the default one", presence=Presence.OWN),
 ]
 NewParticipant = Annotated[int, Parameter("the index to add, 1 and up")]
+DesignRow = Annotated[
+    int | None,
+    Parameter(
+        "the row of the design that they follow; left out, that of their index",
+        location=_QUERY,
+        presence=_OPTIONAL,
+        minimum=1,
+        limit=PARTICIPANT_INDEX_MAX,
+    ),
+]
 BlockId = Annotated[int, Parameter("the block's place in the participant's order, 0 and up")]
 ConfigPatch = Annotated[
     JsonObject,

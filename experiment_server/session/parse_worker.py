@@ -69,8 +69,10 @@ def _orders(study: Study, participants: int) -> list[Names]:
     return orders
 
 
-def _explanation(source: StudySource, participant_index: int) -> list[ExplainedBlock]:
-    return list(explain(_parse(source), participant_index))
+def _explanation(
+    source: StudySource, participant_index: int, row: int | None
+) -> list[ExplainedBlock]:
+    return list(explain(_parse(source), participant_index, row))
 
 
 _TASKS: dict[str, Callable[..., object]] = {
@@ -128,13 +130,15 @@ class ParseWorker:
         return report
 
     async def explanation(
-        self, source: StudySource, participant_index: int
+        self, source: StudySource, participant_index: int, row: int | None
     ) -> list[ExplainedBlock]:
         """Where a participant's blocks and values come from, in a study without errors.
 
         Raises StudyTooLarge and ExpansionFailed.
         """
-        blocks: list[ExplainedBlock] = await self._ask("explanation", source, participant_index)
+        blocks: list[ExplainedBlock] = await self._ask(
+            "explanation", source, participant_index, row
+        )
         return blocks
 
     async def close(self) -> None:

@@ -153,17 +153,18 @@ class ParticipantRepository:
                 return indices
         raise _changed_too_often()
 
-    async def add(self, request: Request, participant_index: int) -> int:
-        """A new participant by index, which is returned.
+    async def add(self, request: Request, participant_index: int, row: int | None = None) -> int:
+        """A new participant by index, which is returned, in a row of the design.
 
-        Raises ParticipantExists, ParticipantIndexInvalid and LimitReached.
+        By default it is that of the index. Raises ParticipantExists, ParticipantIndexInvalid and
+        LimitReached.
         """
         for _ in range(COMMIT_ATTEMPTS_MAX):
             known = {state.participant_index for state in await self._states.all()}
             if participant_index in known:
                 raise ParticipantExists(participant_index)
             try:
-                return await self._add(request, participant_index, len(known))
+                return await self._add(request, participant_index, len(known), row)
             except RevisionConflict:
                 await self._states.read(participant_index)
         raise _changed_too_often()
@@ -179,8 +180,10 @@ class ParticipantRepository:
                 await self._states.read(index)
         raise _changed_too_often()
 
-    async def _add(self, request: Request, participant_index: int, there_are: int) -> int:
-        outcome = moves.add(participant_index, request.cause, self._clock())
+    async def _add(
+        self, request: Request, participant_index: int, there_are: int, row: int | None = None
+    ) -> int:
+        outcome = moves.add(participant_index, request.cause, self._clock(), row)
         if there_are >= PARTICIPANTS_MAX:
             raise LimitReached(f"a session takes {PARTICIPANTS_MAX} participants, and has them")
         reply = self._idempotency.reply(request, participant_index)

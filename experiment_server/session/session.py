@@ -14,12 +14,7 @@ from experiment_server.errors import (
     OverrideRefused,
     ParameterInvalid,
     ParticipantExists,
-    PreconditionMissing,
-    StudyFileUnreadable,
-    StudyInvalid,
-    StudyStale,
     StudyTooLarge,
-    VersionUnknown,
 )
 from experiment_server.participants import moves, timings
 from experiment_server.participants.events import LOG_COLUMNS, log_cells
@@ -46,32 +41,25 @@ from experiment_server.session.parameters import (
     BeforeEntry,
     BlockId,
     ConfigPatch,
-    EditedDigest,
+    DesignRow,
     EntriesLimit,
-    ListedOrders,
     NewParticipant,
     OnlyParticipant,
     OwnParticipant,
-    ReportedParticipants,
-    StudyText,
-    VersionNumber,
 )
 from experiment_server.session.requests import Request
-from experiment_server.session.running import RunningSession
-from experiment_server.study.schema import json_schema
-from experiment_server.study.source import digest_of
+from experiment_server.session.study_operations import StudyOperations
 from experiment_server.wire.encoding import Encoded
 from experiment_server.wire.events import LogEntry
 from experiment_server.wire.explanations import ExplainedBlock
 from experiment_server.wire.replies import BlocksCount, ParticipantLink, Visit
 from experiment_server.wire.snapshots import ParticipantRow
-from experiment_server.wire.study import DesignReport, StudyInfo, Verified
-from experiment_server.wire.values import Config, JsonObject
+from experiment_server.wire.values import Config
 
 _MOVE = (FROM_BLOCK, FROM_STARTED_AT, REASON)
 
 
-class StudySession(RunningSession):
+class StudySession(StudyOperations):
     """One session of a study: its participants, their moves, its file, and its log.
 
     Operations raise ParticipantUnknown for an index that was never added, and StoreUnavailable
@@ -245,63 +233,14 @@ class StudySession(RunningSession):
             return answered or await self._repository.add_next(request)
 
     @operation("PUT", "Add a participant by index", refusals=(ParticipantExists,))
-    async def add_participant(self, request: Request, participant_index: NewParticipant) -> bool:
+    async def add_participant(
+        self, request: Request, participant_index: NewParticipant, row: DesignRow = None
+    ) -> bool:
         """Add a participant; raises ParticipantExists."""
         async with self._idempotency.once(request, int) as answered:
             if answered is None:
-                await self._repository.add(request, participant_index)
+                await self._repository.add(request, participant_index, row)
         return True
-
-    # The study
-
-    @operation("GET", "The study's name, diagnostics and versions")
-    async def study(self, _request: Request) -> StudyInfo:
-        """The study's name, diagnostics and versions."""
-        return self.study_file.info()
-
-    @operation(
-        "GET", "The study file as it is on disk",
-        media_type="text/plain", path="study/toml", tag=digest_of, refusals=(StudyFileUnreadable,),
-    )  # fmt: skip
-    async def study_text(self, _request: Request) -> str:
-        """The study file as it is on disk."""
-        return await self.study_file.read()
-
-    @operation(
-        "PUT", "Write the study file, and serve it", context=(REASON,), path="study/toml",
-        refusals=(PreconditionMissing, StudyStale, StudyInvalid),
-    )  # fmt: skip
-    async def save_study(
-        self, request: Request, text: StudyText, made_from: EditedDigest
-    ) -> StudyInfo:
-        """Write the study file, and serve it."""
-        async with self._idempotency.once(request, StudyInfo) as answered:
-            return answered or await self._save(request, text, made_from)
-
-    @operation(
-        "GET", "The study as it was in a version",
-        media_type="text/plain", path="study/versions", refusals=(VersionUnknown,),
-    )  # fmt: skip
-    async def study_version(self, _request: Request, version: VersionNumber) -> str:
-        """The study as it was in a version."""
-        return self.study_file.version_text(version)
-
-    @operation("GET", "The JSON Schema of a study file, for editors")
-    async def schema(self, _request: Request) -> JsonObject:
-        """The JSON Schema of a study file."""
-        return json_schema()
-
-    @operation("POST", "What is wrong with a study, and whom serving it would affect")
-    async def verify(
-        self, _request: Request, text: StudyText, participants: ListedOrders
-    ) -> Verified:
-        """What is wrong with a study, and whom serving it would concern."""
-        return await self.study_file.verify(text, participants)
-
-    @operation("GET", "What the served study's orders balance", refusals=(StudyTooLarge,))
-    async def design(self, _request: Request, participants: ReportedParticipants) -> DesignReport:
-        """What the served study's orders balance."""
-        return await self.study_file.design(participants)
 
     # The log
 

@@ -176,7 +176,7 @@ class StudyFile:
         digest = self._versions.study_of(state).digest
         sources = {version.digest: version.source for version in self._versions.all}
         source = sources.get(digest, StudySource(""))
-        return await self._worker.explanation(source, state.participant_index)
+        return await self._worker.explanation(source, state.participant_index, state.row)
 
     def version_text(self, version: int) -> str:
         """The text of a version that was served; raises VersionUnknown."""

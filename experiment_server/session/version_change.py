@@ -110,7 +110,7 @@ class VersionChange:
         now: datetime,
     ) -> None:
         before = self._versions.sequence(state)
-        after = BlockSequence(study, number, state.participant_index)
+        after = BlockSequence(study, number, state.participant_index, state.row)
         migration.take(state, before, after, self._on_change, _SHORTENED, now)
 
     def _loaded(self, version: StudyVersion, migration: Migration, request: Request) -> Event:

@@ -70,11 +70,11 @@ class StudyVersions:
     def sequence(self, state: ParticipantState) -> BlockSequence:
         """The blocks that a participant goes through."""
         study = self.served if state.study is None else self.study_of(state)
-        key = (study.digest, state.participant_index)
+        key = (study.digest, state.participant_index, state.row)
         found = self._sequences.get(key)
         if found is None:
             number = self._numbers.get(study.digest, 0)
-            found = BlockSequence(study, number, state.participant_index)
+            found = BlockSequence(study, number, state.participant_index, state.row)
             self._sequences.put(key, found)
         return found
 
@@ -93,6 +93,10 @@ class StudyVersions:
         self._sequences = SequenceCache()
 
 
+SequenceKey = tuple[str, int, int | None]
+"""A study's digest, a participant's index, and the row of the design that they follow."""
+
+
 class SequenceCache:
     """Block sequences, the ones used last, bounded by their number and by their settings.
 
@@ -101,17 +105,17 @@ class SequenceCache:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, int], BlockSequence] = OrderedDict()
+        self._kept: OrderedDict[SequenceKey, BlockSequence] = OrderedDict()
         self._settings = 0
 
-    def get(self, key: tuple[str, int]) -> BlockSequence | None:
-        """The sequence of a study's digest and a participant's index, if it is kept."""
+    def get(self, key: SequenceKey) -> BlockSequence | None:
+        """The sequence of a key, if it is kept."""
         found = self._kept.get(key)
         if found is not None:
             self._kept.move_to_end(key)
         return found
 
-    def put(self, key: tuple[str, int], sequence: BlockSequence) -> None:
+    def put(self, key: SequenceKey, sequence: BlockSequence) -> None:
         """Keep a sequence, and forget those that were not used for the longest."""
         self._kept[key] = sequence
         self._settings += sequence.settings

@@ -15,6 +15,7 @@ from experiment_server.wire.events import (
     ConfigOverridden,
     EventType,
     Moved,
+    ParticipantAdded,
     ParticipantReset,
     StudyLoaded,
 )
@@ -73,6 +74,7 @@ class _State:
     revision: int = 0
     study: str | None = None
     overrides: str = _NO_OVERRIDES
+    row: int | None = None
 
 
 @dataclass(slots=True)
@@ -89,7 +91,7 @@ class _Told:
         elif entry.participant_index is None:
             return
         elif entry.type == EventType.PARTICIPANT_ADDED.value:
-            self.states[entry.participant_index] = _State()
+            self.states[entry.participant_index] = _State(row=entry.told(ParticipantAdded).row)
         else:
             self._change(self.states.setdefault(entry.participant_index, _State()), entry)
 
@@ -138,7 +140,7 @@ def _changed_state(connection: Connection, session: int, told: _Told) -> str | N
                 f"participant {index} stands at block {state.block_id}, and their last move in "
                 f"the log was to block {said.block_id}"
             )
-        for name in ("ended", "revision", "study"):
+        for name in ("ended", "revision", "study", "row"):
             if getattr(state, name) != getattr(said, name):
                 return (
                     f'participant {index} has the {name} "{getattr(state, name)}", and by the log '

@@ -111,6 +111,8 @@ participants = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("overrides", OverridesText),
     Column("study", String(64)),
+    # The row of the design that they follow; null for that of their index.
+    Column("row", Integer),
     sqlite_with_rowid=False,
 )
 

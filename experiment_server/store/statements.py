@@ -49,6 +49,7 @@ _STATE_TYPES = {
     "updated_at": "TEXT",
     "overrides": "TEXT",
     "study": "TEXT",
+    "row": "INTEGER",
 }
 _KEY_TYPES = {"session_id": "INTEGER", "participant_index": "INTEGER", "read_revision": "INTEGER"}
 
@@ -66,6 +67,7 @@ def update_states(connection: Connection, session: int, changes: Sequence[Change
             moment_text(state.updated_at),
             overrides_text(state.overrides),
             state.study,
+            state.row,
             session,
             state.participant_index,
             change.read_revision,

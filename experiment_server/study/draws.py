@@ -8,21 +8,25 @@ from functools import cached_property
 
 from experiment_server.errors import ExpansionFailed
 from experiment_server.study.functions import FUNCTIONS, MAX_DRAWS, TooFewValues, Used
-from experiment_server.study.model import PLAIN, FunctionCall, TemplateValue
+from experiment_server.study.model import PLAIN, FunctionCall, Rows, TemplateValue
 from experiment_server.wire.values import JsonValue
 
 
 class Draws:
-    """What one participant draws from, and what they have drawn so far."""
+    """What one participant draws from, in their row of the design, and has drawn so far.
 
-    def __init__(self, seed: int, participant_index: int) -> None:
-        self.participant_index = participant_index
-        self._seed = seed + participant_index
+    By default it is the row of their index.
+    """
+
+    def __init__(self, seed: int, row: int, participant_index: int | None = None) -> None:
+        self.row = row
+        self.participant_index = row if participant_index is None else participant_index
+        self._seed = seed + row
         self._used: dict[str, Used] = {}
 
     @cached_property
     def generator(self) -> random.Random:
-        """The participant's generator. To seed it takes half the time of an expansion."""
+        """The row's generator. To seed it takes half the time of an expansion."""
         return random.Random(self._seed)
 
     def used(self, group: str) -> Used:
@@ -39,7 +43,7 @@ Draw = Callable[[Draws], JsonValue]
 
 def has_calls(value: TemplateValue) -> bool:
     """Whether there is a call in a value."""
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, list)) and not isinstance(value, Rows):
         return any(map(has_calls, value.values() if isinstance(value, dict) else value))
     return isinstance(value, FunctionCall)
 
@@ -48,6 +52,8 @@ def prepared(value: TemplateValue) -> Draw:
     """How a participant gets a value of their own, with every call in it drawn."""
     if isinstance(value, FunctionCall):
         return _call(value)
+    if isinstance(value, Rows):
+        return lambda _: _copied(value)
     if not isinstance(value, (dict, list)):
         return lambda _: value
     items = list(value.items() if isinstance(value, dict) else enumerate(value))
@@ -93,7 +99,7 @@ def _drawn(call: FunctionCall) -> Draw:
         population = bound["population"]
         if all(type(item) in PLAIN for item in population):
             return _unique_choice(call, population) if call.unique else _choice(population)
-    arguments = prepared(call.args)
+    arguments = prepared(call.args if bound is None else None)
 
     def draw(draws: Draws) -> JsonValue:
         mine = bound if bound is not None else function.bind(arguments(draws))

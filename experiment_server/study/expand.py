@@ -1,9 +1,9 @@
 """One participant's blocks, out of a study.
 
-All randomness of a participant comes from one generator, seeded with the study's seed plus the
-participant's index, and is drawn in one fixed order: groups, inside groups, init blocks, final
-blocks, then function calls in execution order. A participant's blocks therefore never depend on
-who was expanded before.
+A participant follows one row of the design, by default that of their index. All randomness of a
+row comes from one generator, seeded with the study's seed plus the row, and is drawn in one fixed
+order: groups, inside groups, init blocks, final blocks, then function calls in execution order. A
+participant's blocks therefore never depend on who was expanded before.
 """
 
 from __future__ import annotations
@@ -29,60 +29,66 @@ KEPT_DEALERS = 2_000
 """Rows of tables that stay ready to be dealt; those of long tables are made anew."""
 
 
-def block_order(study: Study, participant_index: int) -> Names:
-    """The names of a participant's blocks, in order, without expanding them."""
+def block_order(study: Study, row: int) -> Names:
+    """The names of the blocks of a row of the design, in order, without expanding them."""
     plan = _plan(study)
-    return tuple(plan.names(plan.draws(participant_index)))
+    return tuple(plan.names(plan.draws(row)))
 
 
-def condition_order(study: Study, participant_index: int) -> Names:
-    """The part of a participant's block order that `order` rules: no init and final blocks."""
+def condition_order(study: Study, row: int) -> Names:
+    """The part of a row's block order that `order` rules: no init and final blocks."""
     plan = _plan(study)
-    _, dealer, _ = plan.dealers(participant_index)
-    return tuple(dealer.names(plan.turn(participant_index), plan.draws(participant_index)))
+    _, dealer, _ = plan.dealers(row)
+    return tuple(dealer.names(plan.turn(row), plan.draws(row)))
 
 
-def condition_walk(study: Study, participant_index: int) -> Iterator[tuple[str, tuple[Step, ...]]]:
+def condition_walk(study: Study, row: int) -> Iterator[tuple[str, tuple[Step, ...]]]:
     """The blocks of `condition_order`, each with its way through the groups of the order."""
     plan = _plan(study)
-    _, dealer, _ = plan.dealers(participant_index)
-    return dealer.walk(plan.turn(participant_index), plan.draws(participant_index))
+    _, dealer, _ = plan.dealers(row)
+    return dealer.walk(plan.turn(row), plan.draws(row))
 
 
-def expand(study: Study, participant_index: int) -> tuple[Block, ...]:
-    """A participant's blocks, fully expanded; participants count from 1.
+def expand(study: Study, participant_index: int, row: int | None = None) -> tuple[Block, ...]:
+    """A participant's blocks, fully expanded; participants and rows count from 1.
 
-    Raises ExpansionFailed when a function call cannot be served. The values are the caller's own:
-    nothing in them is shared with the study or with another expansion.
+    They follow the row of the design of their own index, or another one: its orders, cell and draws
+    are theirs then, under their own index. Raises ExpansionFailed when a function call cannot be
+    served. The values are the caller's own: nothing in them is shared with the study or with
+    another expansion.
     """
-    return tuple(_plan(study).expand(participant_index))
+    plan = _plan(study)
+    return tuple(
+        plan.expand(plan.draws(participant_index if row is None else row, participant_index))
+    )
 
 
 def configs_json(study: Study, participant_index: int) -> str:
     """The list of the configs of `expand` as JSON, without making the values; raises as it does."""
-    return _plan(study).json(participant_index)
+    plan = _plan(study)
+    return plan.json(plan.draws(participant_index))
 
 
-def cell_of(study: Study, participant_index: int) -> Cell:
-    """The cell of the between-subjects factors that a participant is in.
+def cell_of(study: Study, row: int) -> Cell:
+    """The cell of the between-subjects factors that a row is in.
 
-    The cells are gone through in turn, or, block-randomised, each run of as many participants as
+    The cells are gone through in turn, or, block-randomised, each run of as many rows as
     there are cells meets every cell once, in an order that only the study's seed decides.
     """
-    return study.between.cells[cell_place(study, participant_index)] if study.between else NO_CELL
+    return study.between.cells[cell_place(study, row)] if study.between else NO_CELL
 
 
-def cell_place(study: Study, participant_index: int) -> int:
-    """Which of the cells a participant is in, 0 where there are none."""
-    return _plan(study).cell(participant_index)
+def cell_place(study: Study, row: int) -> int:
+    """Which of the cells a row is in, 0 where there are none."""
+    return _plan(study).cell(row)
 
 
-def turn_of(study: Study, participant_index: int) -> int:
-    """The how-manyth of their cell a participant is, from 0.
+def turn_of(study: Study, row: int) -> int:
+    """The how-manyth of its cell a row is, from 0.
 
     The orders are dealt anew in each cell, so that cell and order are crossed, not confounded.
     """
-    return _plan(study).turn(participant_index)
+    return _plan(study).turn(row)
 
 
 class _Plan:
@@ -103,27 +109,28 @@ class _Plan:
         if len(self._cells) == 1 and max(rows) == 1:
             self._only = self.dealers(1)
 
-    def draws(self, participant_index: int) -> Draws:
-        if participant_index < 1:
-            raise ValueError(f"participants count from 1, got {participant_index}")
-        return Draws(self._seed, participant_index)
+    def draws(self, row: int, participant_index: int | None = None) -> Draws:
+        """What a row is drawn from, for the participant of its number or another one."""
+        if row < 1:
+            raise ValueError(f"rows of a design count from 1, got {row}")
+        return Draws(self._seed, row, participant_index)
 
-    def cell(self, participant_index: int) -> int:
+    def cell(self, row: int) -> int:
         cells = len(self._cells)
-        run, place = divmod(participant_index - 1, cells)
+        run, place = divmod(row - 1, cells)
         if self._strategy is BetweenStrategy.BLOCK_RANDOMIZE:
             return _shuffled_cells(self._seed, run, cells)[place]
         return place
 
-    def turn(self, participant_index: int) -> int:
-        return (participant_index - 1) // len(self._cells)
+    def turn(self, row: int) -> int:
+        return (row - 1) // len(self._cells)
 
-    def dealers(self, participant_index: int) -> tuple[Dealer, Dealer, Dealer]:
-        """The dealers of a participant's init blocks, order, and final blocks."""
+    def dealers(self, row: int) -> tuple[Dealer, Dealer, Dealer]:
+        """The dealers of a row's init blocks, order, and final blocks."""
         if self._only is not None:
             return self._only
-        turn, cell = self.turn(participant_index), self.cell(participant_index)
-        first, last = ((participant_index - 1) % len(edge.rows) for edge in self._edges)
+        turn, cell = self.turn(row), self.cell(row)
+        first, last = ((row - 1) % len(edge.rows) for edge in self._edges)
         return (
             self._dealer(_INIT, cell, first),
             self._dealer(_ORDER, cell, turn % (len(self._order.rows) or 1)),
@@ -131,22 +138,21 @@ class _Plan:
         )
 
     def names(self, draws: Draws) -> list[str]:
-        """The names of a participant's blocks."""
-        participant_index = draws.participant_index
-        first, order, last = self.dealers(participant_index)
-        ordered = order.names(self.turn(participant_index), draws)
-        names = first.names(participant_index - 1, draws)
+        """The names of a row's blocks."""
+        row = draws.row
+        first, order, last = self.dealers(row)
+        ordered = order.names(self.turn(row), draws)
+        names = first.names(row - 1, draws)
         names += ordered
-        names += last.names(participant_index - 1, draws)
+        names += last.names(row - 1, draws)
         return names
 
-    def expand(self, participant_index: int) -> Iterator[Block]:
-        draws = self.draws(participant_index)
+    def expand(self, draws: Draws) -> Iterator[Block]:
         for block_id, name in enumerate(self.names(draws)):
             yield self._block(name).expand(draws, block_id)
 
-    def json(self, participant_index: int) -> str:
-        draws, index = self.draws(participant_index), str(participant_index)
+    def json(self, draws: Draws) -> str:
+        index = str(draws.participant_index)
         names = enumerate(self.names(draws))
         configs = [self._block(name).json(draws, index, block_id) for block_id, name in names]
         return f"[{', '.join(configs)}]"
@@ -177,7 +183,7 @@ _INIT, _FINAL, _ORDER = 0, 1, 2
 
 @lru_cache(maxsize=64)
 def _shuffled_cells(seed: int, run: int, cells: int) -> list[int]:
-    """The cells of a run of participants, block-randomised."""
+    """The cells of a run of rows, block-randomised."""
     return random.Random(f"between {seed} {run}").sample(range(cells), cells)
 
 

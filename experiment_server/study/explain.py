@@ -22,12 +22,17 @@ from experiment_server.wire.explanations import ExplainedBlock, ExplainedValue
 from experiment_server.wire.values import JsonValue
 
 
-def explain(parsed: Parsed, participant_index: int) -> tuple[ExplainedBlock, ...]:
-    """Each block of a participant with its reasons; raises StudyInvalid and ExpansionFailed."""
+def explain(
+    parsed: Parsed, participant_index: int, row: int | None = None
+) -> tuple[ExplainedBlock, ...]:
+    """Each block of a participant with its reasons; raises StudyInvalid and ExpansionFailed.
+
+    They follow the row of the design of their own index, or another one.
+    """
     study = parsed.require()
     raw_blocks = read_blocks(parsed.source.text)
-    blocks = expand(study, participant_index)
-    reasons = _reasons(study, participant_index, len(blocks))
+    blocks = expand(study, participant_index, row)
+    reasons = _reasons(study, participant_index if row is None else row, len(blocks))
     return tuple(
         ExplainedBlock(
             block_id,
@@ -39,17 +44,17 @@ def explain(parsed: Parsed, participant_index: int) -> tuple[ExplainedBlock, ...
     )
 
 
-def _reasons(study: Study, participant_index: int, count: int) -> list[Names]:
+def _reasons(study: Study, row: int, count: int) -> list[Names]:
     """Why each block stands where it does."""
-    ways = [way for _, way in condition_walk(study, participant_index)]
+    ways = [way for _, way in condition_walk(study, row)]
     if study.order.trees:
         ordered = [tuple(filter(None, map(_in_tree, way))) or ("as in the file",) for way in ways]
     else:
-        table = _table_row(study, participant_index)
+        table = _table_row(study, row)
         ordered = [(*table, *_in_groups(way)) for way in ways]
-    left_out = cell_of(study, participant_index).left_out
-    row = study.init_blocks.row(participant_index)
-    first = len([name for name in row if name not in left_out])
+    left_out = cell_of(study, row).left_out
+    listed = study.init_blocks.row(row)
+    first = len([name for name in listed if name not in left_out])
     last = count - first - len(ordered)
     return [("init_blocks",)] * first + ordered + [("final_blocks",)] * last
 
@@ -63,11 +68,11 @@ def _in_tree(step: Step) -> str:
     return f"{group.name}: {group.labels[step.item]}, {step.place + 1} of {met} ({_how(step)})"
 
 
-def _table_row(study: Study, participant_index: int) -> Names:
-    """Which row of an order table a participant has, where there is a table of several."""
+def _table_row(study: Study, row: int) -> Names:
+    """Which row of an order table a row of the design has, where there is a table of several."""
     rows = len(study.order.rows)
-    row = turn_of(study, participant_index) % rows + 1
-    return (f"row {row} of {rows}",) if rows > 1 else ()
+    at = turn_of(study, row) % rows + 1
+    return (f"row {at} of {rows}",) if rows > 1 else ()
 
 
 def _in_groups(way: tuple[Step, ...]) -> Iterator[str]:

@@ -58,9 +58,13 @@ class Place(Struct, frozen=True, gc=False):
 
 
 class ParticipantAdded(Caused, frozen=True, kw_only=True, omit_defaults=True):
-    """A participant was added."""
+    """A participant was added. `row` is the row of the design that they follow.
+
+    It is left out where it is that of their index.
+    """
 
     type: ClassVar = EventType.PARTICIPANT_ADDED
+    row: int | None = None
 
 
 class Moved(Caused, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -38,6 +38,13 @@ class ParticipantSummary(Struct, frozen=True, kw_only=True):
     overridden: Annotated[
         int, Meta(description="The number of blocks whose config was changed for them alone.")
     ]
+    row: Annotated[
+        int,
+        Meta(
+            description="The row of the design that they follow, for their orders and draws; "
+            "`participant_index` unless they were given another."
+        ),
+    ]
 
 
 class ParticipantRow(ParticipantSummary, frozen=True, kw_only=True):

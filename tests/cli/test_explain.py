@@ -24,6 +24,14 @@ def test_it_shows_where_blocks_and_values_come_from(tmp_path):
     assert [block["block_id"] for block in report["blocks"]] == [*range(6)]
 
 
+def test_a_participant_may_follow_another_row(tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY, encoding="utf-8")
+    own, other = run(str(study), "2").stdout, run(str(study), "1", "--row", "2").stdout
+    assert own == other
+    assert own != run(str(study), "1").stdout
+
+
 def test_a_study_with_errors_has_nothing_to_explain(tmp_path):
     study = tmp_path / "study.toml"
     study.write_text("order = 3\n", encoding="utf-8")

@@ -133,13 +133,15 @@ def problem_of(path, session):
         ("UPDATE participants SET overrides = replace(overrides, '7', '8') "
          "WHERE participant_index = 1 AND session_id = 2",
          "the overrides of participant 1 are not those"),
+        ("UPDATE participants SET row = 9 WHERE participant_index = 1 AND session_id = 2",
+         'participant 1 has the row "9"'),
         ("UPDATE participants SET overrides = NULL WHERE participant_index = 1 AND session_id = 2",
          "the overrides of participant 1 are not those"),
         ("UPDATE participants SET overrides = '[{\"block_name\": \"A\", \"occurrence\": 0, "
          "\"patch\": {}}]' WHERE participant_index = 2 AND session_id = 2",
          "the overrides of participant 2 are not those"),
         ("INSERT INTO participants SELECT session_id, 77, block_id, ended, revision, "
-         "block_started_at, updated_at, overrides, study FROM participants "
+         "block_started_at, updated_at, overrides, study, row FROM participants "
          "WHERE participant_index = 1 AND session_id = 2",
          "participant 77 is stored, and the log does not know of them"),
         ("UPDATE study_versions SET text = replace(text, 'speed = 1', 'speed = 2') "

@@ -154,6 +154,7 @@ async def test_the_state_is_the_whole_snapshot(http):
         "revision": 1,
         "connected": 0,
         "overridden": 0,
+        "row": 1,
         "overrides": [],
     }
 

@@ -41,6 +41,24 @@ def test_participants_have_their_own_place_and_order(study_file):
     assert [config["name"] for config in experiment.get_all_configs(8)][1:] == ["C", "D", "A", "B"]
 
 
+def test_a_participant_follows_another_row_under_their_own_index(study_file):
+    experiment = Experiment(study_file)
+    experiment.add_participant(2)
+    experiment.add_participant(9, row=2)
+    assert (experiment.get_state(9)["participant_index"], experiment.get_state(9)["row"]) == (9, 2)
+    assert experiment.get_state(2)["row"] == 2
+
+    def blocks(index):
+        return [config | {"participant_index": 0} for config in experiment.get_all_configs(index)]
+
+    assert blocks(9) == blocks(2) != blocks(1)
+    assert {config["participant_index"] for config in experiment.get_all_configs(9)} == {9}
+    experiment.move_to_next(9)
+    experiment.reload()
+    assert experiment.get_state(9)["row"] == 2
+    assert blocks(9) == blocks(2)
+
+
 def test_misuse_is_named(study_file):
     experiment = Experiment(study_file)
     with pytest.raises(ParticipantUnknown):

@@ -12,6 +12,7 @@ function row(index: number, more: Partial<ParticipantRow> = {}): ParticipantRow 
     block_name: "Near",
     blocks_count: 4,
     revision: 1,
+    row: index,
     connected: 1,
     block_started_at: "2026-11-23T12:19:00.000Z",
     updated_at: "2026-11-23T12:19:00.000Z",

@@ -11,6 +11,7 @@ function row(index: number, more: Partial<ParticipantRow> = {}): ParticipantRow 
     block_name: "A",
     blocks_count: 2,
     revision: 1,
+    row: index,
     connected: 0,
     block_started_at: "2026-11-23T12:00:00.000Z",
     updated_at: "2026-11-23T12:00:00.000Z",

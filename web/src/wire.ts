@@ -185,6 +185,8 @@ export interface ParticipantRow {
   study: string;
   /** The number of blocks whose config was changed for them alone. */
   overridden: number;
+  /** The row of the design that they follow, for their orders and draws; `participant_index` unless they were given another. */
+  row: number;
   /** The participant's own block order. */
   block_names: string[];
 }
@@ -210,6 +212,8 @@ export interface ParticipantSnapshot {
   study: string;
   /** The number of blocks whose config was changed for them alone. */
   overridden: number;
+  /** The row of the design that they follow, for their orders and draws; `participant_index` unless they were given another. */
+  row: number;
   /** The current block's config; null outside a block. */
   config: Config | null;
   overrides: OverriddenValue[];
@@ -321,7 +325,13 @@ export interface Operations {
   /** Add a participant after the largest index */
   "new-participant": [{ request_id?: string }, number];
   /** Add a participant by index */
-  "add-participant": [{ participant_index: number; request_id?: string }, boolean];
+  "add-participant": [{ participant_index: number; row?: number; request_id?: string }, boolean];
+  /** The event log, ascending */
+  "events": [{ after?: number; before?: number; participant?: number; limit?: number }, LogEntry[]];
+  /** How long participants were in their blocks */
+  "timings": [{ participant?: number }, Visit[]];
+  /** Stop the server */
+  "shutdown": [{ request_id?: string }, null];
   /** The study's name, diagnostics and versions */
   "study": [Record<string, never>, StudyInfo];
   /** The study file as it is on disk */
@@ -336,12 +346,6 @@ export interface Operations {
   "verify": [{ text: string; participants?: number; request_id?: string }, Verified];
   /** What the served study's orders balance */
   "design": [{ participants?: number }, DesignReport];
-  /** The event log, ascending */
-  "events": [{ after?: number; before?: number; participant?: number; limit?: number }, LogEntry[]];
-  /** How long participants were in their blocks */
-  "timings": [{ participant?: number }, Visit[]];
-  /** Stop the server */
-  "shutdown": [{ request_id?: string }, null];
 }
 
 /** What is pushed. */

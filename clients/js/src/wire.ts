@@ -71,6 +71,8 @@ export interface ParticipantSnapshot {
   study: string;
   /** The number of blocks whose config was changed for them alone. */
   overridden: number;
+  /** The row of the design that they follow, for their orders and draws; `participant_index` unless they were given another. */
+  row: number;
   /** The current block's config; null outside a block. */
   config: Config | null;
   overrides: OverriddenValue[];

@@ -1,0 +1,79 @@
+"""The operations on a session's study: its file, its versions, and what they are like."""
+
+from __future__ import annotations
+
+from experiment_server.errors import (
+    PreconditionMissing,
+    StudyFileUnreadable,
+    StudyInvalid,
+    StudyStale,
+    StudyTooLarge,
+    VersionUnknown,
+)
+from experiment_server.session.operations import REASON, operation
+from experiment_server.session.parameters import (
+    EditedDigest,
+    ListedOrders,
+    ReportedParticipants,
+    StudyText,
+    VersionNumber,
+)
+from experiment_server.session.requests import Request
+from experiment_server.session.running import RunningSession
+from experiment_server.study.schema import json_schema
+from experiment_server.study.source import digest_of
+from experiment_server.wire.study import DesignReport, StudyInfo, Verified
+from experiment_server.wire.values import JsonObject
+
+
+class StudyOperations(RunningSession):
+    """What can be asked of a session's study."""
+
+    @operation("GET", "The study's name, diagnostics and versions")
+    async def study(self, _request: Request) -> StudyInfo:
+        """The study's name, diagnostics and versions."""
+        return self.study_file.info()
+
+    @operation(
+        "GET", "The study file as it is on disk",
+        media_type="text/plain", path="study/toml", tag=digest_of, refusals=(StudyFileUnreadable,),
+    )  # fmt: skip
+    async def study_text(self, _request: Request) -> str:
+        """The study file as it is on disk."""
+        return await self.study_file.read()
+
+    @operation(
+        "PUT", "Write the study file, and serve it", context=(REASON,), path="study/toml",
+        refusals=(PreconditionMissing, StudyStale, StudyInvalid),
+    )  # fmt: skip
+    async def save_study(
+        self, request: Request, text: StudyText, made_from: EditedDigest
+    ) -> StudyInfo:
+        """Write the study file, and serve it."""
+        async with self._idempotency.once(request, StudyInfo) as answered:
+            return answered or await self._save(request, text, made_from)
+
+    @operation(
+        "GET", "The study as it was in a version",
+        media_type="text/plain", path="study/versions", refusals=(VersionUnknown,),
+    )  # fmt: skip
+    async def study_version(self, _request: Request, version: VersionNumber) -> str:
+        """The study as it was in a version."""
+        return self.study_file.version_text(version)
+
+    @operation("GET", "The JSON Schema of a study file, for editors")
+    async def schema(self, _request: Request) -> JsonObject:
+        """The JSON Schema of a study file."""
+        return json_schema()
+
+    @operation("POST", "What is wrong with a study, and whom serving it would affect")
+    async def verify(
+        self, _request: Request, text: StudyText, participants: ListedOrders
+    ) -> Verified:
+        """What is wrong with a study, and whom serving it would concern."""
+        return await self.study_file.verify(text, participants)
+
+    @operation("GET", "What the served study's orders balance", refusals=(StudyTooLarge,))
+    async def design(self, _request: Request, participants: ReportedParticipants) -> DesignReport:
+        """What the served study's orders balance."""
+        return await self.study_file.design(participants)

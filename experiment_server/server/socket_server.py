@@ -29,8 +29,8 @@ from experiment_server.server.bodies import read_at_most
 from experiment_server.server.connection_counts import ConnectionCounter
 from experiment_server.server.frames import FrameInvalid, check_frame, check_payload
 from experiment_server.server.outgoing import OutgoingQueue
-from experiment_server.session.allowance import Allowance
 from experiment_server.session.tasks import Tasks
+from experiment_server.session.token_bucket import TokenBucket
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ class _Connection:
 
     silent: asyncio.TimerHandle | None
     """Ends it, unless it says who it is; None for one that has."""
-    allowance: Allowance = field(
-        default_factory=lambda: Allowance(PACKETS_PER_S_MAX, PACKET_BURST_MAX)
+    bucket: TokenBucket = field(
+        default_factory=lambda: TokenBucket(PACKETS_PER_S_MAX, PACKET_BURST_MAX)
     )
     ending: bool = False
     """Whether it has met a limit, and is only told so any more."""
@@ -181,7 +181,7 @@ class SocketServer:
     def _take(self, connection: str, known: _Connection, packets: int, size: int) -> None:
         if not known.sends_studies:
             packets += size // APP_MESSAGE_PIECE_BYTES
-        if known.ending or known.allowance.take(packets):
+        if known.ending or known.bucket.take(packets):
             return
         known.ending = True
         log.warning("a client was disconnected, because it sends too much: %s", _TOO_MANY)

@@ -1,4 +1,4 @@
-"""What REST answers where that is less than a socket gets, and the names of answers' versions."""
+"""REST response bodies that are smaller than the Socket.IO acknowledgement, and their ETags."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Snapshot = Encoded[ParticipantSnapshot]
 
 
 def name_reached(snapshot: Snapshot) -> NameReached:
-    """The name of the block that a move led to."""
+    """The name of the block after a move."""
     return NameReached(snapshot.value.block_name)
 
 
 def block_id_reached(snapshot: Snapshot) -> int:
-    """The id of the block that a move led to."""
+    """The id of the block after a move."""
     return snapshot.value.block_id
 
 
 def config_reached(snapshot: Snapshot) -> Config | None:
-    """The current block's config after a change of it."""
+    """The current block's config after a change."""
     return snapshot.value.config
 
 
 def snapshot_tag(snapshot: Snapshot) -> str:
-    """Names the version of a snapshot; who else is connected makes no new one."""
-    told = msgspec.structs.replace(snapshot.value, connected=0)
-    return hashlib.sha256(to_json_bytes(told)).hexdigest()
+    """The ETag of a snapshot. The number of connected apps does not change it."""
+    tagged = msgspec.structs.replace(snapshot.value, connected=0)
+    return hashlib.sha256(to_json_bytes(tagged)).hexdigest()

@@ -1,7 +1,7 @@
-"""A call of an operation: what a client sent becomes typed, or is refused.
+"""Decodes a client's input into a typed call of an operation, or refuses it.
 
-This is the one boundary: whatever is wrong with input ends here, and nothing beyond it looks at
-what was sent.
+This module is the only boundary: it reports everything that is wrong with the input, and no other
+module reads raw input.
 """
 
 from __future__ import annotations
@@ -36,17 +36,14 @@ from experiment_server.wire.values import JsonValue
 
 
 class Received(Struct, frozen=True):
-    """What came with a request, not looked at yet: parameters by name, and an idempotency key."""
+    """The raw input of a request: parameters by name, and an idempotency key."""
 
     parameters: Mapping[str, JsonValue]
     key: JsonValue = None
 
 
 class Call(Struct, frozen=True):
-    """A checked call: who asks for what, and the method's arguments (`Operation.arguments_type`).
-
-    With a key in the request, a change is made once however often it is called.
-    """
+    """A checked call: the request, and the method's arguments (`Operation.arguments_type`)."""
 
     request: Request
     arguments: Struct
@@ -60,11 +57,12 @@ class Call(Struct, frozen=True):
 def decoded_call(
     operation: Operation, caller: Caller, received: Received, default_participant: int
 ) -> Call:
-    """A call with its arguments complete, of the right types, and as `study.values` has them.
+    """Check a call, and convert its arguments to the types that the operation declares.
 
-    Raises NotAllowed for a caller whose role or participant does not fit, ParameterInvalid for a
-    parameter that is missing, unknown, of another type or no such value, and ParticipantUnknown or,
-    where one is to be added, ParticipantIndexInvalid for an index that no participant can have.
+    Raises NotAllowed if the caller's role or participant does not fit, and ParameterInvalid for a
+    parameter that is missing or unknown, or has a wrong type or value. For an index that no
+    participant can have, raises ParticipantUnknown, or ParticipantIndexInvalid if the operation
+    adds a participant.
     """
     if caller.role not in operation.roles:
         allowed = " or ".join(sorted(role.value for role in operation.roles))
@@ -81,7 +79,7 @@ def decoded_call(
         index = arguments.get(PARTICIPANT)
         if caller.participant_index not in (None, index):
             raise NotAllowed(
-                f"this app speaks for participant {caller.participant_index}, "
+                f"this app may act for participant {caller.participant_index}, "
                 f"not for participant {index}"
             )
     _check_index(operation, arguments.get(PARTICIPANT))
@@ -185,6 +183,6 @@ def _size(value: int | str) -> int:
 
 
 def shown(value: JsonValue) -> str:
-    """A value that somebody sent, short enough to be told back."""
+    """The text of a received value, shortened for an error message."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."

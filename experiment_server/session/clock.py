@@ -1,39 +1,39 @@
-"""The time, as a study tells it."""
+"""The clock of a session, which never goes backwards."""
 
 from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta, timezone
 
-# How far the machine's clock may be from what has passed since it was last looked at, before it
-# counts as set: a synchronised clock is slowed down and sped up, but by far less between two looks.
-_SET = timedelta(seconds=1)
+# A larger difference between the wall clock and the monotonic clock, since the last reading, means
+# that the wall clock was set. Clock synchronisation changes the clock's speed by far less.
+_CLOCK_SET_THRESHOLD = timedelta(seconds=1)
 
 
 def wall_clock() -> datetime:
-    """The time in UTC, as the machine has it."""
+    """The machine's time in UTC."""
     return datetime.now(timezone.utc)
 
 
 class Clock:
-    """The time in UTC, which goes on when the machine's clock is set back.
+    """A clock in UTC that keeps going forward when the machine's clock is set back.
 
-    What happens later has a later time, and durations are those that have passed: the time stays
-    ahead of the machine's clock by as much as that was set back, until it is set forward again or
-    the server is started anew.
+    Later events have later times, and durations are correct. If the machine's clock is set back,
+    this clock stays ahead by the same amount, until the machine's clock is set forward again or
+    the server restarts.
     """
 
     def __init__(self) -> None:
-        self._wall = self._told = wall_clock()
-        self._passed = time.monotonic()
+        self._wall = self._returned = wall_clock()
+        self._monotonic = time.monotonic()
         self._ahead = timedelta(0)
 
     def __call__(self) -> datetime:
-        """The time now, never before one that was told."""
-        wall, passed = wall_clock(), time.monotonic()
-        moved = wall - self._wall - timedelta(seconds=passed - self._passed)
-        self._wall, self._passed = wall, passed
-        if abs(moved) > _SET:
-            self._ahead = max(timedelta(0), self._ahead - moved)
-        self._told = max(self._told, wall + self._ahead)
-        return self._told
+        """The current time, never earlier than a time that was returned before."""
+        wall, monotonic = wall_clock(), time.monotonic()
+        jump = wall - self._wall - timedelta(seconds=monotonic - self._monotonic)
+        self._wall, self._monotonic = wall, monotonic
+        if abs(jump) > _CLOCK_SET_THRESHOLD:
+            self._ahead = max(timedelta(0), self._ahead - jump)
+        self._returned = max(self._returned, wall + self._ahead)
+        return self._returned

@@ -1,4 +1,4 @@
-"""Time limits of commits, all of the same length, so that one timer does for all of them."""
+"""The timeouts of commits. All have the same length, so one timer serves all of them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Result = TypeVar("Result")
 
 
 class CommitDeadlines(Generic[Result]):
-    """Answers who waits for a commit that takes too long: what becomes of it is not known yet.
+    """Fails the requests whose commits take too long.
 
-    The change may be kept after all: then everybody hears of it, and who repeats it is answered.
+    Such a commit may still succeed. Then it is published, and a repeated request gets its answer.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class CommitDeadlines(Generic[Result]):
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, future: asyncio.Future[Result]) -> None:
-        """Have a future that waits for a commit fail with StoreUnavailable after the time limit."""
+        """Set StoreUnavailable as a future's error if its commit is not done within the timeout."""
         loop = future.get_loop()
         self._drop_done()
         self._waiting.append((loop.time() + COMMIT_TIMEOUT_S, future))
@@ -42,13 +42,12 @@ class CommitDeadlines(Generic[Result]):
             if not future.done():
                 future.set_exception(
                     StoreUnavailable(
-                        "the database has not answered yet, and whether the change is made will "
-                        "be known when it does; ask for the state, or repeat the request with its "
-                        "idempotency key"
+                        "the database has not answered in time, so the change may or may not be "
+                        "made; read the state, or repeat the request with the same idempotency key"
                     )
                 )
 
     def _drop_done(self) -> None:
-        # Commits come to their end in the order in which they began, so that few are kept here.
+        # Commits end in the order in which they begin, so few finished ones stay in the queue.
         while self._waiting and self._waiting[0][1].done():
             self._waiting.popleft()

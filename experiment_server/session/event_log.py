@@ -1,4 +1,4 @@
-"""The log of a running session: entries that change nobody are written here, and all are read."""
+"""The event log of a running session: writes events that change no participant, and reads all."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ log = logging.getLogger(__name__)
 
 
 class EventLog:
-    """Writes events that change nobody, and reads what was written.
+    """Writes events that change no participant, and reads the log.
 
-    `written` is told of the entries once they are durable.
+    It calls `on_written` with the new entries when they are durable.
     """
 
-    def __init__(self, store: Store, written: Callable[[list[Entry]], None]) -> None:
+    def __init__(self, store: Store, on_written: Callable[[list[Entry]], None]) -> None:
         self._store = store
-        self._tell = written
+        self._on_written = on_written
 
     def append(self, event: Event) -> None:
-        """Log what happened, without waiting for the disk."""
+        """Log an event, without waiting for the disk."""
         self._store.send(Commit(events=[event]), self._appended)
 
     async def flush(self) -> None:
-        """Wait until everything that was logged is durable.
+        """Wait until all logged events are durable.
 
         Raises StoreUnavailable when the store does not answer in time.
         """
@@ -53,7 +53,7 @@ class EventLog:
         participant_index: int | None = None,
         limit: int,
     ) -> list[Entry]:
-        """The next entries after an id, or the last before another; ascending."""
+        """The first entries after the id `after`, or the last before the id `before`; ascending."""
         return await asyncio.wrap_future(
             self._store.entries(
                 after=after, before=before, participant_index=participant_index, limit=limit
@@ -61,7 +61,7 @@ class EventLog:
         )
 
     async def pages(self, after: int, participant_index: int | None) -> AsyncIterator[list[Entry]]:
-        """The whole log after an id, some entries at a time."""
+        """All entries after an id, in pages."""
         while page := await asyncio.wrap_future(
             self._store.log_page(after=after, participant_index=participant_index)
         ):
@@ -69,7 +69,7 @@ class EventLog:
             after = page[-1].id
 
     async def visits(self, participant_index: int | None = None) -> AsyncIterator[list[Visit]]:
-        """Every stay of a participant in a block, some at a time; see participants.timings."""
+        """The visits of participants to blocks, in pages; see participants.timings."""
         visits, after = Visits(), (0, 0)
         while page := await asyncio.wrap_future(
             self._store.moves(after=after, participant_index=participant_index)
@@ -79,23 +79,23 @@ class EventLog:
         yield visits.rest()
 
     async def last_move(self, participant_index: int, revision: int) -> LoggedMove:
-        """The participant's last move that was not taken back yet; raises NothingToUndo.
+        """The participant's last move that was not undone yet; raises NothingToUndo.
 
-        `revision` is the participant's revision that the answer rests on.
+        `revision` is the participant's revision at the time of the call.
         """
-        before, taken_back = EVENT_ID_MAX, set()
+        before, undone = EVENT_ID_MAX, set()
         while page := await asyncio.wrap_future(self._store.last_moves(participant_index, before)):
             for entry in page:
                 move = entry.told(Moved)
                 if move.undoes is not None:
-                    taken_back.add(move.undoes)
-                elif entry.id not in taken_back:
+                    undone.add(move.undoes)
+                elif entry.id not in undone:
                     return LoggedMove(entry.id, move.origin.block_id, revision)
             before = page[-1].id
         raise NothingToUndo(f"participant {participant_index} has no move that can be taken back")
 
     def _appended(self, outcome: Written | Exception) -> None:
         if isinstance(outcome, Written):
-            self._tell(outcome.entries)
+            self._on_written(outcome.entries)
         else:
-            log.warning("not in the event log: %s", outcome)
+            log.warning("an event could not be written to the event log: %s", outcome)

@@ -1,4 +1,4 @@
-"""Rooms: what is published to a room goes to every transport that has sockets in it."""
+"""Rooms: a message to a room goes to every transport that has sockets in the room."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def participant_room(participant_index: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An event for everybody in a room, with a struct, a list of structs, or nothing."""
+    """An event for all sockets in a room, with a struct, a list of structs, or no payload."""
 
     room: str
     event: str
@@ -31,23 +31,23 @@ class Message:
 
 
 class Transport(Protocol):
-    """What carries messages to the sockets of one endpoint."""
+    """Sends messages to the sockets of one endpoint."""
 
     def has_listeners(self, room: str) -> bool:
-        """Whether any socket is in a room."""
+        """Whether the room has any socket."""
 
     def deliver(self, message: Message) -> None:
-        """Send a message to the sockets of its room, or into their queues; never waits."""
+        """Send a message to the sockets of its room, or queue it; never waits."""
 
 
 class Hub:
-    """The transports of this process, and which of them have sockets in a room."""
+    """Knows the transports of this process, and which of them have sockets in a room."""
 
     def __init__(self) -> None:
         self._transports: list[Transport] = []
 
     def subscribe(self, transport: Transport) -> None:
-        """Have every message from now on delivered by a transport."""
+        """Add a transport; it delivers every later message."""
         self._transports.append(transport)
 
     def listening(self, room: str) -> list[Transport]:

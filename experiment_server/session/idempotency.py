@@ -1,4 +1,4 @@
-"""Requests that come again: carried out once, answered every time."""
+"""Idempotency keys: a repeated request is executed once and gets the same answer each time."""
 
 from __future__ import annotations
 
@@ -24,24 +24,23 @@ Result = TypeVar("Result")
 class Idempotency:
     """Answers a repeated request with its first result.
 
-    A result is durable, because `reply` becomes part of the commit that it is about. What is kept
-    is what the answer is made from: a participant's state rather than their whole snapshot.
+    The result is durable, because `reply` is part of the same commit as the change. The store keeps
+    the data that the answer is made from: a participant's state instead of the snapshot.
     """
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
-        # Each is kept for as long as a request holds it, or waits for it.
+        # A lock exists while a request holds it or waits for it.
         self._locks: WeakValueDictionary[Scope, asyncio.Lock] = WeakValueDictionary()
 
     def once(
         self, request: Request, kind: type[Result]
     ) -> AbstractAsyncContextManager[Result | None]:
-        """Give what was answered to the same request before, as a `kind`; None if it is new.
+        """Yield the stored result of the same request, as a `kind`; None if the request is new.
 
-        For as long as the context lasts, no other request with this key is carried out: one that
-        comes meanwhile waits, and gets the first one's answer. Raises KeyReused if the key came
-        with another request.
+        While the context is open, other requests with this key wait, and then get the same result.
+        Raises KeyReused if the key was used for a different request.
         """
         scope = _scope(request)
         if scope is None:
@@ -62,22 +61,22 @@ class Idempotency:
             yield from_json(known.text, kind)
 
     def reply(self, request: Request, result: object) -> Reply | None:
-        """What has to be committed for a request, None for one without a key."""
+        """The reply to commit with a request's change; None if the request has no key."""
         scope = _scope(request)
         if scope is None:
             return None
         return Reply(scope, request.fingerprint, to_json(result), self._clock())
 
-    async def keep(self, request: Request, result: object) -> None:
-        """Commit the result of a request whose effect is durable by itself."""
+    async def store_reply(self, request: Request, result: object) -> None:
+        """Commit the result of a request whose change is durable already."""
         reply = self.reply(request, result)
         if reply:
             await asyncio.wrap_future(self._store.commit(Commit(reply=reply)))
 
     async def sweep(self) -> None:
-        """Forget old replies now and again, until cancelled."""
+        """Delete old replies at intervals, until cancelled."""
         while True:
-            # The next change tells somebody who can do something about it.
+            # An unavailable store is reported by the next change.
             with contextlib.suppress(StoreUnavailable):
                 await asyncio.wrap_future(self._store.forget_replies(self._clock()))
             await asyncio.sleep(IDEMPOTENCY_SWEEP_INTERVAL_S)
@@ -92,6 +91,6 @@ def _scope(request: Request) -> Scope | None:
 def _require_same(request: Request, fingerprint: str) -> None:
     if request.fingerprint != fingerprint:
         raise KeyReused(
-            f"the key {request.key!r} came before with another {request.operation}; nothing was "
-            "done. Make a new key for each request, and keep it for repeats of that one only"
+            f"the key {request.key!r} was used for another {request.operation} before; nothing was "
+            "done. Use a new key for each request, and the same key only to repeat that request"
         )

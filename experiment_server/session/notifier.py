@@ -1,4 +1,4 @@
-"""Publishes what has changed: snapshots to participants at once, rows to dashboards gathered."""
+"""Publishes commits: snapshots to participants at once, and batches to dashboards."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 class Notifier:
     """Pushes snapshots to participants' rooms, and rows and log entries to the dashboards.
 
-    Publishing never waits, so messages reach every socket in the order in which they were
-    published: a participant's pushes come in the order of their revisions. Many pushes at once are
-    sent in portions, with other work served in between.
+    Publishing never waits, so every socket gets messages in the order in which they were
+    published, and a participant's snapshots in the order of their revisions. The notifier sends
+    many pushes in batches, and the event loop serves other requests between two batches.
     """
 
     def __init__(self, hub: Hub, tasks: Tasks, views: ParticipantViews) -> None:
@@ -38,13 +38,13 @@ class Notifier:
         self._pushing = False
         self._changed: dict[int, ParticipantState] = {}
         self._entries: list[Entry] = []
-        self._gathering: asyncio.Task[None] | None = None
+        self._batch_task: asyncio.Task[None] | None = None
 
     def committed(self, committed: Committed) -> None:
-        """Tell of a commit: participants' rooms of their own change, dashboards of all of it."""
-        self.gather(changed=committed.changed, entries=committed.written.entries)
+        """Publish a commit to the rooms of its participants, and to the dashboards."""
+        self.batch(changed=committed.changed, entries=committed.written.entries)
         if committed.version is not None:
-            return  # whoever serves it tells everybody in one go
+            return  # StudyFile pushes the new study to all participants itself
         self.push(
             (event, item.outcome.state)
             for item in committed.planned
@@ -57,50 +57,50 @@ class Notifier:
             transport.deliver(message)
 
     def push(self, pushes: Iterable[tuple[str, ParticipantState]]) -> None:
-        """Push snapshots to their participants' rooms: of each state, as an event of that name.
+        """Push a snapshot of each state to the participant's room, as an event of the given name.
 
-        Those that belong together come in one call, so that they are sent in portions.
+        Pass pushes that belong together in one call, so that they are sent in batches.
         """
         self._pushes.extend(pushes)
         if not self._pushing:
-            self._push_portion()
+            self._push_some()
 
-    def gather(
+    def batch(
         self, *, changed: Iterable[ParticipantState] = (), entries: Iterable[Entry] = ()
     ) -> None:
-        """Tell the dashboards: at once, or with what else happens within the gathering time."""
+        """Send rows and log entries to the dashboards, at most one batch per batch interval."""
         if not self._hub.listening(DASHBOARD):
             return
         self._changed.update((state.participant_index, state) for state in changed)
         self._entries.extend(entries)
-        waits = self._changed or self._entries
-        if waits and (self._gathering is None or self._gathering.done()):
-            self._gathering = self._tasks.start(self._tell_dashboards(), "tell-dashboards")
+        pending = self._changed or self._entries
+        if pending and (self._batch_task is None or self._batch_task.done()):
+            self._batch_task = self._tasks.start(self._publish_batches(), "publish-batches")
 
-    def _push_portion(self) -> None:
+    def _push_some(self) -> None:
         end = time.monotonic() + LOOP_TURN_S
         while self._pushes:
             event, state = self._pushes.popleft()
             room = participant_room(state.participant_index)
             if transports := self._hub.listening(room):
-                message = self._pushed(room, event, state)
+                message = self._push_message(room, event, state)
                 for transport in transports:
                     transport.deliver(message)
                 if time.monotonic() > end:
                     break
         self._pushing = bool(self._pushes)
         if self._pushing:
-            asyncio.get_running_loop().call_soon(self._push_portion)
+            asyncio.get_running_loop().call_soon(self._push_some)
 
-    def _pushed(self, room: str, event: str, state: ParticipantState) -> Message:
+    def _push_message(self, room: str, event: str, state: ParticipantState) -> Message:
         try:
             return Message(room, event, self._views.snapshot(state))
         except ExpansionFailed as error:
-            # Who waits for blocks that cannot be made hears why.
+            # An app that waits for blocks gets the reason why they cannot be made.
             log.error("participant %d has no blocks: %s", state.participant_index, error)
             return Message(room, "problem", error_info(error))
 
-    async def _tell_dashboards(self) -> None:
+    async def _publish_batches(self) -> None:
         while self._changed or self._entries:
             changed, self._changed = self._changed, {}
             entries, self._entries = self._entries, []
@@ -108,8 +108,8 @@ class Notifier:
             async for rows in self._views.row_pages(states):
                 self.publish(Message(DASHBOARD, "participants-changed", rows))
             if entries:
-                told = [entry.on_wire() for entry in entries]
-                self.publish(Message(DASHBOARD, "event", told))
+                entries_on_wire = [entry.on_wire() for entry in entries]
+                self.publish(Message(DASHBOARD, "event", entries_on_wire))
             await asyncio.sleep(DASHBOARD_BATCH_INTERVAL_S)
 
 

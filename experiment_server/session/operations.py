@@ -1,8 +1,8 @@
-"""What an operation is, and how it is declared.
+"""The declaration of operations.
 
-A method of `StudySession` becomes an operation by the decorator `operation`. Its signature says
-which parameters it takes and what it answers; REST routes, Socket.IO events, the API description
-and the CLI's `call` derive from the registry that `registry` makes of them.
+The decorator `operation` turns a method of `StudySession` into an operation. The method's signature
+declares the parameters and the answer. `registry` collects all operations; REST routes, Socket.IO
+events, the API description and the CLI's `call` derive from it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Handler = TypeVar("Handler", bound=Method)
 
 
 class Kind(str, Enum):
-    """What a parameter's value has to be."""
+    """The type of a parameter's value."""
 
     INTEGER = "a whole number"
     TEXT = "text"
@@ -47,7 +47,7 @@ _KINDS: Mapping[object, Kind] = {int: Kind.INTEGER, str: Kind.TEXT, dict: Kind.O
 
 
 class Location(str, Enum):
-    """Where REST has a parameter."""
+    """The part of a REST request that carries a parameter."""
 
     PATH = "path"
     QUERY = "query"
@@ -61,12 +61,12 @@ class Presence(str, Enum):
     REQUIRED = "required"
     OPTIONAL = "optional"
     OWN = "own"
-    """Left out, the caller's own participant is meant, or the default participant."""
+    """If omitted, it is the caller's own participant, or the default participant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A value that an operation takes. `limit` is the largest number, or the most characters."""
+    """A parameter of an operation. `limit` is the largest number, or the largest text length."""
 
     summary: str
     name: str = ""
@@ -82,9 +82,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An operation's answer as rows, which REST streams as CSV and JSON Lines too.
+    """An operation's answer as a table, which REST also streams as CSV and JSON Lines.
 
-    `pages` takes the session and the parameters' values; `cells` makes a CSV line's cells of a row.
+    `pages` takes the session and the parameter values; `cells` converts a row to its CSV cells.
     """
 
     columns: tuple[str, ...]
@@ -94,13 +94,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that a client can ask for.
+    """One operation that a client can call.
 
-    A Socket.IO acknowledgement carries what the method returns; so does the REST success body,
-    unless `rest_body` makes a smaller one out of it. `result` is the type of the one, `answer` of
-    the other, None where it is empty. REST has it at `/api/<path>`; `refusals` are the errors that
-    are this operation's own, beside those that its parameters bring. `context` are the parameters
-    that the request carries rather than the method; `tag` names the body's version in REST, for
+    A Socket.IO acknowledgement carries the method's return value, whose type is `result`. So does
+    the REST response body, unless `rest_body` derives a smaller one; the body's type is `answer`,
+    None if it is empty. The REST path is `/api/<path>`. `refusals` are the errors of this
+    operation, in addition to those that every parameter can cause. `context` are parameters that
+    go into the `Request` and not to the method. `tag` computes the ETag of the REST body, for
     If-None-Match.
     """
 
@@ -121,11 +121,11 @@ class Operation:
     tag: Callable[[object], str] | None
 
     parameters: tuple[Parameter, ...] = field(init=False)
-    """All that a caller can give."""
+    """All parameters that a caller may send."""
     names: frozenset[str] = field(init=False)
     """The names of the parameters."""
     arguments_type: type[Struct] = field(init=False)
-    """What a call's arguments are decoded into, in the order of the method's parameters."""
+    """The struct that holds a call's arguments, in the order of the method's parameters."""
 
     def __post_init__(self) -> None:
         parameters = self.arguments + self.context
@@ -136,18 +136,20 @@ class Operation:
 
     @property
     def changes(self) -> bool:
-        """Whether it changes anything, so that a repeat with the same key has to be known."""
+        """Whether the operation changes anything; if so, idempotency keys apply to it."""
         return self.method != "GET"
 
 
 FROM_BLOCK = Parameter(
-    "where the participant has to be (-1 before the first block); refused if they are elsewhere",
+    "the id of the block that the participant has to be in (-1 before the first block); "
+    "the request is refused if the participant is elsewhere",
     "from_block",
     location=Location.QUERY,
     presence=Presence.OPTIONAL,
 )
 FROM_STARTED_AT = Parameter(
-    "when that block began: the snapshot's block_started_at; refused if it was begun anew",
+    "when that block started, from the snapshot's block_started_at; "
+    "the request is refused if the block was started again",
     "from_started_at",
     Kind.TEXT,
     Location.QUERY,
@@ -155,7 +157,7 @@ FROM_STARTED_AT = Parameter(
     limit=TIMESTAMP_MAX_LENGTH,
 )
 REASON = Parameter(
-    "why, for the event log",
+    "the reason, for the event log",
     "reason",
     Kind.TEXT,
     Location.QUERY,
@@ -163,7 +165,7 @@ REASON = Parameter(
     limit=REASON_MAX_LENGTH,
 )
 PARTICIPANT = "participant_index"
-"""The name of the parameter that says which participant is meant."""
+"""The name of the parameter that selects the participant."""
 
 EVERYBODY = frozenset(Role)
 EXPERIMENTER = frozenset({Role.EXPERIMENTER})
@@ -184,7 +186,7 @@ def operation(
     refusals: tuple[type[ExperimentServerError], ...] = (),
     tag: Callable[..., str] | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Declare a method as the operation of its name, with dashes; see `Operation`."""
+    """Declare a method as an operation, named like the method with dashes; see `Operation`."""
 
     def declare(handler: Handler) -> Handler:
         name = handler.__name__.replace("_", "-")
@@ -219,7 +221,7 @@ def registry(session_class: type) -> dict[str, Operation]:
 
 
 def _arguments_of(handler: Method) -> tuple[Parameter, ...]:
-    """The parameters in a method's signature, which are annotated with a `Parameter` each."""
+    """The parameters in a method's signature that are annotated with a `Parameter`."""
     found = []
     for name, hint in get_type_hints(handler, include_extras=True).items():
         if get_origin(hint) is not Annotated:

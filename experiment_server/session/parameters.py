@@ -1,4 +1,4 @@
-"""The parameters of operations, each once: a type with what the API says of it."""
+"""The parameters of operations: each is a type, annotated with its description and bounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _QUERY, _OPTIONAL = Location.QUERY, Presence.OPTIONAL
 
 OwnParticipant = Annotated[
     int,
-    Parameter("the participant, 1 and up; left out, the default one", presence=Presence.OWN),
+    Parameter(
+        "the participant's index, 1 and up; by default the default participant",
+        presence=Presence.OWN,
+    ),
 ]
 NewParticipant = Annotated[int, Parameter("the index to add, 1 and up")]
 DesignRow = Annotated[
@@ -31,11 +34,11 @@ DesignRow = Annotated[
         limit=PARTICIPANT_INDEX_MAX,
     ),
 ]
-BlockId = Annotated[int, Parameter("the block's place in the participant's order, 0 and up")]
+BlockId = Annotated[int, Parameter("the block's position in the participant's order, 0 and up")]
 ConfigPatch = Annotated[
     JsonObject,
     Parameter(
-        "new values for the current block's config, as a JSON merge patch (null takes a key away)",
+        "new values for the current block's config, as a JSON merge patch (null removes a key)",
         location=Location.BODY,
     ),
 ]
@@ -46,13 +49,11 @@ EditedDigest = Annotated[
         "the digest of the text that was edited", location=Location.IF_MATCH, presence=_OPTIONAL
     ),
 ]
-VersionNumber = Annotated[
-    int, Parameter("the number of a version that was served, 1 and up", minimum=1)
-]
+VersionNumber = Annotated[int, Parameter("the number of a study version, 1 and up", minimum=1)]
 ListedOrders = Annotated[
     int,
     Parameter(
-        "for how many participants to list the orders",
+        "the number of participants whose orders are listed",
         location=_QUERY,
         presence=_OPTIONAL,
         default=5,
@@ -63,7 +64,7 @@ ListedOrders = Annotated[
 ReportedParticipants = Annotated[
     int | None,
     Parameter(
-        "for participants 1 to this one; left out, for a whole cycle of the orders, or 24",
+        "the number of participants in the report; by default a whole cycle of the orders, or 24",
         location=_QUERY,
         presence=_OPTIONAL,
         minimum=1,
@@ -73,7 +74,7 @@ ReportedParticipants = Annotated[
 OnlyParticipant = Annotated[
     int | None,
     Parameter(
-        "only of this participant",
+        "only entries of this participant",
         location=_QUERY,
         presence=_OPTIONAL,
         minimum=1,
@@ -94,7 +95,7 @@ AfterEntry = Annotated[
 BeforeEntry = Annotated[
     int | None,
     Parameter(
-        "only entries with a smaller id, the last of them",
+        "the last entries with a smaller id",
         location=_QUERY,
         presence=_OPTIONAL,
         minimum=1,
@@ -104,7 +105,7 @@ BeforeEntry = Annotated[
 EntriesLimit = Annotated[
     int,
     Parameter(
-        "how many at most",
+        "the maximum number of entries",
         location=_QUERY,
         presence=_OPTIONAL,
         default=100,

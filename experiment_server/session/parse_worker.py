@@ -1,8 +1,8 @@
-"""Reads studies in a process of its own, so that none of them can stop the server.
+"""Parses studies in a worker process, so that no study can block or crash the server.
 
-`python -m experiment_server.session.parse_worker` answers on its standard output what it is asked
-on its standard input; `ParseWorker` is what asks. A study that takes longer than it may ends that
-process, and the next one gets a new one.
+The process `python -m experiment_server.session.parse_worker` reads requests from its standard
+input and writes answers to its standard output. `ParseWorker` starts the process and sends the
+requests. If a study takes too long, it kills the process, and starts another for the next study.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ log = logging.getLogger(__name__)
 
 _LENGTH = struct.Struct("!Q")
 
-# Typing asks for the text as it is, saving for the same text, and the report for the served one.
 _parse = lru_cache(maxsize=2)(parse)
 
 
@@ -84,9 +83,9 @@ _TASKS: dict[str, Callable[..., object]] = {
 
 
 class ParseWorker:
-    """Has studies read in another process, one after the other, each within the time it may take.
+    """Parses studies in another process, one at a time, each within a time limit.
 
-    The process is started when it is first needed.
+    The process starts with the first request.
     """
 
     def __init__(self) -> None:
@@ -94,8 +93,8 @@ class ParseWorker:
         self._turn = asyncio.Lock()
 
     async def files(self, text: str) -> list[str]:
-        """The paths of the tables that a study's text names; none where it cannot be read."""
-        # Nearly all studies have none, and need not wait for the process.
+        """The paths of the tables that a study's text names; none if the text cannot be parsed."""
+        # Nearly all studies have no tables, and need not wait for the process.
         if "tables" not in text and "\\" not in text:
             return []
         try:
@@ -105,19 +104,19 @@ class ParseWorker:
         return files
 
     async def parse(self, source: StudySource) -> Parsed:
-        """As `study.parse.parse`; what takes too long is reported as an error of the study."""
+        """Parse a study as `study.parse.parse` does; report a timeout as an error of the study."""
         parsed, _ = await self.preview(source, 0)
         return parsed
 
     async def preview(self, source: StudySource, participants: int) -> tuple[Parsed, list[Names]]:
-        """What is in a study, and the block names of participants 1 to `participants`."""
+        """Parse a study, and list the block names of participants 1 to `participants`."""
         try:
             preview: tuple[Parsed, list[Names]] = await self._ask("preview", source, participants)
         except StudyTooLarge as error:
             found = Diagnostic("study-too-large", "error", error.detail)
             return Parsed(None, (found,), source), []
         except Exception as error:
-            log.exception("having a study read failed")
+            log.exception("the worker process failed to parse a study")
             return Parsed(None, (reader_failed(error),), source), []
         return preview
 
@@ -132,7 +131,7 @@ class ParseWorker:
     async def explanation(
         self, source: StudySource, participant_index: int, row: int | None
     ) -> list[ExplainedBlock]:
-        """Where a participant's blocks and values come from, in a study without errors.
+        """The origin of a participant's blocks and values, in a study without errors.
 
         Raises StudyTooLarge and ExpansionFailed.
         """
@@ -142,7 +141,7 @@ class ParseWorker:
         return blocks
 
     async def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         process, self._process = self._process, None
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -160,7 +159,7 @@ class ParseWorker:
                     "more memory than there is; it has to have fewer blocks, or draw fewer values"
                 ) from None
             except asyncio.CancelledError:
-                # Its answer would be taken for that of the next question.
+                # The pending answer would be read as the answer to the next request.
                 await self.close()
                 raise
 
@@ -173,13 +172,13 @@ class ParseWorker:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
             )
-        to, back = self._process.stdin, self._process.stdout
-        if to is None or back is None:
+        requests, replies = self._process.stdin, self._process.stdout
+        if requests is None or replies is None:
             raise ConnectionError("a process that was started with pipes has none")
-        to.write(_packed((task, arguments)))
-        await to.drain()
-        (length,) = _LENGTH.unpack(await back.readexactly(_LENGTH.size))
-        answer, error = pickle.loads(await back.readexactly(length))  # noqa: S301 - our own process
+        requests.write(_packed((task, arguments)))
+        await requests.drain()
+        (length,) = _LENGTH.unpack(await replies.readexactly(_LENGTH.size))
+        answer, error = pickle.loads(await replies.readexactly(length))  # noqa: S301 - our own process
         if error is not None:
             raise error
         return answer
@@ -191,7 +190,7 @@ def _packed(value: object) -> bytes:
 
 
 def _bound_memory() -> None:
-    # Windows has no such limit; there, time alone bounds what a study takes.
+    # Windows has no such limit; only the timeout bounds a study there.
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -208,7 +207,7 @@ def _serve(asked: BinaryIO, answers: BinaryIO) -> None:
             answer = _TASKS[task](*arguments), None
         except MemoryError:
             return
-        except Exception as error:  # noqa: BLE001 - it is raised where it was asked
+        except Exception as error:  # noqa: BLE001 - the server process raises it
             answer = None, error
         answers.write(_packed(answer))
         answers.flush()

@@ -1,9 +1,10 @@
-"""The one way to change participants: the pure function, the durable commit, and telling of it.
+"""The repository of participants. It applies a pure function, commits the result and publishes it.
 
-Between reading the newest state and handing the commit to the store nothing is awaited, so changes
-of one participant that arrive together line up behind each other and share a commit. A commit names
-the revision that it was made from; one whose predecessor failed, or that somebody else was faster
-than, finds that revision gone and is made anew from what is durable.
+Nothing is awaited between reading the newest state and sending the commit to the store. So
+concurrent changes of one participant form a queue, and the store writes them in one transaction. A
+commit names the revision that it was made from. If the previous commit failed, or another process
+changed the participant, that revision is gone: the repository then repeats the change from the
+durable state.
 """
 
 from __future__ import annotations
@@ -45,17 +46,17 @@ from experiment_server.store.store import Store
 from experiment_server.study.model import Study
 
 
-class Planned(Struct, frozen=True, gc=False):
-    """One participant's part of a commit. `before` is None for who is added."""
+class PlannedChange(Struct, frozen=True, gc=False):
+    """The change of one participant in a commit. `before` is None for a new participant."""
 
     before: ParticipantState | None
     outcome: Outcome
 
 
 class Committed(Struct):
-    """What was committed together; `changed` leaves out who is as before."""
+    """A commit that is durable. `changed` has the states that differ from before."""
 
-    planned: Sequence[Planned]
+    planned: Sequence[PlannedChange]
     written: Written
     version: StudyVersion | None = None
     changed: list[ParticipantState] = field(default_factory=list)
@@ -67,7 +68,7 @@ class Committed(Struct):
 
 
 class ParticipantRepository:
-    """Changes the participants of a session, and tells `committed` of every commit, in order."""
+    """Changes the participants of a session; calls `on_committed` with every commit, in order."""
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class ParticipantRepository:
         views: ParticipantViews,
         idempotency: Idempotency,
         clock: Callable[[], datetime],
-        committed: Callable[[Committed], None],
+        on_committed: Callable[[Committed], None],
     ) -> None:
         self._store = store
         self._states = states
@@ -85,17 +86,17 @@ class ParticipantRepository:
         self._views = views
         self._idempotency = idempotency
         self._clock = clock
-        self._tell = committed
+        self._on_committed = on_committed
         self._deadlines: CommitDeadlines[Committed] = CommitDeadlines()
 
     async def change(
         self, request: Request, participant_index: int, transition: Transition
     ) -> ParticipantState:
-        """The state after a pure change of one participant, once that is durable.
+        """Apply a transition to one participant, and return the new state when it is durable.
 
-        A request with a key is carried out once. Raises what the change raises, ParticipantUnknown,
-        ParticipantElsewhere if the request names another place than the participant's, and
-        StoreUnavailable.
+        A request with an idempotency key is executed once. Raises ParticipantUnknown,
+        ParticipantElsewhere if the participant is not where the request expects, StoreUnavailable,
+        and the errors of the transition.
         """
         async with self._idempotency.once(request, ParticipantState) as answered:
             if answered is not None:
@@ -105,7 +106,7 @@ class ParticipantRepository:
     async def make(
         self, request: Request, participant_index: int, transition: Transition
     ) -> ParticipantState:
-        """`change`, for who has looked whether the request came before."""
+        """Do what `change` does, for a caller that has checked the idempotency key already."""
         for _ in range(COMMIT_ATTEMPTS_MAX):
             before = await self._states.newest_of(participant_index)
             sequence = self._versions.sequence(before)
@@ -116,11 +117,11 @@ class ParticipantRepository:
             except ExperimentServerError:
                 if not self._states.is_pending(participant_index):
                     raise
-                # A refusal has to rest on what is durable.
+                # A change may be refused because of a durable state only, not of a pending one.
                 await self._states.read(participant_index)
                 continue
             try:
-                await self.commit([Planned(before, outcome)], reply=reply)
+                await self.commit([PlannedChange(before, outcome)], reply=reply)
             except RevisionConflict:
                 await self._states.read(participant_index)
                 continue
@@ -130,10 +131,10 @@ class ParticipantRepository:
     async def move_all_to_block(
         self, request: Request, block_id: int, default_participant: int
     ) -> list[int]:
-        """Everybody who is in a block moved to a block, all or none; their indices.
+        """Move all active participants to a block, all or none; return their indices.
 
-        Raises BlockOutOfRange if one of them, or with nobody active the default participant, has
-        no such block.
+        Raises BlockOutOfRange if one of them has no such block. If nobody is active, the default
+        participant is checked instead.
         """
         async with self._states.alone():
             for _ in range(COMMIT_ATTEMPTS_MAX):
@@ -170,7 +171,7 @@ class ParticipantRepository:
         raise _changed_too_often()
 
     async def add_next(self, request: Request) -> int:
-        """A new participant after the largest index; returns the new index."""
+        """Add a participant after the largest index, and return the new index."""
         for _ in range(COMMIT_ATTEMPTS_MAX):
             known = [state.participant_index for state in await self._states.all()]
             index = max([*known, self._states.largest_index]) + 1
@@ -181,52 +182,58 @@ class ParticipantRepository:
         raise _changed_too_often()
 
     async def _add(
-        self, request: Request, participant_index: int, there_are: int, row: int | None = None
+        self,
+        request: Request,
+        participant_index: int,
+        participants_count: int,
+        row: int | None = None,
     ) -> int:
         outcome = moves.add(participant_index, request.cause, self._clock(), row)
-        if there_are >= PARTICIPANTS_MAX:
-            raise LimitReached(f"a session takes {PARTICIPANTS_MAX} participants, and has them")
+        if participants_count >= PARTICIPANTS_MAX:
+            raise LimitReached(
+                f"this session has {PARTICIPANTS_MAX} participants, which is the limit"
+            )
         reply = self._idempotency.reply(request, participant_index)
-        await self.commit([Planned(None, outcome)], reply=reply)
+        await self.commit([PlannedChange(None, outcome)], reply=reply)
         return participant_index
 
     async def commit(
         self,
-        planned: Sequence[Planned],
+        planned: Sequence[PlannedChange],
         *,
         events: Sequence[Event] = (),
         version: StudyVersion | None = None,
         served: Study | None = None,
         reply: Reply | None = None,
     ) -> Committed:
-        """Make planned changes durable, all or none, with more events before theirs.
+        """Commit planned changes, all or none; log `events` before the events of the changes.
 
-        With a `version`, the study of which is `served`, everybody has it from then on. Nothing may
-        be awaited between reading the states that the plan rests on and this call.
-        Raises RevisionConflict and StoreUnavailable.
+        If a study `version` is given, its study `served` is served to everybody from then on. The
+        caller must not await anything between reading the planned states and this call. Raises
+        RevisionConflict and StoreUnavailable.
         """
         changes = []
-        happened = list(events)
+        all_events = list(events)
         for item in planned:
             state = item.outcome.state
             self._states.send(state)
             changes.append(Change(state, None if item.before is None else item.before.revision))
-            happened.extend(item.outcome.events)
-        waiting: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
-        commit = Commit(changes, happened, version, reply)
-        self._store.send(commit, partial(self._settle, planned, version, served, waiting))
-        self._deadlines.add(waiting)
-        return await waiting
+            all_events.extend(item.outcome.events)
+        committing: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
+        commit = Commit(changes, all_events, version, reply)
+        self._store.send(commit, partial(self._settle, planned, version, served, committing))
+        self._deadlines.add(committing)
+        return await committing
 
     async def _plan_all(
         self, request: Request, states: Sequence[ParticipantState], block_id: int
-    ) -> list[Planned]:
+    ) -> list[PlannedChange]:
         planned, now = [], self._clock()
         async for state in in_turns(states):
             sequence = self._versions.sequence(state)
             if is_active(state, len(sequence)):
                 outcome = moves.move_to_block(state, sequence, request.cause, now, block_id)
-                planned.append(Planned(state, outcome))
+                planned.append(PlannedChange(state, outcome))
         return planned
 
     def _require_place(
@@ -244,7 +251,7 @@ class ParticipantRepository:
     def _reply(
         self, request: Request, state: ParticipantState, sequence: BlockSequence
     ) -> Reply | None:
-        # A change that cannot be shown afterwards is not made.
+        # If the new state has no snapshot, this raises, and the change is not made.
         self._views.snapshot(state)
         if request.key is None:
             return None
@@ -252,28 +259,30 @@ class ParticipantRepository:
 
     def _settle(
         self,
-        planned: Sequence[Planned],
+        planned: Sequence[PlannedChange],
         version: StudyVersion | None,
         served: Study | None,
-        waiting: asyncio.Future[Committed],
+        committing: asyncio.Future[Committed],
         outcome: Written | Exception,
     ) -> None:
-        # Also for a request that was cancelled meanwhile: what is kept is kept.
+        # This also runs if the request was cancelled meanwhile, because the commit is durable.
         states = [item.outcome.state for item in planned]
         if isinstance(outcome, Exception):
             self._states.settle(states, kept=False)
-            if not waiting.done():
-                waiting.set_exception(outcome)
+            if not committing.done():
+                committing.set_exception(outcome)
             return
         if version is not None and served is not None:
             self._versions.serve(served)
             self._versions.add(version)
         self._states.settle(states, kept=True)
         committed = Committed(planned, outcome, version)
-        self._tell(committed)
-        if not waiting.done():
-            waiting.set_result(committed)
+        self._on_committed(committed)
+        if not committing.done():
+            committing.set_result(committed)
 
 
 def _changed_too_often() -> StoreUnavailable:
-    return StoreUnavailable("the participant is being changed too often; try again in a moment")
+    return StoreUnavailable(
+        "other requests changed the participant at the same time; try again in a moment"
+    )

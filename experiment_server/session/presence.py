@@ -1,4 +1,4 @@
-"""Whose apps are connected, and what the log says of their coming and going."""
+"""Counts the connected apps of each participant, and logs when they connect and disconnect."""
 
 from __future__ import annotations
 
@@ -10,81 +10,81 @@ from datetime import datetime
 
 from experiment_server.limits import PRESENCE_BURST_MAX, PRESENCE_INTERVAL_S
 from experiment_server.participants.events import Event
-from experiment_server.session.allowance import Allowance
+from experiment_server.session.token_bucket import TokenBucket
 from experiment_server.wire.events import AppConnected, AppDisconnected
 
 
 @dataclass(slots=True)
-class _Unlogged:
-    """What a participant's apps did since the log was last told."""
+class _PresenceLog:
+    """Presence changes of one participant that are not in the event log yet."""
 
     changes: int = 0
     last: type[AppConnected | AppDisconnected] = AppConnected
-    allowance: Allowance = field(
-        default_factory=lambda: Allowance(1 / PRESENCE_INTERVAL_S, PRESENCE_BURST_MAX)
+    bucket: TokenBucket = field(
+        default_factory=lambda: TokenBucket(1 / PRESENCE_INTERVAL_S, PRESENCE_BURST_MAX)
     )
-    waiting: asyncio.TimerHandle | None = None
+    timer: asyncio.TimerHandle | None = None
 
 
 class Presence:
-    """Counts each participant's connected apps, and logs who comes and goes.
+    """Counts each participant's connected apps, and logs each connect and disconnect.
 
-    The log has every change, unless a participant's apps come and go without end: then it has one
-    entry every `PRESENCE_INTERVAL_S` seconds, the latest change, with how many before it were
-    `left_out`.
+    A token bucket limits the entries of each participant. When the bucket is empty, the log gets
+    one entry every `PRESENCE_INTERVAL_S` seconds: the latest change, with the number of earlier
+    changes that were `left_out`.
     """
 
     def __init__(self, log: Callable[[Event], None], clock: Callable[[], datetime]) -> None:
         self._log = log
         self._clock = clock
         self._apps: Counter[int] = Counter()
-        self._unlogged: dict[int, _Unlogged] = {}
+        self._logs: dict[int, _PresenceLog] = {}
 
     def apps(self, participant_index: int) -> int:
-        """How many apps of a participant are connected."""
+        """The number of a participant's connected apps."""
         return self._apps[participant_index]
 
     def participants(self) -> list[int]:
-        """The participants of whom an app is connected."""
+        """The indices of participants who have a connected app."""
         return list(self._apps)
 
     def enter(self, participant_index: int) -> None:
-        """Count an app that has connected."""
+        """Count an app that connected."""
         self._apps[participant_index] += 1
-        self._changed(participant_index, AppConnected)
+        self._record(participant_index, AppConnected)
 
     def leave(self, participant_index: int) -> None:
-        """Count an app no longer that has gone."""
+        """Stop counting an app that disconnected."""
         self._apps[participant_index] -= 1
-        self._changed(participant_index, AppDisconnected)
+        self._record(participant_index, AppDisconnected)
         if not self._apps[participant_index]:
             del self._apps[participant_index]
 
     def close(self) -> None:
-        """Log what the log was not told yet."""
-        for participant_index, unlogged in self._unlogged.items():
-            if unlogged.waiting is not None:
-                unlogged.waiting.cancel()
-                self._tell(participant_index)
+        """Log the changes that still wait for a token."""
+        for participant_index, pending in self._logs.items():
+            if pending.timer is not None:
+                pending.timer.cancel()
+                self._write(participant_index)
 
-    def _changed(self, participant_index: int, kind: type[AppConnected | AppDisconnected]) -> None:
-        unlogged = self._unlogged.setdefault(participant_index, _Unlogged())
-        unlogged.changes += 1
-        unlogged.last = kind
-        if unlogged.waiting is not None:
+    def _record(self, participant_index: int, kind: type[AppConnected | AppDisconnected]) -> None:
+        pending = self._logs.setdefault(participant_index, _PresenceLog())
+        pending.changes += 1
+        pending.last = kind
+        if pending.timer is not None:
             return
-        if unlogged.allowance.take():
-            self._tell(participant_index)
+        if pending.bucket.take():
+            self._write(participant_index)
         else:
             loop = asyncio.get_running_loop()
-            unlogged.waiting = loop.call_later(PRESENCE_INTERVAL_S, self._tell, participant_index)
+            pending.timer = loop.call_later(PRESENCE_INTERVAL_S, self._write, participant_index)
 
-    def _tell(self, participant_index: int) -> None:
-        unlogged = self._unlogged[participant_index]
-        if unlogged.waiting is not None:
-            unlogged.waiting = None
-            unlogged.allowance.take()
-        apps, left_out = self._apps[participant_index], max(0, unlogged.changes - 1)
-        unlogged.changes = 0
-        told = unlogged.last(apps=apps, left_out=left_out)
-        self._log(Event(self._clock(), told, participant_index))
+    def _write(self, participant_index: int) -> None:
+        pending = self._logs[participant_index]
+        if pending.timer is not None:
+            pending.timer = None
+            pending.bucket.take()
+        apps, left_out = self._apps[participant_index], max(0, pending.changes - 1)
+        pending.changes = 0
+        data = pending.last(apps=apps, left_out=left_out)
+        self._log(Event(self._clock(), data, participant_index))

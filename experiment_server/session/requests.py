@@ -1,4 +1,4 @@
-"""Who calls, and what is known of a change that they ask for."""
+"""The caller of an operation, and the request that it makes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from experiment_server.wire.events import Actor
 
 
 class Role(str, Enum):
-    """What a caller is to the study."""
+    """The role of a caller, which decides what it may call."""
 
     EXPERIMENTER = "experimenter"
     PARTICIPANT = "participant"
 
 
 class Caller(Struct, frozen=True):
-    """Who calls, and by which way.
+    """The caller of an operation, and the interface that it uses.
 
-    A participant's app speaks for its own participant only, or where no index is known, for any.
+    A participant's app may act for its own participant only. If its `participant_index` is None,
+    it may act for any participant.
     """
 
     role: Role
@@ -29,11 +30,12 @@ class Caller(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """Somebody asks for an operation.
+    """A request for an operation.
 
-    A request with a `key` is carried out once, however often it comes; `fingerprint` tells another
-    request that uses the same key. `from_block` and `from_started_at` are where the participant
-    has to be for it, and when that block has to have begun.
+    A request with an idempotency `key` is executed once, however often it is sent. The
+    `fingerprint` of its parameters detects another request with the same key. `from_block` and
+    `from_started_at` are preconditions: the block that the participant has to be in, and the time
+    when that block has to have started.
     """
 
     by: Actor
@@ -47,7 +49,7 @@ class Request(Struct, frozen=True):
 
     @property
     def cause(self) -> Cause:
-        """What the log says of who asked."""
+        """The actor and the reason, for the event log."""
         return Cause(self.by, self.reason)
 
 

@@ -1,4 +1,4 @@
-"""The parts of one running session, put together, from start to stop."""
+"""A running session: creates its parts, starts and stops them."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ from experiment_server.wire.study import MoreParticipants, Overview, StudyInfo
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """How a session is served. `database` and `session` are for people to read.
+    """Options of a running session. `database` and `session` are names to display.
 
-    `has_app` tells whether the participants' app is served here, and `guarded` whether an app
-    needs a token.
+    `has_app` says whether this server also serves the participants' app, and `guarded` whether
+    apps need a token.
     """
 
     default_participant_index: int = 1
@@ -61,7 +61,7 @@ class SessionOptions:
 
 
 class RunningSession:
-    """The parts of one session, put together. Call `start` before anything else."""
+    """The parts of one session. Call `start` first."""
 
     def __init__(
         self,
@@ -112,12 +112,12 @@ class RunningSession:
 
     @property
     def default_participant_index(self) -> int:
-        """The participant that is meant by clients that name none."""
+        """The participant for requests that name none."""
         return self.options.default_participant_index
 
     async def start(self) -> None:
-        """Take the session up where it was left."""
-        # All that is settled by one commit is told in one go.
+        """Load the session from the store, and serve the study file."""
+        # The writer thread hands all results of one transaction to the event loop at once.
         self._store.deliver_with(asyncio.get_running_loop().call_soon_threadsafe)
         states = await self._states.all()
         self._versions.restore(await asyncio.wrap_future(self._store.versions()), states)
@@ -129,23 +129,23 @@ class RunningSession:
             await self._repository.add(BY_SERVER, self.options.default_participant_index)
 
     async def stop(self) -> None:
-        """Log that the server was stopped on purpose."""
+        """Log that the server stops."""
         self._presence.close()
         self._log.append(Event(self.clock(), ServerStopped()))
         with contextlib.suppress(StoreUnavailable):
             await self._log.flush()
 
     async def overview(self) -> AsyncIterator[Overview | MoreParticipants]:
-        """All that a dashboard needs to begin with, and then, where it is much, the rest of it.
+        """The initial data for a dashboard: an overview, and then pages with more participants.
 
-        The first part has everything but, in large sessions, the later participants.
+        In a small session, the overview has all participants.
         """
         pages = self._views.row_pages(await self._states.all())
-        yield self._beginning(await anext(pages, []))
+        yield self._overview(await anext(pages, []))
         async for rows in pages:
             yield MoreParticipants(rows)
 
-    def _beginning(self, rows: list[ParticipantRow]) -> Overview:
+    def _overview(self, rows: list[ParticipantRow]) -> Overview:
         return Overview(
             study=self.study_file.served(),
             diagnostics=self.study_file.diagnostics(),
@@ -162,43 +162,43 @@ class RunningSession:
     # Presence
 
     async def connected(self, participant_index: int) -> None:
-        """An app of this participant has connected; raises ParticipantUnknown."""
+        """Record that an app of this participant connected; raises ParticipantUnknown."""
         state = await self._states.get(participant_index)
         self._presence.enter(participant_index)
-        self._notifier.gather(changed=[state])
+        self._notifier.batch(changed=[state])
 
     async def disconnected(self, participant_index: int) -> None:
-        """An app of this participant has gone."""
+        """Record that an app of this participant disconnected."""
         self._presence.leave(participant_index)
-        self._notifier.gather(changed=[await self._states.get(participant_index)])
+        self._notifier.batch(changed=[await self._states.get(participant_index)])
 
     async def rows(self) -> list[ParticipantRow]:
-        """Everybody's row, ascending by index."""
+        """The rows of all participants, ascending by index."""
         pages = self._views.row_pages(await self._states.all())
         return [row async for page in pages for row in page]
 
     def drop_cache(self) -> None:
-        """Forget whatever can be read or worked out again; nothing else changes."""
+        """Empty all caches; the session behaves as before."""
         self._states.drop_cache()
         self._versions.drop_cache()
         self._views.drop_cache()
 
-    # How operations are carried out
+    # Helpers of operations
 
     async def row(self, participant_index: int) -> ParticipantRow:
-        """One participant as lists show them."""
+        """The row of one participant."""
         return self._views.row(await self._states.get(participant_index))
 
     async def _answer(self, state: ParticipantState) -> Snapshot:
         if state.study is not None:
-            # A repeated request is answered with the blocks of the version that it was made in.
+            # A repeated request gets the blocks of the study version in which it was executed.
             await self._versions.require(state.study)
         return self._views.snapshot(state)
 
     async def _undo(self, request: Request, participant_index: int) -> ParticipantState:
         while True:
             state = await self._states.get(participant_index)
-            # Read behind all changes of this participant that are on their way to the log.
+            # The store reads this after all pending commits of the participant.
             move = await self._log.last_move(participant_index, state.revision)
             try:
                 undo = partial(moves.undo, move=move)
@@ -215,9 +215,9 @@ class RunningSession:
 
     async def _save(self, request: Request, text: str, made_from: str | None) -> StudyInfo:
         saved = await self.study_file.save(request, text, made_from)
-        # It is saved, also if its reply is not: a repeat finds the text there already.
+        # The file is saved even if the reply is not: a repeat finds the same text on disk.
         with contextlib.suppress(StoreUnavailable):
-            await self._idempotency.keep(request, saved)
+            await self._idempotency.store_reply(request, saved)
         return saved
 
     def now(self) -> datetime:
@@ -226,14 +226,14 @@ class RunningSession:
 
     @property
     def participants_count(self) -> int:
-        """How many participants are known."""
+        """The number of participants."""
         return self._states.known_count
 
     async def flush(self) -> None:
-        """Wait until everything that was logged is durable; raises StoreUnavailable."""
+        """Wait until all logged events are durable; raises StoreUnavailable."""
         await self._log.flush()
 
-    # News
+    # Notifications
 
     def _logged(self, entries: list[Entry]) -> None:
-        self._notifier.gather(entries=entries)
+        self._notifier.batch(entries=entries)

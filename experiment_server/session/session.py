@@ -1,4 +1,4 @@
-"""Every operation on a session of a study, once, as a method."""
+"""All operations on a session, each as one method."""
 
 from __future__ import annotations
 
@@ -60,23 +60,23 @@ _MOVE = (FROM_BLOCK, FROM_STARTED_AT, REASON)
 
 
 class StudySession(StudyOperations):
-    """One session of a study: its participants, their moves, its file, and its log.
+    """One session of a study: its participants, their moves, its study file, and its event log.
 
-    Operations raise ParticipantUnknown for an index that was never added, and StoreUnavailable
-    when a change could not be made durable; it was not made then. A request with a key is carried
-    out once.
+    Operations raise ParticipantUnknown for an index that was never added, and StoreUnavailable if
+    a change could not be committed; nothing has changed then. A request with an idempotency key is
+    executed once.
     """
 
     # Reading
 
-    @operation("GET", "How many blocks the participant goes through", roles=EVERYBODY)
+    @operation("GET", "The number of the participant's blocks", roles=EVERYBODY)
     async def blocks_count(self, _request: Request, participant_index: OwnParticipant) -> int:
-        """How many blocks a participant goes through."""
+        """The number of a participant's blocks."""
         return (await self.row(participant_index)).blocks_count
 
-    @operation("GET", "Where the participant is: -1 before the first block", roles=EVERYBODY)
+    @operation("GET", "The current block's id: -1 before the first block", roles=EVERYBODY)
     async def block_id(self, _request: Request, participant_index: OwnParticipant) -> int:
-        """Where a participant is."""
+        """The id of a participant's current block."""
         return (await self.row(participant_index)).block_id
 
     @operation("GET", "Whether the participant is in a block", roles=EVERYBODY)
@@ -107,10 +107,10 @@ class StudySession(StudyOperations):
         return self._views.all_configs(await self._states.get(participant_index))
 
     @operation(
-        "GET", "One line about where the participant is", roles=EVERYBODY, media_type="text/plain"
+        "GET", "The current block as one line of text", roles=EVERYBODY, media_type="text/plain"
     )
     async def status_string(self, _request: Request, participant_index: OwnParticipant) -> str:
-        """One line about where a participant is."""
+        """A participant's current block as one line of text."""
         row = await self.row(participant_index)
         return (
             f"Participant {row.participant_index}, "
@@ -122,55 +122,55 @@ class StudySession(StudyOperations):
         """The participant snapshot; raises ExpansionFailed."""
         return self._views.snapshot(await self._states.get(participant_index))
 
-    @operation("GET", "Where the blocks and their values come from", refusals=(StudyTooLarge,))
+    @operation("GET", "The origin of the blocks and their values", refusals=(StudyTooLarge,))
     async def explain(
         self, _request: Request, participant_index: OwnParticipant
     ) -> list[ExplainedBlock]:
-        """Where a participant's blocks and values come from; raises ExpansionFailed."""
+        """The origin of a participant's blocks and values; raises ExpansionFailed."""
         return await self.study_file.explain(await self._states.get(participant_index))
 
-    @operation("GET", "A row for every participant")
+    @operation("GET", "The rows of all participants")
     async def participants(self, _request: Request) -> list[ParticipantRow]:
-        """Everybody's row, ascending by index."""
+        """The rows of all participants, ascending by index."""
         return await self.rows()
 
     # Moving
 
     @operation(
-        "POST", "One block on; the last block is followed by END",
+        "POST", "Move a block on; END follows the last block",
         roles=EVERYBODY, context=_MOVE, rest_body=name_reached,
     )  # fmt: skip
     async def move_to_next(self, request: Request, participant_index: OwnParticipant) -> Snapshot:
-        """One block on; END stays END."""
+        """Move a participant to the next block; at END, nothing changes."""
         state = await self._repository.change(request, participant_index, moves.move_to_next)
         return await self._answer(state)
 
-    @operation("POST", "One block back", roles=EVERYBODY, context=_MOVE, rest_body=name_reached)
+    @operation("POST", "Move a block back", roles=EVERYBODY, context=_MOVE, rest_body=name_reached)
     async def move_to_previous(
         self, request: Request, participant_index: OwnParticipant
     ) -> Snapshot:
-        """One block back; START stays START."""
+        """Move a participant to the previous block; at START, nothing changes."""
         state = await self._repository.change(request, participant_index, moves.move_to_previous)
         return await self._answer(state)
 
     @operation(
-        "POST", "To a block by its id",
+        "POST", "Move to a block by its id",
         roles=EVERYBODY, context=_MOVE, rest_body=block_id_reached, refusals=(BlockOutOfRange,),
     )  # fmt: skip
     async def move_to_block(
         self, request: Request, participant_index: OwnParticipant, block_id: BlockId
     ) -> Snapshot:
-        """To a block by its id; raises BlockOutOfRange."""
+        """Move a participant to a block by its id; raises BlockOutOfRange."""
         move = partial(moves.move_to_block, block_id=block_id)
         state = await self._repository.change(request, participant_index, move)
         return await self._answer(state)
 
     @operation(
-        "POST", "Every active participant to a block",
+        "POST", "Move all active participants to a block",
         context=(REASON,), refusals=(BlockOutOfRange,),
     )  # fmt: skip
     async def move_all_to_block(self, request: Request, block_id: BlockId) -> int:
-        """Everybody who is in a block to a block, all or none; raises BlockOutOfRange."""
+        """Move all active participants to a block, all or none; raises BlockOutOfRange."""
         default = self.options.default_participant_index
         async with self._idempotency.once(request, list) as answered:
             if answered is None:
@@ -178,13 +178,13 @@ class StudySession(StudyOperations):
         return block_id
 
     @operation(
-        "POST", "Take the participant's last move back",
+        "POST", "Undo the participant's last move",
         context=(REASON,), rest_body=name_reached, refusals=(NothingToUndo,),
     )  # fmt: skip
     async def undo(self, request: Request, participant_index: OwnParticipant) -> Snapshot:
-        """Take a participant's last move back that was not taken back yet.
+        """Undo a participant's last move that was not undone yet.
 
-        Raises NothingToUndo where there is none, or the study no longer has the place it came from.
+        Raises NothingToUndo if there is none, or if the study no longer has the block before it.
         """
         async with self._idempotency.once(request, ParticipantState) as answered:
             state = answered or await self._undo(request, participant_index)
@@ -193,42 +193,42 @@ class StudySession(StudyOperations):
     # Configs
 
     @operation(
-        "PATCH", "Change the current block's config, for this participant alone",
+        "PATCH", "Change the current block's config, for this participant only",
         context=_MOVE, rest_body=config_reached, path="config",
         refusals=(NotInBlock, OverrideRefused),
     )  # fmt: skip
     async def update_config(
         self, request: Request, participant_index: OwnParticipant, patch: ConfigPatch
     ) -> Snapshot:
-        """Change the config of a participant's current block, for them alone."""
+        """Change the config of a participant's current block, for this participant only."""
         update = partial(moves.update_config, patch=checked(patch))
         state = await self._repository.change(request, participant_index, update)
         return await self._answer(state)
 
     @operation(
-        "POST", "Drop what was changed about the participant's configs",
+        "POST", "Remove all changes of the participant's configs",
         context=(REASON,), rest_body=config_reached,
     )  # fmt: skip
     async def reset_participant(
         self, request: Request, participant_index: OwnParticipant
     ) -> Snapshot:
-        """Drop all that was changed about a participant's configs; the position is kept."""
+        """Remove all overrides of a participant's configs; the participant stays in the block."""
         state = await self._repository.change(request, participant_index, moves.reset)
         return await self._answer(state)
 
     # Adding
 
-    @operation("GET", "A link that lets a participant's app in, until it expires")
+    @operation("GET", "A link that logs a participant's app in, until it expires")
     async def participant_link(
         self, _request: Request, participant_index: OwnParticipant
     ) -> ParticipantLink:
-        """A link that lets a participant's app in, until it expires."""
+        """A link that logs a participant's app in, until it expires."""
         await self._states.get(participant_index)
         return self._link(participant_index)
 
     @operation("PUT", "Add a participant after the largest index")
     async def new_participant(self, request: Request) -> int:
-        """Add the participant after the largest index; returns the new index."""
+        """Add a participant after the largest index; returns the new index."""
         async with self._idempotency.once(request, int) as answered:
             return answered or await self._repository.add_next(request)
 
@@ -248,7 +248,7 @@ class StudySession(StudyOperations):
         self, after: int, before: int | None, participant: int | None, _limit: int
     ) -> AsyncIterator[list[LogEntry]]:
         if before is not None:
-            raise ParameterInvalid("a stream of the log goes on from `after`; it takes no `before`")
+            raise ParameterInvalid("a stream of the log starts after `after`; it takes no `before`")
         async for page in self._log.pages(after, participant):
             yield [entry.on_wire() for entry in page]
 
@@ -261,7 +261,7 @@ class StudySession(StudyOperations):
         participant: OnlyParticipant,
         limit: EntriesLimit,
     ) -> list[LogEntry]:
-        """The next entries of the log, or the last before another."""
+        """The next entries of the log after an id, or the last before an id."""
         entries = await self._log.entries(
             after=after, before=before, participant_index=participant, limit=limit
         )
@@ -271,11 +271,11 @@ class StudySession(StudyOperations):
         return self._log.visits(participant)
 
     @operation(
-        "GET", "How long participants were in their blocks",
+        "GET", "The time that participants spent in their blocks",
         table=Table(timings.COLUMNS, _visit_pages, structs.asdict),
     )  # fmt: skip
     async def timings(self, _request: Request, participant: OnlyParticipant) -> list[Visit]:
-        """Every stay of a participant in a block."""
+        """Every visit of a participant to a block."""
         return [visit async for page in self._log.visits(participant) for visit in page]
 
     @operation("POST", "Stop the server")
@@ -285,4 +285,4 @@ class StudySession(StudyOperations):
 
 
 OPERATIONS = registry(StudySession)
-"""Every operation, by the name that clients ask for it."""
+"""All operations, by their names for clients."""

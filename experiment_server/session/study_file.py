@@ -1,4 +1,4 @@
-"""The study file of a running session: loading its versions, refusing broken ones, saving edits."""
+"""The study file of a running session: loads new versions, refuses broken ones, and saves edits."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ from experiment_server.wire.study import (
 )
 
 AT_START, ON_DISK, SAVED = "start", "changed on disk", "saved"
-"""Why a version was loaded."""
+"""The reasons for loading a version."""
 
 ANY_VERSION = "*"
 
 
 class StudyFile:
-    """The file that a session's study comes from, and who gets what when it changes."""
+    """The study file of a session; publishes its changes to participants and dashboards."""
 
     def __init__(
         self,
@@ -86,35 +86,35 @@ class StudyFile:
         self._worker = ParseWorker()
         self._change = VersionChange(on_change, versions, states, repository, clock)
         self._loading = asyncio.Lock()
-        # What was loaded or refused last: nothing is to be done about it any more.
-        self._seen: StudySource | None = None
-        # The text that was asked last for the tables that it names, and these.
-        self._named: tuple[str, list[str]] = ("", [])
+        # The source that was loaded or refused last.
+        self._processed: StudySource | None = None
+        # A cache of one entry: a study text, and the paths of the tables that it names.
+        self._last_tables: tuple[str, list[str]] = ("", [])
 
     async def start(self) -> None:
-        """Load the file as it was read at the start, as a new version if it is one."""
+        """Serve the study that was read at the start; a changed one becomes a new version."""
         await self.load(self._first, AT_START)
 
     async def stop(self) -> None:
-        """End the process that reads studies."""
+        """Stop the process that parses studies."""
         await self._worker.close()
 
     # Reading
 
     @property
     def name(self) -> str:
-        """What people call the study: its file's name."""
+        """The study's name, which is the file's name."""
         return self.path.name
 
     def served(self) -> ServedStudy:
-        """The version that is served."""
+        """The study version that is served."""
         versions = self._versions
         return ServedStudy(
             name=self.name, digest=versions.served.digest, version=versions.served_number
         )
 
     def info(self) -> StudyInfo:
-        """The study with its diagnostics and all versions that were loaded."""
+        """The study's name, diagnostics and versions."""
         versions = [
             VersionInfo(item.version, item.digest, timestamp(item.loaded_at), item.reason)
             for item in self._versions.all
@@ -129,33 +129,33 @@ class StudyFile:
         )
 
     def diagnostics(self) -> list[DiagnosticInfo]:
-        """What was found in the text that was read last, whether it is served or not."""
+        """The diagnostics of the text that was read last, whether it is served or not."""
         return [item.on_wire() for item in self._diagnostics]
 
     async def read(self) -> str:
-        """The file's text as it is on disk; raises StudyFileUnreadable."""
+        """Read the file's text from disk; raises StudyFileUnreadable."""
         return await asyncio.to_thread(read_text, self.path)
 
     async def read_source(self) -> StudySource:
-        """The file as it is on disk, with its tables; raises StudyFileUnreadable."""
+        """Read the file and its tables from disk; raises StudyFileUnreadable."""
         return await self._with_tables(await self.read())
 
     async def _with_tables(self, text: str) -> StudySource:
-        """A text with the tables that it names, as they are on disk."""
-        named_in, files = self._named
+        """A study text with the tables that it names, which are read from disk."""
+        named_in, files = self._last_tables
         if text != named_in:
             files = await self._worker.files(text)
-            self._named = (text, files)
+            self._last_tables = (text, files)
         if not files:
             return StudySource(text)
         return StudySource(text, await asyncio.to_thread(read_tables, self.path.parent, files))
 
     async def parse(self, source: StudySource) -> Parsed:
-        """What is in a study, without loading it. Never raises for what is in it."""
+        """Parse a study without serving it. Reports its errors as diagnostics and never raises."""
         return await self._worker.parse(source)
 
     async def verify(self, text: str, participants: int) -> Verified:
-        """What is in a text, the first participants' orders, and whom serving it would concern."""
+        """Check a text, list the first participants' orders, and report whom it would affect."""
         source = await self._with_tables(text)
         parsed, orders = await self._worker.preview(source, participants)
         return Verified(
@@ -167,19 +167,19 @@ class StudyFile:
         )
 
     async def design(self, participants: int | None) -> DesignReport:
-        """The design report of the served study; by default over a whole cycle of the orders."""
+        """The design report of the served study; by default for a whole cycle of the orders."""
         last = self._versions.last
         return await self._worker.report(last.source if last else StudySource(""), participants)
 
     async def explain(self, state: ParticipantState) -> list[ExplainedBlock]:
-        """Where a participant's blocks and values come from, in the version that they have."""
+        """The origin of a participant's blocks and values, in the participant's study version."""
         digest = self._versions.study_of(state).digest
         sources = {version.digest: version.source for version in self._versions.all}
         source = sources.get(digest, StudySource(""))
         return await self._worker.explanation(source, state.participant_index, state.row)
 
     def version_text(self, version: int) -> str:
-        """The text of a version that was served; raises VersionUnknown."""
+        """The text of a study version; raises VersionUnknown."""
         for item in self._versions.all:
             if item.version == version:
                 return item.text
@@ -187,42 +187,42 @@ class StudyFile:
             f"there is no version {version}; the last one is {self._versions.served_number}"
         )
 
-    def knows(self, source: StudySource) -> bool:
-        """Whether this was loaded or refused already, and nothing else since."""
-        return source == self._seen
+    def is_processed(self, source: StudySource) -> bool:
+        """Whether this source was the last to be loaded or refused."""
+        return source == self._processed
 
-    def concerns(self, file_name: str) -> bool:
-        """Whether a file of this name in the study's folder is the study or one of its tables."""
-        return file_name == self.name or file_name in self._named[1]
+    def watches(self, file_name: str) -> bool:
+        """Whether a file with this name in the study's folder is the study or one of its tables."""
+        return file_name == self.name or file_name in self._last_tables[1]
 
     # Changing
 
     async def load(self, parsed: Parsed, reason: str, request: Request = BY_SERVER) -> None:
-        """Serve a changed study; a broken one is reported and changes nothing.
+        """Serve a changed study. If it has errors, report them and change nothing.
 
-        Raises StoreUnavailable, with nothing changed, if it cannot be recorded.
+        Raises StoreUnavailable if the version cannot be committed; nothing has changed then.
         """
         async with self._loading:
             await self._load(parsed, reason, request)
 
     async def refuse(self, error: ExperimentServerError) -> None:
         """Report that the study file cannot be read; the last good study keeps running."""
-        self._refused((_as_diagnostic(error),), None, BY_SERVER)
-        self._seen = None
-        self._tell_dashboards()
+        self._log_refusal((_as_diagnostic(error),), None, BY_SERVER)
+        self._processed = None
+        self._publish_to_dashboards()
 
     async def save(self, request: Request, text: str, edited_digest: str | None) -> StudyInfo:
-        """Write the file and serve it with its tables as they are on disk.
+        """Write the file, and serve it with the tables that are on disk.
 
-        `edited_digest` is of the text that was edited, or of that with its tables.
+        `edited_digest` is the digest of the text that was edited, with or without its tables.
 
-        Raises PreconditionMissing without that, StudyStale if the file is another by now,
-        StudyInvalid for a study with errors, and StoreUnavailable; the file is as it was then.
+        Raises PreconditionMissing without a digest, StudyStale if the file has changed since,
+        StudyInvalid for a study with errors, and StoreUnavailable. The file is unchanged then.
         """
         if edited_digest is None:
             raise PreconditionMissing(
-                "say with If-Match which text was edited: the digest that GET /api/study/toml "
-                "gives as its ETag"
+                "send the digest of the edited text in If-Match; GET /api/study/toml "
+                "gives it as the ETag"
             )
         source = await self._with_tables(text)
         parsed = await self.parse(source)
@@ -230,57 +230,56 @@ class StudyFile:
         async with self._loading:
             on_disk = await self._on_disk()
             current = (digest_of(on_disk.text), on_disk.digest, ANY_VERSION)
-            # What is there already has been saved, perhaps by this very request.
+            # If the same text is on disk already, it was saved, perhaps by this very request.
             if edited_digest not in current and on_disk != source:
                 raise StudyStale(
-                    f"{self.name} was changed meanwhile, so it was not overwritten; read it "
-                    "again and put your changes into that"
+                    f"{self.name} has changed since you read it, so it was not overwritten; "
+                    "read it again and repeat your changes"
                 )
-            # Recorded before it is put in place: what cannot be recorded must not be on disk,
-            # where the watcher would find and serve it.
-            # A server that ends in between starts with the file as it was, as a version after the
-            # one that nobody was told of.
+            # The version is committed before the file is replaced. If the commit fails, the watcher
+            # must not find the new file. If the server ends in between, it starts with the old
+            # file, as another version.
             draft = await asyncio.to_thread(StudyDraft, self.path, text)
             try:
                 await self._load(parsed, SAVED, request)
-                await self._publish(draft)
+                await self._put_in_place(draft)
             finally:
                 await asyncio.to_thread(draft.discard)
         return self.info()
 
-    async def _publish(self, draft: StudyDraft) -> None:
+    async def _put_in_place(self, draft: StudyDraft) -> None:
         try:
             await asyncio.to_thread(draft.publish)
         except StoreUnavailable:
-            # What is on disk counts: whoever watches the file serves it again.
-            self._seen = None
+            # The old file is still on disk, so the watcher has to serve it again.
+            self._processed = None
             raise
 
     async def _load(self, parsed: Parsed, reason: str, request: Request) -> None:
         if parsed.study is None:
-            self._refused(parsed.diagnostics, parsed.source.digest, request)
-            self._seen = parsed.source
-            self._tell_dashboards()
+            self._log_refusal(parsed.diagnostics, parsed.source.digest, request)
+            self._processed = parsed.source
+            self._publish_to_dashboards()
             return
         try:
             migration = await self._change.make(parsed.study, parsed.source, reason, request)
         except StoreUnavailable as error:
             self._diagnostics = (_as_diagnostic(error),)
-            self._tell_dashboards()
+            self._publish_to_dashboards()
             raise
         self._diagnostics = parsed.diagnostics
-        self._seen = parsed.source
-        await self._tell(migration)
+        self._processed = parsed.source
+        await self._publish_change(migration)
 
     async def _on_disk(self) -> StudySource:
         try:
             return await self.read_source()
         except StudyFileUnreadable:
-            # Nothing there that could be lost: what is served is what people have edited.
+            # No file can be overwritten, so the edit is compared with the served version.
             last = self._versions.last
             return last.source if last else StudySource("")
 
-    def _refused(
+    def _log_refusal(
         self, diagnostics: tuple[Diagnostic, ...], digest: str | None, request: Request
     ) -> None:
         self._diagnostics = diagnostics
@@ -289,28 +288,28 @@ class StudyFile:
             RefusedLine(item.code, item.line, item.message, item.file)
             for item in errors[:DIAGNOSTICS_LOGGED_MAX]
         ]
-        told = StudyRefused(
+        refused = StudyRefused(
             digest=digest, errors=len(errors), first=first, by=request.by, reason=request.reason
         )
-        self._log.append(Event(self._clock(), told))
+        self._log.append(Event(self._clock(), refused))
 
-    async def _tell(self, migration: Migration | None) -> None:
-        """Tell the dashboards, and those participants whose study has changed."""
+    async def _publish_change(self, migration: Migration | None) -> None:
+        """Publish a new version to the dashboards, and to the participants that it affects."""
         if migration is None:
-            self._tell_dashboards()
+            self._publish_to_dashboards()
             return
         kept = frozenset(migration.kept)
-        news = StudyChangedForApp(self._versions.served.digest, self.name)
+        change = StudyChangedForApp(self._versions.served.digest, self.name)
         connected = [index for index in self._presence.participants() if index not in kept]
         for index in connected:
-            self._notifier.publish(Message(participant_room(index), "study-changed", news))
-        self._tell_dashboards(migration.report())
+            self._notifier.publish(Message(participant_room(index), "study-changed", change))
+        self._publish_to_dashboards(migration.report())
         states = [await self._states.get(index) for index in connected]
         self._notifier.push(("config-changed", state) for state in states)
-        self._notifier.gather(changed=await self._states.all())
+        self._notifier.batch(changed=await self._states.all())
 
-    def _tell_dashboards(self, affected: Affected | None = None) -> None:
-        news = StudyChanged(
+    def _publish_to_dashboards(self, affected: Affected | None = None) -> None:
+        change = StudyChanged(
             name=self.name,
             digest=self._versions.served.digest,
             version=self._versions.served_number,
@@ -319,7 +318,7 @@ class StudyFile:
             ended=affected.ended if affected else UNSET,
             kept=affected.kept if affected else UNSET,
         )
-        self._notifier.publish(Message(DASHBOARD, "study-changed", news))
+        self._notifier.publish(Message(DASHBOARD, "study-changed", change))
 
 
 def _as_diagnostic(error: ExperimentServerError) -> Diagnostic:

@@ -1,4 +1,4 @@
-"""The operations on a session's study: its file, its versions, and what they are like."""
+"""The operations on a session's study: its file, its versions, its check and its design report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from experiment_server.wire.values import JsonObject
 
 
 class StudyOperations(RunningSession):
-    """What can be asked of a session's study."""
+    """The operations on a session's study."""
 
     @operation("GET", "The study's name, diagnostics and versions")
     async def study(self, _request: Request) -> StudyInfo:
@@ -35,11 +35,11 @@ class StudyOperations(RunningSession):
         return self.study_file.info()
 
     @operation(
-        "GET", "The study file as it is on disk",
+        "GET", "The study file on disk",
         media_type="text/plain", path="study/toml", tag=digest_of, refusals=(StudyFileUnreadable,),
     )  # fmt: skip
     async def study_text(self, _request: Request) -> str:
-        """The study file as it is on disk."""
+        """The study file on disk."""
         return await self.study_file.read()
 
     @operation(
@@ -54,11 +54,11 @@ class StudyOperations(RunningSession):
             return answered or await self._save(request, text, made_from)
 
     @operation(
-        "GET", "The study as it was in a version",
+        "GET", "The text of a study version",
         media_type="text/plain", path="study/versions", refusals=(VersionUnknown,),
     )  # fmt: skip
     async def study_version(self, _request: Request, version: VersionNumber) -> str:
-        """The study as it was in a version."""
+        """The text of a study version."""
         return self.study_file.version_text(version)
 
     @operation("GET", "The JSON Schema of a study file, for editors")
@@ -66,14 +66,14 @@ class StudyOperations(RunningSession):
         """The JSON Schema of a study file."""
         return json_schema()
 
-    @operation("POST", "What is wrong with a study, and whom serving it would affect")
+    @operation("POST", "Check a study, and report whom serving it would affect")
     async def verify(
         self, _request: Request, text: StudyText, participants: ListedOrders
     ) -> Verified:
-        """What is wrong with a study, and whom serving it would concern."""
+        """Check a study, and report whom serving it would affect."""
         return await self.study_file.verify(text, participants)
 
-    @operation("GET", "What the served study's orders balance", refusals=(StudyTooLarge,))
+    @operation("GET", "The design report of the served study", refusals=(StudyTooLarge,))
     async def design(self, _request: Request, participants: ReportedParticipants) -> DesignReport:
-        """What the served study's orders balance."""
+        """The design report of the served study."""
         return await self.study_file.design(participants)

@@ -1,4 +1,4 @@
-"""Background tasks with an owner, a name, and somebody who hears what they raise."""
+"""Background tasks with a name and an owner that logs their errors."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Result = TypeVar("Result")
 
 
 class Tasks:
-    """Starts tasks, keeps them alive, logs what they raise, and ends them all together."""
+    """Starts background tasks, holds references to them, logs their errors, and cancels them."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
 
     def start(self, work: Coroutine[object, None, Result], name: str) -> asyncio.Task[Result]:
-        """Run `work` in the background under a name."""
+        """Run `work` in a background task with a name."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
 
     async def close(self) -> None:
-        """Cancel what still runs, and wait until it has ended."""
+        """Cancel the running tasks, and wait until they end."""
         running = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in running:
             task.cancel()

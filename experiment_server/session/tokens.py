@@ -1,4 +1,4 @@
-"""Tokens: what a caller shows to be let in."""
+"""Tokens that authenticate callers: participants' JSON Web Tokens and the admin token."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ALGORITHM = "HS256"
 
 @dataclass(frozen=True, slots=True)
 class _Claims:
-    """Whose token it is, and when it expires, in seconds since 1970."""
+    """The participant that a token belongs to, and when it expires, in seconds since 1970."""
 
     participant_index: int
     expires_at: float
@@ -25,10 +25,10 @@ class _Claims:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of one session: its experimenters' one, and one for each participant.
+    """Makes and verifies the tokens of one session.
 
-    A participant's token is a JSON Web Token, signed with the session's key and good until it
-    expires. `admin` is None where experimenters need none.
+    A participant's token is a JSON Web Token, signed with the session's key and valid until it
+    expires. `admin` is the experimenters' token, or None if they need none.
     """
 
     key: str
@@ -36,18 +36,18 @@ class Tokens:
     admin: str | None = None
 
     def participant(self, participant_index: int, now: datetime, valid: timedelta) -> str:
-        """A token that reads and moves one participant, for as long as it is valid."""
+        """Return a token that allows its holder to read and move one participant."""
         claims = {"sub": str(participant_index), "aud": self._audience, "exp": now + valid}
         return jwt.encode(claims, self.key, _ALGORITHM)
 
     def is_admin(self, token: str) -> bool:
-        """Whether this is the experimenters' token; takes as long for any other."""
+        """Whether this is the admin token; the comparison takes constant time."""
         return self.admin is not None and hmac.compare_digest(
             token.encode("utf-8", "surrogatepass"), self.admin.encode("utf-8", "surrogatepass")
         )
 
     def participant_of(self, token: str) -> int:
-        """The participant whose token this is; raises TokenInvalid, never with the token in it."""
+        """The index of the token's participant; raises TokenInvalid, which omits the token."""
         return self._claims(token).participant_index
 
     def valid_until(self, token: str) -> float:
@@ -82,5 +82,5 @@ class Tokens:
 
 
 def login_path(token: str) -> str:
-    """Where a server lets the holder of a token in."""
+    """The path of the login page that accepts a token."""
     return f"/login?token={quote(token)}"

@@ -1,4 +1,4 @@
-"""Long work on the event loop, in pieces: others get their turn between them."""
+"""Splits long work on the event loop, so that other tasks run in between."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 async def in_turns(items: Iterable[Item]) -> AsyncIterator[Item]:
-    """The items; whenever the work on them has taken a turn's time, others go on first."""
+    """Yield the items; let other tasks run each time the work has taken `LOOP_TURN_S`."""
     began = time.monotonic()
     for item in items:
         yield item

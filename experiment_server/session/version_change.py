@@ -1,4 +1,4 @@
-"""Another version of the study is served: everybody is taken to it in one commit."""
+"""Serves a new study version: migrates all participants to it in one commit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.events import Cause, Event
 from experiment_server.participants.state import ParticipantState
 from experiment_server.participants.versions import Migration, OnChange
-from experiment_server.session.participants import ParticipantRepository, Planned
+from experiment_server.session.participants import ParticipantRepository, PlannedChange
 from experiment_server.session.requests import BY_SERVER, Request
 from experiment_server.session.states import ParticipantStates
 from experiment_server.session.turns import in_turns
@@ -27,7 +27,7 @@ _SHORTENED = Cause(BY_SERVER.by, "the study became shorter")
 
 
 class VersionChange:
-    """Serves new versions of the study to those whom `on_change` says, and tells who that is."""
+    """Migrates participants to new study versions, according to `on_change`."""
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class VersionChange:
     async def make(
         self, study: Study, source: StudySource, reason: str, request: Request
     ) -> Migration | None:
-        """Serve a study, with everybody taken to it; None if it is served already.
+        """Serve a study and migrate all participants to it; None if it is served already.
 
-        Raises StoreUnavailable, with nothing changed, if it cannot be recorded.
+        Raises StoreUnavailable if the version cannot be committed; nothing has changed then.
         """
         last = self._versions.last
         if last is not None and last.digest == study.digest:
@@ -56,7 +56,7 @@ class VersionChange:
             return None
         async with self._states.alone():
             if last is not None:
-                self._serve_last(last)
+                self._serve_previous(last)
             for _ in range(COMMIT_ATTEMPTS_MAX):
                 now = self._clock()
                 number = self._versions.served_number + 1
@@ -64,7 +64,7 @@ class VersionChange:
                 version = StudyVersion(
                     number, study.digest, source.text, now, reason, source.tables
                 )
-                planned = [Planned(before, outcome) for before, outcome in migration.changed]
+                planned = [PlannedChange(before, outcome) for before, outcome in migration.changed]
                 loaded = self._loaded(version, migration, request)
                 try:
                     await self._repository.commit(
@@ -74,34 +74,36 @@ class VersionChange:
                     self._states.drop_cache()
                     continue
                 return migration
-        raise StoreUnavailable("participants are being changed too often; save the file again")
+        raise StoreUnavailable(
+            "other requests changed participants at the same time; save the file again"
+        )
 
     async def affected(self, study: Study) -> Affected:
-        """Whom serving a study would concern."""
+        """The participants whom serving a study would affect."""
         migration, now = Migration(), self._clock()
         states = await self._states.all()
         async for state in in_turns(states):
-            self._take(migration, state, study, 0, now)
+            self._migrate(migration, state, study, 0, now)
         return migration.report()
 
-    def _serve_last(self, last: StudyVersion) -> None:
-        # At the start the served study is the new one; whom it changes is seen against the last.
+    def _serve_previous(self, last: StudyVersion) -> None:
+        # At the start, the new study is served already, but the migration needs the previous one.
         if self._versions.served.digest != last.digest:
             before = parse(last.source).study
             if before is not None:
                 self._versions.serve(before)
 
     async def _migration(self, study: Study, number: int, now: datetime) -> Migration:
-        """Everybody taken to a study, from their newest states."""
+        """The migration of all participants to a study, from their newest states."""
         while True:
-            migration, taken = Migration(), await self._states.newest()
-            async for state in in_turns(taken):
-                self._take(migration, state, study, number, now)
-            # Changes that were on their way when the plan began may have come to an end.
-            if all(map(self._states.is_newest, taken)):
+            migration, states = Migration(), await self._states.newest()
+            async for state in in_turns(states):
+                self._migrate(migration, state, study, number, now)
+            # Changes that were pending at the beginning may have succeeded or failed since.
+            if all(map(self._states.is_newest, states)):
                 return migration
 
-    def _take(
+    def _migrate(
         self,
         migration: Migration,
         state: ParticipantState,
@@ -114,7 +116,7 @@ class VersionChange:
         migration.take(state, before, after, self._on_change, _SHORTENED, now)
 
     def _loaded(self, version: StudyVersion, migration: Migration, request: Request) -> Event:
-        told = StudyLoaded(
+        data = StudyLoaded(
             version=version.version,
             digest=version.digest,
             on_change=self._on_change.value,
@@ -125,4 +127,4 @@ class VersionChange:
             by=request.by,
             reason=request.reason or version.reason,
         )
-        return Event(version.loaded_at, told)
+        return Event(version.loaded_at, data)

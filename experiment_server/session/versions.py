@@ -1,4 +1,4 @@
-"""The versions of the study: the one that is served, and those that participants keep."""
+"""The study versions: the served one, and older ones that some participants keep."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class StudyVersions:
-    """Gives every participant the blocks of the version that they have."""
+    """Gives each participant the blocks of their study version."""
 
     def __init__(self, served: Study) -> None:
         self.served = served
@@ -28,17 +28,17 @@ class StudyVersions:
         self._sequences = SequenceCache()
 
     def add(self, version: StudyVersion) -> None:
-        """Take a version into the list of those that were loaded."""
+        """Add a version to the list."""
         self.all.append(version)
         self._numbers[version.digest] = version.version
 
     def serve(self, study: Study) -> None:
-        """Make a study the one that everybody has who keeps no other."""
+        """Serve a study to all participants who do not keep an older version."""
         self.served = study
         self._studies[study.digest] = study
 
     def restore(self, versions: list[StudyVersion], states: Iterable[ParticipantState]) -> None:
-        """Take up the versions of earlier runs, and those among them that participants keep."""
+        """Load the versions of earlier runs, and parse those that participants keep."""
         for version in versions:
             self.add(version)
         sources = {version.digest: version.source for version in versions}
@@ -46,8 +46,8 @@ class StudyVersions:
             study = parse(sources.get(digest, "")).study
             if study is None:
                 log.error(
-                    "version %s of the study, which participants keep, can no longer be read; "
-                    "they get the one that is served",
+                    "this release cannot read version %s of the study, which some participants "
+                    "keep; they get the served version",
                     digest[:8],
                 )
             else:
@@ -55,20 +55,20 @@ class StudyVersions:
 
     @property
     def last(self) -> StudyVersion | None:
-        """The version that was loaded last, None before the first."""
+        """The latest version, None before the first."""
         return self.all[-1] if self.all else None
 
     @property
     def served_number(self) -> int:
-        """The number of the version that was loaded last, 0 before the first."""
+        """The number of the latest version, 0 before the first."""
         return self.all[-1].version if self.all else 0
 
     def study_of(self, state: ParticipantState) -> Study:
-        """The study that a participant has."""
+        """The study that a participant gets."""
         return self._studies.get(state.study or "", self.served)
 
     def sequence(self, state: ParticipantState) -> BlockSequence:
-        """The blocks that a participant goes through."""
+        """The block sequence of a participant."""
         study = self.served if state.study is None else self.study_of(state)
         key = (study.digest, state.participant_index, state.row)
         found = self._sequences.get(key)
@@ -79,9 +79,9 @@ class StudyVersions:
         return found
 
     async def require(self, digest: str) -> None:
-        """Have a version at hand that was served once.
+        """Parse an earlier version, unless that was done already.
 
-        Raises StudyInvalid for one that this release cannot read.
+        Raises StudyInvalid if this release cannot read it.
         """
         if digest not in self._studies:
             sources = {version.digest: version.source for version in self.all}
@@ -89,7 +89,7 @@ class StudyVersions:
             self._studies[digest] = parsed.require()
 
     def drop_cache(self) -> None:
-        """Forget what can be worked out again."""
+        """Empty the cache."""
         self._sequences = SequenceCache()
 
 
@@ -98,29 +98,29 @@ SequenceKey = tuple[str, int, int | None]
 
 
 class SequenceCache:
-    """Block sequences, the ones used last, bounded by their number and by their settings.
+    """A least-recently-used cache of block sequences, bounded by their number and settings.
 
-    The bounds hold every participant who is connected, so that moving all of them expands nobody
-    anew.
+    The bounds are large enough for all connected participants, so that a move of all participants
+    expands no sequence again.
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[SequenceKey, BlockSequence] = OrderedDict()
+        self._cached: OrderedDict[SequenceKey, BlockSequence] = OrderedDict()
         self._settings = 0
 
     def get(self, key: SequenceKey) -> BlockSequence | None:
         """The sequence of a key, if it is kept."""
-        found = self._kept.get(key)
+        found = self._cached.get(key)
         if found is not None:
-            self._kept.move_to_end(key)
+            self._cached.move_to_end(key)
         return found
 
     def put(self, key: SequenceKey, sequence: BlockSequence) -> None:
-        """Keep a sequence, and forget those that were not used for the longest."""
-        self._kept[key] = sequence
+        """Add a sequence, and remove the least recently used ones beyond the bounds."""
+        self._cached[key] = sequence
         self._settings += sequence.settings
-        while len(self._kept) > 1 and (
-            len(self._kept) > SEQUENCE_CACHE_MAX or self._settings > SEQUENCE_CACHE_SETTINGS_MAX
+        while len(self._cached) > 1 and (
+            len(self._cached) > SEQUENCE_CACHE_MAX or self._settings > SEQUENCE_CACHE_SETTINGS_MAX
         ):
-            _, forgotten = self._kept.popitem(last=False)
-            self._settings -= forgotten.settings
+            _, removed = self._cached.popitem(last=False)
+            self._settings -= removed.settings

@@ -1,4 +1,4 @@
-"""What is told of participants: their state, seen with their blocks and their presence."""
+"""Makes rows and snapshots from participants' states, their blocks and their presence."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from experiment_server.wire.snapshots import ParticipantRow, ParticipantSnapshot
 from experiment_server.wire.values import Config
 
 
-class _Seen(Struct):
-    """A snapshot, and what it was made from."""
+class _CachedSnapshot(Struct):
+    """A snapshot, with the inputs that it was made from."""
 
     state: ParticipantState
     sequence: BlockSequence
@@ -31,31 +31,31 @@ class _Seen(Struct):
 
 
 class ParticipantViews:
-    """Makes rows and snapshots, and keeps the snapshots that were made last."""
+    """Makes rows and snapshots, and caches the latest snapshots."""
 
     def __init__(self, versions: StudyVersions, presence: Presence) -> None:
         self._versions = versions
         self._presence = presence
-        self._seen: OrderedDict[int, _Seen] = OrderedDict()
+        self._cache: OrderedDict[int, _CachedSnapshot] = OrderedDict()
 
     def snapshot(self, state: ParticipantState) -> Encoded[ParticipantSnapshot]:
-        """Where a participant stands, with their config; raises ExpansionFailed."""
-        return self._see(state).snapshot
+        """The snapshot of a participant; raises ExpansionFailed."""
+        return self._cached(state).snapshot
 
     def config(self, state: ParticipantState) -> Encoded[Config | None]:
         """The current block's config; raises NotInBlock and ExpansionFailed."""
         require_active(state, self._versions.sequence(state))
-        return self._see(state).config
+        return self._cached(state).config
 
     def row(self, state: ParticipantState) -> ParticipantRow:
-        """A participant as lists show them."""
+        """The row of a participant."""
         sequence = self._versions.sequence(state)
         return snapshots.row(state, sequence, self._presence.apps(state.participant_index))
 
     async def row_pages(
         self, states: Iterable[ParticipantState]
     ) -> AsyncIterator[list[ParticipantRow]]:
-        """Rows, as many at a time as one message should have; others are served in between."""
+        """Rows in pages that fit into one message; other tasks run between two rows."""
         page: list[ParticipantRow] = []
         names = 0
         async for state in in_turns(states):
@@ -69,28 +69,30 @@ class ParticipantViews:
             yield page
 
     def all_configs(self, state: ParticipantState) -> list[Config]:
-        """The configs of all blocks, overrides applied; raises ExpansionFailed."""
+        """The configs of all blocks, with overrides applied; raises ExpansionFailed."""
         return snapshots.all_configs(state, self._versions.sequence(state))
 
     def drop_cache(self) -> None:
-        """Forget what can be worked out again."""
-        self._seen.clear()
+        """Empty the cache."""
+        self._cache.clear()
 
-    def _see(self, state: ParticipantState) -> _Seen:
+    def _cached(self, state: ParticipantState) -> _CachedSnapshot:
         index = state.participant_index
         sequence, connected = self._versions.sequence(state), self._presence.apps(index)
-        seen = self._seen.get(index)
+        cached = self._cache.get(index)
         if (
-            seen is not None
-            and seen.state is state
-            and seen.sequence is sequence
-            and seen.connected == connected
+            cached is not None
+            and cached.state is state
+            and cached.sequence is sequence
+            and cached.connected == connected
         ):
-            self._seen.move_to_end(index)
-            return seen
-        made = snapshots.snapshot(state, sequence, connected)
-        seen = _Seen(state, sequence, connected, Encoded(made), Encoded(made.config))
-        self._seen[index] = seen
-        if len(self._seen) > SNAPSHOT_CACHE_MAX:
-            self._seen.popitem(last=False)
-        return seen
+            self._cache.move_to_end(index)
+            return cached
+        snapshot = snapshots.snapshot(state, sequence, connected)
+        cached = _CachedSnapshot(
+            state, sequence, connected, Encoded(snapshot), Encoded(snapshot.config)
+        )
+        self._cache[index] = cached
+        if len(self._cache) > SNAPSHOT_CACHE_MAX:
+            self._cache.popitem(last=False)
+        return cached

@@ -1,4 +1,4 @@
-"""The study file changed on disk: read it again, once whoever writes it is done."""
+"""Watches the study file and its tables on disk, and loads their changes."""
 
 from __future__ import annotations
 
@@ -19,85 +19,84 @@ log = logging.getLogger(__name__)
 
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
-# How often the file is looked at although no notice came: network drives send none. Seconds.
-LOOKED_AT = 1.0
+# The file is also read at this interval, because network drives send no notifications.
+POLL_INTERVAL_S = 1.0
 
 
 async def watch(study_file: StudyFile) -> None:
-    """Load every change of a study's file and of its tables, until cancelled.
+    """Load each change of a study file and its tables, until cancelled.
 
-    The folder is watched rather than the files, because editors that save by renaming put a new
-    file in the old one's place. Tables in folders below are found when they are looked at.
+    This watches the folder instead of the files, because many editors save a new file and rename
+    it. Changes of tables in subfolders are found by polling.
     """
-    missing: str | None = None
+    reported: str | None = None
 
-    def concerns(_change: object, changed: str) -> bool:
-        return study_file.concerns(Path(changed).name)
+    def watches(_change: object, changed: str) -> bool:
+        return study_file.watches(Path(changed).name)
 
-    # Yields when nothing has changed for a while too: what was saved before the first
-    # notification could arrive is read then.
+    # This also yields after the polling interval, which finds changes without a notification.
     async for _ in awatch(
         study_file.path.parent,
-        watch_filter=concerns,
+        watch_filter=watches,
         step=50,
         recursive=False,
-        rust_timeout=int(LOOKED_AT * 1000),
+        rust_timeout=int(POLL_INTERVAL_S * 1000),
         yield_on_timeout=True,
     ):
         try:
-            source = await _settled(study_file)
+            source = await _read_when_settled(study_file)
         except StudyFileUnreadable as error:
-            if missing != error.detail:
+            if reported != error.detail:
                 log.warning("%s", error)
                 await study_file.refuse(error)
-            missing = error.detail
+            reported = error.detail
             continue
         except Exception:
-            log.exception("%s could not be looked at; it is again in a moment", study_file.name)
+            log.exception("%s could not be read; the server tries again soon", study_file.name)
             continue
-        missing = None
+        reported = None
         if source is not None:
             await _load_safely(study_file, source)
 
 
 async def _load_safely(study_file: StudyFile, source: StudySource) -> None:
-    """Load what was read; whatever that raises, the next change is looked at."""
+    """Load a source, and log any error, so that the watcher continues."""
     try:
         await _load(study_file, source)
     except Exception as error:
-        log.exception("%s could not be read; the last good study keeps running", study_file.name)
+        log.exception("%s could not be loaded; the last good study keeps running", study_file.name)
         with contextlib.suppress(StoreUnavailable):
             await study_file.load(Parsed(None, (reader_failed(error),), source), ON_DISK)
 
 
-async def _settled(study_file: StudyFile) -> StudySource | None:
-    """The study once its files have stopped changing, None if it is no news.
+async def _read_when_settled(study_file: StudyFile) -> StudySource | None:
+    """The study when its files have stopped changing; None if it was processed already.
 
-    An empty file, or none at all, is most often one that is about to be written.
+    If a file is empty or missing, an editor is probably about to write it, so this waits longer.
     """
     before = await _read(study_file)
-    if isinstance(before, StudySource) and study_file.knows(before):
+    if isinstance(before, StudySource) and study_file.is_processed(before):
         return None
-    waits = _patience(before)
-    while waits:
+    repeats = _repeats_needed(before)
+    while repeats:
         await asyncio.sleep(FILE_SETTLE_S)
         now = await _read(study_file)
         if _same(now, before):
-            waits -= 1
+            repeats -= 1
         else:
-            before, waits = now, _patience(now)
+            before, repeats = now, _repeats_needed(now)
     if isinstance(before, StudyFileUnreadable):
         raise before
-    return None if study_file.knows(before) else before
+    return None if study_file.is_processed(before) else before
 
 
-def _patience(found: StudySource | StudyFileUnreadable) -> int:
+def _repeats_needed(found: StudySource | StudyFileUnreadable) -> int:
     whole = (
         isinstance(found, StudySource)
         and bool(found.text)
         and all(table.text for table in found.tables)
     )
-    return 1 if whole else int(LOOKED_AT / FILE_SETTLE_S)
+    return 1 if whole else int(POLL_INTERVAL_S / FILE_SETTLE_S)
 
 
 def _same(one: StudySource | StudyFileUnreadable, other: StudySource | StudyFileUnreadable) -> bool:
@@ -122,7 +121,7 @@ async def _load(study_file: StudyFile, source: StudySource) -> None:
     try:
         await study_file.load(parsed, ON_DISK)
     except StoreUnavailable as error:
-        # It is tried again at the next look.
+        # The watcher tries again at the next poll.
         log.error("%s is not served yet: %s", study_file.name, error)
         return
     if parsed.study is not None:

@@ -65,7 +65,7 @@ async def test_what_is_kept_after_its_caller_gave_up_is_told_to_everybody(study_
         proxy.lose_answer(b"COMMIT")
         status, problem = await send(http, "POST", "/api/move-to-next")
         assert (status, problem["code"]) == (503, "store-unavailable")
-        assert "not answered yet" in problem["detail"]
+        assert "has not answered in time" in problem["detail"]
         assert (await send(http, "GET", "/api/block-id"))[1] == -1
         proxy.release()
         snapshot = await app.until("block-changed")

@@ -98,7 +98,7 @@ async def test_a_study_that_cannot_be_recorded_is_not_served_until_it_can(sessio
         await session.study_file.load(shorter, "changed on disk")
     assert await session.row(1) == before
     assert [item.code for item in session.study_file.diagnostics()] == ["store-unavailable"]
-    assert not session.study_file.knows(shorter.source)
+    assert not session.study_file.is_processed(shorter.source)
     await session.study_file.load(shorter, "changed on disk")
     row = await session.row(1)
     assert (row.block_name, row.blocks_count) == ("END", 2)

@@ -72,15 +72,15 @@ def test_the_page_follows_when_the_experimenter_moves_the_participant(
     page = window.open(f"{pointing_task.url}/app/?participant=1")
     block_is(page, "START")
     rest.move_to_block(2)
-    block_is(page, "near-large")
+    block_is(page, "ring-260-56")
     press_targets(page, 3)
     screenshot(page, "pointing-task")
     page.reload()
-    block_is(page, "near-large")
+    block_is(page, "ring-260-56")
     with page.expect_response("**/api/uxf"):
         rest.move_to_block(8)
     block_is(page, "questionnaire")
-    kept = tmp_path / "experiment-data" / "main" / "P001" / "02-near-large.csv"
+    kept = tmp_path / "experiment-data" / "main" / "P001" / "02-ring-260-56.csv"
     with kept.open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == 3, "also of a part that was not finished"
 

@@ -19,7 +19,7 @@ def server(tmp_path):
     need(str(built) if built.exists() else None, "jsPsych in the flanker example")
     text = (FLANKER / "experiment.toml").read_text(encoding="utf-8")
     text = text.replace("FIXATION = 500", "FIXATION = 1")
-    text = text.replace("k = 48, counts = [12, 12, 12, 12]", "k = 8, counts = [2, 2, 2, 2]")
+    text = text.replace("repeat = 12", "repeat = 2")
     study = tmp_path / "experiment.toml"
     study.write_text(text, encoding="utf-8")
     with server_running(study, "--app", FLANKER / "app") as running:

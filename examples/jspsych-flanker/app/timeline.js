@@ -2,7 +2,7 @@
 
 /* global jsPsychHtmlButtonResponse, jsPsychHtmlKeyboardResponse */
 
-const KEYS = { "<": "ArrowLeft", ">": "ArrowRight" };
+const KEYS = { left: "ArrowLeft", right: "ArrowRight" };
 
 /** The timeline of a block, by the `kind` in its config. */
 export function timelineOf({ block_name, config }, jsPsych) {
@@ -20,16 +20,16 @@ function text({ title, paragraphs, button }) {
   };
 }
 
-function flanker({ title, stimuli, spacing, fixation, timeout, feedback }, jsPsych) {
-  const trials = stimuli.map((arrows, index) => ({
-    arrows,
+function flanker({ title, trials, spacing, fixation, timeout, feedback }, jsPsych) {
+  const shown = trials.map(({ side, congruent }, index) => ({
+    arrows: arrowsOf(side, congruent),
     trial: index + 1,
-    correct_key: KEYS[arrows[2]],
-    congruent: arrows[0] === arrows[2],
+    correct_key: KEYS[side],
+    congruent,
   }));
   return [
     text({ title, paragraphs: ["Rest your fingers on the arrow keys."], button: "Begin" }),
-    ...trials.flatMap((trial) => [
+    ...shown.flatMap((trial) => [
       {
         type: jsPsychHtmlKeyboardResponse,
         stimulus: '<p class="arrows">+</p>',
@@ -61,6 +61,13 @@ function verdict(jsPsych) {
     trial_duration: 400,
     data: { task: "feedback" },
   };
+}
+
+/** Five arrows: the middle one to its side, and the others with it or against it. */
+function arrowsOf(side, congruent) {
+  const [middle, against] = side === "left" ? "<>" : "><";
+  const others = congruent ? middle : against;
+  return others.repeat(2) + middle + others.repeat(2);
 }
 
 const drawn = (arrows) => arrows.replaceAll("<", "&lt;").replaceAll(">", "&gt;");

@@ -54,7 +54,7 @@ def is_active(state: ParticipantState, blocks_count: int) -> bool:
 
 
 # What is changed together has one time.
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and a Z, as JavaScript writes it."""
     utc = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)

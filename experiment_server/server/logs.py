@@ -118,8 +118,7 @@ def set_up(log_format: LogFormat) -> None:
         handler.setFormatter(_Text("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("aiohttp.server").addFilter(_Malformed())
-    for chatty in ("alembic", "watchfiles"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     # What is wrong with a form, its sender is told.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 

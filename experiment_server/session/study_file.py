@@ -191,9 +191,9 @@ class StudyFile:
         """Whether this source was the last to be loaded or refused."""
         return source == self._processed
 
-    def watches(self, file_name: str) -> bool:
-        """Whether a file with this name in the study's folder is the study or one of its tables."""
-        return file_name == self.name or file_name in self._last_tables[1]
+    def files(self) -> list[Path]:
+        """The study file, and the tables that it named when it was last read."""
+        return [self.path, *(self.path.parent / name for name in self._last_tables[1])]
 
     # Changing
 

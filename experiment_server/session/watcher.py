@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-
-from watchfiles import awatch
 
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
 from experiment_server.limits import FILE_SETTLE_S
@@ -19,30 +19,17 @@ log = logging.getLogger(__name__)
 
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
-# The file is also read at this interval, because network drives send no notifications.
-POLL_INTERVAL_S = 1.0
+# Interval between two looks at the files' stamps.
+POLL_INTERVAL_S = 0.1
+
+# The files are also read at this interval, because some network drives have coarse times.
+READ_INTERVAL_S = 1.0
 
 
 async def watch(study_file: StudyFile) -> None:
-    """Load each change of a study file and its tables, until cancelled.
-
-    This watches the folder instead of the files, because many editors save a new file and rename
-    it. Changes of tables in subfolders are found by polling.
-    """
+    """Load each change of a study file and its tables, until cancelled."""
     reported: str | None = None
-
-    def watches(_change: object, changed: str) -> bool:
-        return study_file.watches(Path(changed).name)
-
-    # This also yields after the polling interval, which finds changes without a notification.
-    async for _ in awatch(
-        study_file.path.parent,
-        watch_filter=watches,
-        step=50,
-        recursive=False,
-        rust_timeout=int(POLL_INTERVAL_S * 1000),
-        yield_on_timeout=True,
-    ):
+    async for _ in _possible_changes(study_file):
         try:
             source = await _read_when_settled(study_file)
         except StudyFileUnreadable as error:
@@ -57,6 +44,34 @@ async def watch(study_file: StudyFile) -> None:
         reported = None
         if source is not None:
             await _load_safely(study_file, source)
+
+
+async def _possible_changes(study_file: StudyFile) -> AsyncIterator[None]:
+    """Yield when a file of the study may have changed, and at every reading interval.
+
+    This polls, because notifications of the system are for a whole folder: they would come for
+    every transaction of a database in the same folder.
+    """
+    known, read_at = None, float("-inf")
+    while True:
+        found = await asyncio.to_thread(_stamps, study_file.files())
+        if found != known or time.monotonic() - read_at >= READ_INTERVAL_S:
+            known, read_at = found, time.monotonic()
+            yield
+        await asyncio.sleep(POLL_INTERVAL_S)
+
+
+def _stamps(files: Sequence[Path]) -> list[tuple[int, int, int] | None]:
+    """The inode, the time of the last change and the size of each file; None if it is missing."""
+    stamps: list[tuple[int, int, int] | None] = []
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError:
+            stamps.append(None)
+        else:
+            stamps.append((status.st_ino, status.st_mtime_ns, status.st_size))
+    return stamps
 
 
 async def _load_safely(study_file: StudyFile, source: StudySource) -> None:
@@ -96,7 +111,7 @@ def _repeats_needed(found: StudySource | StudyFileUnreadable) -> int:
         and bool(found.text)
         and all(table.text for table in found.tables)
     )
-    return 1 if whole else int(POLL_INTERVAL_S / FILE_SETTLE_S)
+    return 1 if whole else int(READ_INTERVAL_S / FILE_SETTLE_S)
 
 
 def _same(one: StudySource | StudyFileUnreadable, other: StudySource | StudyFileUnreadable) -> bool:

@@ -95,7 +95,7 @@ def insert_entries(connection: Connection, session: int, entries: Sequence[Entry
 
 
 # What is changed together has one time.
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def moment_text(moment: datetime) -> str:
     """A moment in UTC as ISO 8601 text of one length, so that texts sort as their moments do."""
     utc = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)

@@ -54,6 +54,8 @@ def problem(value: object, name: str, depth: int = 1) -> str | None:
     It is a sentence that begins with where it is, like `patch.size[3] is inf, ...`. `depth` counts
     the value itself, and what it is inside of.
     """
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return None
     found = _problem(value, depth)
     if found is None:
         return None

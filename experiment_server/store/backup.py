@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 from experiment_server.errors import DatabaseUnusable, OutputUnwritable
 from experiment_server.store.database import Place
+from experiment_server.store.drafts import FileDraft
 from experiment_server.store.integrity import inspect
 
 # Pages copied at a time; a server that writes meanwhile waits for no longer than one such step.
@@ -34,19 +34,19 @@ def back_up(place: Place, out: Path, progress: Progress, *, with_keys: bool = Fa
         raise DatabaseUnusable(f"there is no database {place.path} to copy")
     if out.exists():
         raise OutputUnwritable(f"{out} is there already, and was not overwritten")
-    draft = out.with_name(f".{out.name}.part")
     try:
-        _copy(place.path, draft, progress, with_keys=with_keys)
-        inspect(Place.of(draft))
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
-        draft.replace(out)
+        draft = FileDraft.at(out.with_name(f".{out.name}.part"))
+        try:
+            _copy(place.path, draft.path, progress, with_keys=with_keys)
+            inspect(Place.of(draft.path))
+            draft.finish()
+            draft.publish(out)
+        finally:
+            draft.discard()
     except sqlite3.Error as error:
         raise DatabaseUnusable(f"{place.path} could not be copied: {error}") from None
     except OSError as error:
         raise OutputUnwritable(f"{out} could not be written: {error.strerror or error}") from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path, progress: Progress, *, with_keys: bool) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import os
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from experiment_server.limits import (
     RESULT_NAME_MAX_LENGTH,
     RESULT_PATH_DEPTH_MAX,
 )
-from experiment_server.store.study_file import flush_folder
+from experiment_server.store.drafts import FileDraft, flush_folder
 
 # No name that an app chooses begins with a dot.
 _DRAFT = ".", ".part"
@@ -43,10 +42,7 @@ class Draft:
     def __init__(self, folder: Path) -> None:
         with _written_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed by whole or discard
-                dir=folder, prefix=_DRAFT[0], suffix=_DRAFT[1], delete=False
-            )
-        self.path = Path(self._file.name)
+            self._file = FileDraft.unnamed(folder, *_DRAFT)
         self.size = 0
         self._hash = hashlib.sha256()
 
@@ -57,32 +53,30 @@ class Draft:
 
     def write(self, piece: bytes) -> None:
         """Write more of it; raises StoreUnavailable."""
-        with _written_to(self.path.parent):
+        with _written_to(self._file.path.parent):
             self._file.write(piece)
         self.size += len(piece)
         self._hash.update(piece)
 
     def restart(self) -> None:
         """Begin anew; raises StoreUnavailable."""
-        with _written_to(self.path.parent):
-            self._file.seek(0)
-            self._file.truncate()
+        with _written_to(self._file.path.parent):
+            self._file.restart()
         self.size = 0
         self._hash = hashlib.sha256()
 
     def finish(self) -> None:
         """Have it on the disk as a whole; raises StoreUnavailable."""
-        with _written_to(self.path.parent):
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+        with _written_to(self._file.path.parent):
+            self._file.finish()
+
+    def publish(self, place: Path) -> None:
+        """Make it a result, at a place where none is; raises OSError."""
+        self._file.publish(place)
 
     def discard(self) -> None:
         """Remove it, unless it was kept."""
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+        self._file.discard()
 
 
 class Results:
@@ -125,8 +119,7 @@ class Results:
                 return Kept(self._below_root(known), known=True)
             target = namesakes.vacant()
             # Replaces nothing: the place is vacant, and nobody but us puts something there.
-            draft.path.rename(target)
-            flush_folder(folder)
+            draft.publish(target)
             namesakes.add(target, draft)
         return Kept(self._below_root(target), known=False)
 

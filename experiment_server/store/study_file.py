@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from pathlib import Path
 
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
 from experiment_server.limits import STUDY_MAX_BYTES
+from experiment_server.store.drafts import FileDraft
 from experiment_server.store.table_files import read_tables
 from experiment_server.study.model import Study
 from experiment_server.study.parse import parse
@@ -67,51 +66,31 @@ class StudyDraft:
         self._path = path
         # What a link points to is replaced, not the link.
         self._place = path.resolve()
-        self._draft: Path | None = None
         try:
-            with tempfile.NamedTemporaryFile(
-                dir=self._place.parent, prefix=f".{self._place.name}.", delete=False
-            ) as file:
-                self._draft = Path(file.name)
-                file.write(text.encode("utf-8"))
-                file.flush()
-                os.fsync(file.fileno())
+            self._draft = FileDraft.unnamed(self._place.parent, f".{self._place.name}.")
+        except OSError as error:
+            raise self._refusal(error) from None
+        try:
+            self._draft.write(text.encode("utf-8"))
+            self._draft.finish()
             with contextlib.suppress(FileNotFoundError):
-                self._draft.chmod(self._place.stat().st_mode)
+                self._draft.path.chmod(self._place.stat().st_mode)
         except OSError as error:
             self.discard()
             raise self._refusal(error) from None
 
     def publish(self) -> None:
         """Put the text in the file's place; raises StoreUnavailable, with the file as it was."""
-        if self._draft is None:
-            return
         try:
-            self._draft.replace(self._place)
+            self._draft.publish(self._place)
         except OSError as error:
             raise self._refusal(error) from None
-        self._draft = None
-        flush_folder(self._place.parent)
 
     def discard(self) -> None:
         """Remove the text, unless it was published."""
-        if self._draft is not None:
-            with contextlib.suppress(OSError):
-                self._draft.unlink(missing_ok=True)
-            self._draft = None
+        self._draft.discard()
 
     def _refusal(self, error: OSError) -> StoreUnavailable:
         return StoreUnavailable(
             f"{self._path} could not be written, and is as it was: {error.strerror or error}"
         )
-
-
-def flush_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    # A rename is safe once its folder is on the disk; Windows cannot open folders, and needs not.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

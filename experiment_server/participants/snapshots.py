@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.moves import place_of, require_active
 from experiment_server.participants.overrides import compared, merged, overridden, override_of
 from experiment_server.participants.state import (
     ParticipantState,
-    is_active,
     position,
     row_of,
     timestamp,
 )
-from experiment_server.wire.snapshots import ParticipantRow, ParticipantSnapshot
+from experiment_server.wire.snapshots import (
+    ParticipantRow,
+    ParticipantSnapshot,
+    ParticipantSummary,
+)
 from experiment_server.wire.values import Config
+
+Told = TypeVar("Told", bound=ParticipantSummary)
 
 
 def snapshot(
@@ -23,52 +31,23 @@ def snapshot(
 
     `connected` counts the participant's sockets.
     """
-    place = place_of(state, sequence.names)
-    active = is_active(state, len(sequence))
     config, overrides = None, []
     # Also before the first block: who has blocks that cannot be made learns it at once.
     blocks = sequence.blocks
-    if active:
-        config = blocks[place.block_id].config
-        if patch := override_of(blocks, state.overrides, place.block_id):
+    block_id = position(state, len(blocks))
+    if 0 <= block_id < len(blocks):
+        config = blocks[block_id].config
+        if patch := override_of(blocks, state.overrides, block_id):
             overrides = compared(config, patch)
             config = merged(config, patch)
-    return ParticipantSnapshot(
-        participant_index=state.participant_index,
-        active=active,
-        block_id=place.block_id,
-        block_name=place.block_name,
-        blocks_count=len(sequence),
-        revision=state.revision,
-        connected=connected,
-        block_started_at=timestamp(state.block_started_at) if state.block_started_at else None,
-        updated_at=timestamp(state.updated_at),
-        study=sequence.study.digest,
-        overridden=len(state.overrides),
-        row=row_of(state),
-        config=config,
-        overrides=overrides,
+    return _told(
+        ParticipantSnapshot, state, sequence, connected, config=config, overrides=overrides
     )
 
 
 def row(state: ParticipantState, sequence: BlockSequence, connected: int) -> ParticipantRow:
     """The participant as lists show them: without config, with their own block names."""
-    place = place_of(state, sequence.names)
-    return ParticipantRow(
-        participant_index=state.participant_index,
-        active=is_active(state, len(sequence)),
-        block_id=place.block_id,
-        block_name=place.block_name,
-        blocks_count=len(sequence),
-        revision=state.revision,
-        connected=connected,
-        block_started_at=timestamp(state.block_started_at) if state.block_started_at else None,
-        updated_at=timestamp(state.updated_at),
-        study=sequence.study.digest,
-        overridden=len(state.overrides),
-        row=row_of(state),
-        block_names=sequence.names,
-    )
+    return _told(ParticipantRow, state, sequence, connected, block_names=sequence.names)
 
 
 def current_config(state: ParticipantState, sequence: BlockSequence) -> Config:
@@ -83,3 +62,29 @@ def current_config(state: ParticipantState, sequence: BlockSequence) -> Config:
 def all_configs(state: ParticipantState, sequence: BlockSequence) -> list[Config]:
     """The configs of all blocks, overrides applied; raises ExpansionFailed."""
     return [block.config for block in overridden(sequence.blocks, state.overrides)]
+
+
+def _told(
+    kind: Callable[..., Told],
+    state: ParticipantState,
+    sequence: BlockSequence,
+    connected: int,
+    **own: object,
+) -> Told:
+    """What all that is told of a participant has alike, with a kind's own members."""
+    place, count = place_of(state, sequence.names), len(sequence)
+    return kind(
+        participant_index=state.participant_index,
+        active=0 <= place.block_id < count,
+        block_id=place.block_id,
+        block_name=place.block_name,
+        blocks_count=count,
+        revision=state.revision,
+        connected=connected,
+        block_started_at=timestamp(state.block_started_at) if state.block_started_at else None,
+        updated_at=timestamp(state.updated_at),
+        study=sequence.study.digest,
+        overridden=len(state.overrides),
+        row=row_of(state),
+        **own,
+    )

@@ -286,9 +286,9 @@ export interface Visit {
 
 /** What can be asked over a socket: parameters, and what is answered. */
 export interface Operations {
-  /** How many blocks the participant goes through */
+  /** The number of the participant's blocks */
   "blocks-count": [{ participant_index?: number }, number];
-  /** Where the participant is: -1 before the first block */
+  /** The current block's id: -1 before the first block */
   "block-id": [{ participant_index?: number }, number];
   /** Whether the participant is in a block */
   "active": [{ participant_index?: number }, boolean];
@@ -298,29 +298,29 @@ export interface Operations {
   "summary-data": [{ participant_index?: number }, BlocksCount];
   /** The configs of all blocks, in the participant's order */
   "all-configs": [{ participant_index?: number }, Config[]];
-  /** One line about where the participant is */
+  /** The current block as one line of text */
   "status-string": [{ participant_index?: number }, string];
   /** The participant snapshot */
   "state": [{ participant_index?: number }, ParticipantSnapshot];
-  /** Where the blocks and their values come from */
+  /** The origin of the blocks and their values */
   "explain": [{ participant_index?: number }, ExplainedBlock[]];
-  /** A row for every participant */
+  /** The rows of all participants */
   "participants": [Record<string, never>, ParticipantRow[]];
-  /** One block on; the last block is followed by END */
+  /** Move a block on; END follows the last block */
   "move-to-next": [{ participant_index?: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
-  /** One block back */
+  /** Move a block back */
   "move-to-previous": [{ participant_index?: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
-  /** To a block by its id */
+  /** Move to a block by its id */
   "move-to-block": [{ participant_index?: number; block_id: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
-  /** Every active participant to a block */
+  /** Move all active participants to a block */
   "move-all-to-block": [{ block_id: number; reason?: string; request_id?: string }, number];
-  /** Take the participant's last move back */
+  /** Undo the participant's last move */
   "undo": [{ participant_index?: number; reason?: string; request_id?: string }, ParticipantSnapshot];
-  /** Change the current block's config, for this participant alone */
+  /** Change the current block's config, for this participant only */
   "update-config": [{ participant_index?: number; patch: Config; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
-  /** Drop what was changed about the participant's configs */
+  /** Remove all changes of the participant's configs */
   "reset-participant": [{ participant_index?: number; reason?: string; request_id?: string }, ParticipantSnapshot];
-  /** A link that lets a participant's app in, until it expires */
+  /** A link that logs a participant's app in, until it expires */
   "participant-link": [{ participant_index?: number }, ParticipantLink];
   /** Add a participant after the largest index */
   "new-participant": [{ request_id?: string }, number];
@@ -328,23 +328,23 @@ export interface Operations {
   "add-participant": [{ participant_index: number; row?: number; request_id?: string }, boolean];
   /** The event log, ascending */
   "events": [{ after?: number; before?: number; participant?: number; limit?: number }, LogEntry[]];
-  /** How long participants were in their blocks */
+  /** The time that participants spent in their blocks */
   "timings": [{ participant?: number }, Visit[]];
   /** Stop the server */
   "shutdown": [{ request_id?: string }, null];
   /** The study's name, diagnostics and versions */
   "study": [Record<string, never>, StudyInfo];
-  /** The study file as it is on disk */
+  /** The study file on disk */
   "study-text": [Record<string, never>, string];
   /** Write the study file, and serve it */
   "save-study": [{ text: string; made_from?: string; reason?: string; request_id?: string }, StudyInfo];
-  /** The study as it was in a version */
+  /** The text of a study version */
   "study-version": [{ version: number }, string];
   /** The JSON Schema of a study file, for editors */
   "schema": [Record<string, never>, Config];
-  /** What is wrong with a study, and whom serving it would affect */
+  /** Check a study, and report whom serving it would affect */
   "verify": [{ text: string; participants?: number; request_id?: string }, Verified];
-  /** What the served study's orders balance */
+  /** The design report of the served study */
   "design": [{ participants?: number }, DesignReport];
 }
 

@@ -86,9 +86,9 @@ export interface StudyChangedForApp {
 
 /** What can be asked over a socket: parameters, and what is answered. */
 export interface Operations {
-  /** How many blocks the participant goes through */
+  /** The number of the participant's blocks */
   "blocks-count": [{ participant_index?: number }, number];
-  /** Where the participant is: -1 before the first block */
+  /** The current block's id: -1 before the first block */
   "block-id": [{ participant_index?: number }, number];
   /** Whether the participant is in a block */
   "active": [{ participant_index?: number }, boolean];
@@ -98,15 +98,15 @@ export interface Operations {
   "summary-data": [{ participant_index?: number }, BlocksCount];
   /** The configs of all blocks, in the participant's order */
   "all-configs": [{ participant_index?: number }, Config[]];
-  /** One line about where the participant is */
+  /** The current block as one line of text */
   "status-string": [{ participant_index?: number }, string];
   /** The participant snapshot */
   "state": [{ participant_index?: number }, ParticipantSnapshot];
-  /** One block on; the last block is followed by END */
+  /** Move a block on; END follows the last block */
   "move-to-next": [{ participant_index?: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
-  /** One block back */
+  /** Move a block back */
   "move-to-previous": [{ participant_index?: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
-  /** To a block by its id */
+  /** Move to a block by its id */
   "move-to-block": [{ participant_index?: number; block_id: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
 }
 

@@ -13,12 +13,13 @@ from experiment_server.client.snapshot import Place, Snapshot
 from experiment_server.client.values import JsonObject
 from experiment_server.client.ways import NoAnswer, PlainWay, SocketWay
 
-# Where no socket is let through for this long, plain requests are made, this often. Seconds.
-_SOCKET_WITHIN = 3.0
-_POLLED_EVERY = 1.0
+# A client to whom no socket is open for the former makes plain requests, one each of the latter.
+_SOCKET_TIMEOUT_S = 3.0
+_POLL_INTERVAL_S = 1.0
 
-# A lost socket is opened again after this long, then after twice as long, and so on. Seconds.
-_REOPENED_AFTER = (0.25, 3.0)
+# The client opens a lost socket again after the former, then after twice as long, and so on up
+# to the latter.
+_RECONNECT_DELAYS_S = (0.25, 3.0)
 
 _REFUSALS = frozenset(
     {"token-invalid", "token-missing", "not-allowed", "participant-unknown", "expansion-failed"}
@@ -171,7 +172,7 @@ class AsyncClient:
                 members = await way.move(move)
             except StudyError as error:
                 if error.code in _LATER:
-                    await asyncio.sleep(_POLLED_EVERY)
+                    await asyncio.sleep(_POLL_INTERVAL_S)
                 else:
                     self._moves.refuse(move, error)
             except NoAnswer:
@@ -185,13 +186,13 @@ class AsyncClient:
         """Have a socket, and another one whenever it is lost."""
         given = {"participant": self._participant, "token": self._token}
         auth = {name: value for name, value in given.items() if value is not None}
-        pause, longest = _REOPENED_AFTER
+        pause, longest = _RECONNECT_DELAYS_S
         # The library takes a cancellation for itself now and then, so that alone would not end it.
         while not self._known.closed:
             self._socket = socket = SocketWay(self._url, auth, self._pushed, self._give_up)
             try:
                 await socket.open()
-                pause = _REOPENED_AFTER[0]
+                pause = _RECONNECT_DELAYS_S[0]
                 await socket.end()
             except StudyError as error:
                 self._refused(error)
@@ -205,9 +206,9 @@ class AsyncClient:
     async def _poll(self, plain: PlainWay) -> None:
         """Ask over and over while there is no socket."""
         while True:
-            await asyncio.sleep(_POLLED_EVERY)
+            await asyncio.sleep(_POLL_INTERVAL_S)
             without = asyncio.get_running_loop().time() - self._socketless_since
-            if isinstance(self._way, SocketWay) or without < _SOCKET_WITHIN:
+            if isinstance(self._way, SocketWay) or without < _SOCKET_TIMEOUT_S:
                 continue
             try:
                 members = await plain.state()

@@ -15,7 +15,7 @@ from experiment_server.client.values import JsonObject
 Action = Literal["move-to-next", "move-to-previous", "move-to-block"]
 
 # Moves that wait for a connection. People press a button again and again when nothing happens.
-MOVES_WAITING = 16
+MOVE_QUEUE_MAX = 16
 
 
 @dataclass(eq=False, slots=True)
@@ -60,8 +60,8 @@ class Moves:
 
     def add(self, move: Move) -> None:
         """Have one wait; raises StudyError (`queue-full`)."""
-        if len(self._waiting) >= MOVES_WAITING:
-            raise StudyError("queue-full", f"{MOVES_WAITING} moves wait for a connection already")
+        if len(self._waiting) >= MOVE_QUEUE_MAX:
+            raise StudyError("queue-full", f"{MOVE_QUEUE_MAX} moves wait for a connection already")
         self._waiting.append(move)
 
     def withdraw(self, move: Move) -> None:

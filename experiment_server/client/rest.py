@@ -21,15 +21,14 @@ Answer = tuple[bool, JsonValue]
 # A block by its `block_id`, or by the snapshot of a participant who is in it.
 Block = int | Mapping[str, JsonValue]
 
-# How often a program that waits asks: soon enough for people. Seconds.
-_ASKED_EVERY = 0.25
+# A program that waits asks this often: people do not notice the difference.
+_POLL_INTERVAL_S = 0.25
 
-# How long it takes until a call without an answer is made again, for the first time; then twice as
-# long each time. Seconds.
-_REPEATED_AFTER = 0.25
+# A call without an answer is made again after this time, and then after twice as long each time.
+_RETRY_DELAY_S = 0.25
 
-# Characters of a foreign answer that a message quotes: a page of HTML helps nobody.
-_QUOTED = 200
+# A message quotes so many characters of a foreign answer: a page of HTML helps nobody.
+_QUOTE_MAX_LENGTH = 200
 
 
 class Client:
@@ -112,7 +111,7 @@ class Client:
                 return False, state
             if until is not None and time.monotonic() >= until:
                 return False, _failure("timeout", f"no block within {timeout:g} seconds")
-            time.sleep(_ASKED_EVERY)
+            time.sleep(_POLL_INTERVAL_S)
 
     def move_to_next(
         self, participant_index: int | None = None, *, from_block: Block | None = None
@@ -200,7 +199,7 @@ class Client:
         for attempt in range(retries):
             if ok or data["code"] != "unreachable":
                 break
-            time.sleep(_REPEATED_AFTER * 2**attempt)
+            time.sleep(_RETRY_DELAY_S * 2**attempt)
             ok, data = self._ask_once(request)
         return ok, data
 
@@ -231,7 +230,9 @@ class Client:
             code, detail = problem["code"], problem["detail"]
         except (ValueError, KeyError, TypeError):
             if 400 <= error.code < 500:
-                return _failure(f"http-{error.code}", text[:_QUOTED] or error.reason, error.code)
+                return _failure(
+                    f"http-{error.code}", text[:_QUOTE_MAX_LENGTH] or error.reason, error.code
+                )
             where = error.headers.get("Location")
             return self._foreign(error.code, f"it leads to {where}" if where else error.reason)
         more = {"snapshot": problem["snapshot"]} if "snapshot" in problem else {}

@@ -14,11 +14,11 @@ from experiment_server.client.moves import Move
 from experiment_server.client.snapshot import is_snapshot
 from experiment_server.client.values import JsonObject, JsonValue
 
-# An answer that has not come by then is asked for again. Seconds.
-ANSWER_WITHIN = 5.0
+# The client asks again for an answer that has not come by then.
+ANSWER_TIMEOUT_S = 5.0
 
-# A socket that nobody listens to any more is not waited for when it is closed. Seconds.
-_CLOSED_WITHIN = 1.0
+# The client does not wait longer for a socket to close: nobody may be listening any more.
+_CLOSE_TIMEOUT_S = 1.0
 
 _PUSHED = ("state", "block-changed", "config-changed")
 
@@ -51,7 +51,7 @@ class SocketWay:
             # Its own handler would cancel every task of the program.
             handle_sigint=False,
             websocket_extra_options={
-                "timeout": aiohttp.ClientWSTimeout(ws_close=_CLOSED_WITHIN),
+                "timeout": aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT_S),
                 # A snapshot is as large as the study's configs are.
                 "max_msg_size": 0,
             },
@@ -69,9 +69,9 @@ class SocketWay:
                     self._url,
                     auth=self._auth,
                     transports=["websocket"],
-                    wait_timeout=ANSWER_WITHIN,
+                    wait_timeout=ANSWER_TIMEOUT_S,
                 ),
-                2 * ANSWER_WITHIN,
+                2 * ANSWER_TIMEOUT_S,
             )
         except Exception as error:
             # Not only the library's own errors: whatever stands there may speak anything.
@@ -83,7 +83,7 @@ class SocketWay:
         if move.block_id is not None:
             given["block_id"] = move.block_id
         try:
-            answer = await self._client.call(move.action, given, timeout=ANSWER_WITHIN)
+            answer = await self._client.call(move.action, given, timeout=ANSWER_TIMEOUT_S)
         except (socketio.exceptions.SocketIOError, OSError) as error:
             raise NoAnswer(str(error)) from error
         match answer:
@@ -109,7 +109,7 @@ class SocketWay:
         self.drop()
         try:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._client.disconnect(), 2 * _CLOSED_WITHIN)
+                await asyncio.wait_for(self._client.disconnect(), 2 * _CLOSE_TIMEOUT_S)
         finally:
             await self._http.close()
 
@@ -135,7 +135,7 @@ class PlainWay:
         self._tag: str | None = None
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = aiohttp.ClientSession(
-            headers=headers, timeout=aiohttp.ClientTimeout(ANSWER_WITHIN)
+            headers=headers, timeout=aiohttp.ClientTimeout(ANSWER_TIMEOUT_S)
         )
 
     async def state(self) -> JsonObject | None:

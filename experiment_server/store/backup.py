@@ -12,7 +12,7 @@ from experiment_server.store.drafts import FileDraft
 from experiment_server.store.integrity import inspect
 
 # Pages copied at a time; a server that writes meanwhile waits for no longer than one such step.
-_STEP = 1024
+_STEP_PAGES = 1024
 
 Progress = Callable[[int, int], None]
 """Told how many pages are still to be copied, and of how many."""
@@ -56,7 +56,7 @@ def _copy(source: Path, target: Path, progress: Progress, *, with_keys: bool) ->
         try:
             reading.backup(
                 writing,
-                pages=_STEP,
+                pages=_STEP_PAGES,
                 progress=lambda _status, remaining, total: progress(remaining, total),
             )
             if not with_keys:

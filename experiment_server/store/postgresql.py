@@ -30,8 +30,8 @@ _NETWORK: dict[str, int] = {
 _ORPHANS = f"SET idle_in_transaction_session_timeout = {int(TRANSACTION_TIMEOUT_S * 1000)}"
 
 
-# How often psycopg looks whether it is to go on waiting, as it does by itself. Seconds.
-_ASKED_EVERY = 0.1
+# psycopg looks this often whether it is to go on waiting, as it does by itself.
+_WAIT_INTERVAL_S = 0.1
 
 
 class _Bounded(psycopg.Connection[tuple[object, ...]]):
@@ -41,7 +41,7 @@ class _Bounded(psycopg.Connection[tuple[object, ...]]):
     """When the current transaction has to be over; None outside of one, for each wait anew."""
 
     def wait(
-        self, gen: PQGen[Result], interval: float = _ASKED_EVERY, timeout: float | None = None
+        self, gen: PQGen[Result], interval: float = _WAIT_INTERVAL_S, timeout: float | None = None
     ) -> Result:
         """Wait for an answer; raises OperationalError at the deadline."""
         deadline = monotonic() + TRANSACTION_TIMEOUT_S if self.deadline is None else self.deadline

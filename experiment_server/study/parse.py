@@ -190,7 +190,6 @@ def _study(document: Mapping[str, JsonValue], source: StudySource, findings: Fin
     unknown_keys(configuration, CONFIGURATION, "[configuration]", findings, at=(SECTION,))
     levels = read_levels(configuration.get("factors", {}), findings)
     raw_blocks = _raw_blocks(document.get("blocks"), findings)
-    report_unwritten(raw_blocks, findings)
     crossed = cross(raw_blocks, levels, findings)
     between = read_between(configuration, levels, crossed, findings)
     variables = configuration.get("variables", {})
@@ -201,6 +200,7 @@ def _study(document: Mapping[str, JsonValue], source: StudySource, findings: Fin
             at=(SECTION, "variables"),
         )
         variables = {}
+    report_unwritten(raw_blocks, variables, findings)
     tables = read_tables(configuration, source, findings)
     templates = build_templates(crossed.blocks, variables, tables, findings)
     reader = Reader(configuration, templates, crossed.families, between, findings)

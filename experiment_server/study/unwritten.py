@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from experiment_server.study.diagnostics import Findings, shown
 from experiment_server.study.positions import Path
+from experiment_server.study.reading import SECTION
 from experiment_server.study.templates import RawBlock
 from experiment_server.wire.values import JsonValue
 
 MARK = "TODO"
 
 
-def report_unwritten(blocks: Iterable[RawBlock], findings: Findings) -> None:
-    """Warn of each setting of a block that is a text beginning with TODO, at its place."""
+def report_unwritten(
+    blocks: Iterable[RawBlock], variables: Mapping[str, JsonValue], findings: Findings
+) -> None:
+    """Warn of each text in a block's config or a variable that begins with TODO, at its place."""
     for raw in blocks:
         _report(raw.config, raw.owner, "", (*raw.at, "config"), findings)
+    _report(dict(variables), "variables", "", (SECTION, "variables"), findings)
 
 
 def _report(value: JsonValue, owner: str, name: str, at: Path, findings: Findings) -> None:

@@ -59,3 +59,31 @@ def test_every_strategy_and_function_is_offered():
     for table in (schema, *schema["$defs"].values()):
         for key in table.get("properties", {}).values():
             assert key["description"]
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        {"blocks": ["A"], "strategys": "randomize"},
+        {"blocks": ["A"], "strategy": "latinsquare"},
+        {"blocks": ["A"], "pick": 0},
+        {"blocks": ["A"], "pick": "one"},
+        {"blocks": ["A"], "each": ["size"]},
+        {"blocks": ["A"], "label": 3},
+        {"blocks": []},
+        {"blocks": "A"},
+        {"strategy": "randomize"},
+        [["A"]],
+    ],
+    ids=str,
+)
+def test_a_mistake_in_a_group_is_invalid_at_any_depth(validator, group):
+    good = {"blocks": ["A"], "strategy": "williams", "each": "size", "pick": 1, "label": "sizes"}
+    for depth in range(4):
+        study = {"blocks": [{"name": "A", "condition": False, "config": {}}]}
+        for item, is_valid in ((good, True), (group, False)):
+            order = [item]
+            for _ in range(depth):
+                order = ["A", {"blocks": order, "strategy": "randomize"}]
+            study["configuration"] = {"order": ["A", *order]}
+            assert validator.is_valid(study) == is_valid

@@ -33,6 +33,19 @@ export const SNIPPETS: readonly Snippet[] = [
       '#{key} = { function_name = "choices", args = [[#{1, 2, 3}]], params = { unique = #{true} } }\n',
   },
   {
+    label: "trials: every combination of levels, shuffled",
+    where: "line",
+    template:
+      '#{trials} = { function_name = "cross", args = { factors = { #{side} = ["#{left}", "#{right}"], ' +
+      "#{same} = [#{true, false}] }, repeat = #{4:4}, max_run = { #{side} = #{3:3} } } }\n",
+  },
+  {
+    label: "trials: the rows of a table",
+    where: "line",
+    template:
+      '#{trials} = { function_name = "rows", args = { table = "$#{words}", where = { #{list} = #{1:1} } } }\n',
+  },
+  {
     label: "an order tree: practice, conditions, questions for each level",
     where: "line",
     template:

@@ -1,7 +1,7 @@
-"""What is sent to a socket: frames, and the packets that wait for a client to take them.
+"""The send queue of a socket, and WebSocket frames.
 
-The queue stands in for the asyncio.Queue that Engine.IO gives each of its sockets, and has what
-Engine.IO asks of it; a test holds it to that.
+The queue replaces the asyncio.Queue that Engine.IO creates for each socket. It has the methods that
+Engine.IO calls; a test checks that.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from engineio import packet as engine_packet
 from experiment_server.limits import SEND_QUEUE_MAX, SEND_QUEUE_MAX_BYTES
 
 Item: TypeAlias = engine_packet.Packet | None
-"""A packet, or None for the end."""
+"""A packet, or None at the end of the connection."""
 
 
 class Push:
-    """A message for many sockets: a Socket.IO packet, which is framed once."""
+    """A Socket.IO packet for many sockets, which is encoded and framed once."""
 
     __slots__ = ("_body", "_is_binary", "frame")
 
     frame: bytes
-    """The whole WebSocket frame, as a server sends it."""
+    """The WebSocket frame."""
 
     def __init__(self, body: bytes, *, is_binary: bool) -> None:
         self._body = body
@@ -33,7 +33,7 @@ class Push:
         self.frame = _frame(_BINARY, body) if is_binary else _frame(_TEXT, _MESSAGE + body)
 
     def packet(self) -> engine_packet.Packet:
-        """The message as the library queues it."""
+        """The packet in the library's type."""
         data = self._body if self._is_binary else self._body.decode()
         return engine_packet.Packet(engine_packet.MESSAGE, data=data)
 
@@ -61,19 +61,18 @@ def _frame(opcode: int, body: bytes) -> bytes:
 
 
 class EngineSocket(Protocol):
-    """The library's socket, as far as its queue looks at it."""
+    """The part of the library's socket that the queue reads."""
 
     upgraded: bool
-    """Whether it is a WebSocket by now."""
+    """Whether polling was upgraded to a WebSocket."""
 
 
 class OutgoingQueue:
-    """The packets that wait for a client to take them: pushes, answers, and the library's own.
+    """The send queue of a socket: pushes, acknowledgements, and the library's own packets.
 
-    While the library's writer waits for a packet, everything before has been sent, and a message
-    goes straight to the socket. Whoever goes on waiting has no packet, so there is none in the
-    queue either. There is a queue for each socket, so it has to be small: an asyncio.Queue takes
-    3 kB, and a task for each `get`.
+    If the library's writer task waits for a packet, all earlier packets are sent, so a message is
+    written to the socket directly. Each socket has a queue, so the queue has to be small: an
+    asyncio.Queue takes 3 kB, and a task for each `get`.
     """
 
     __slots__ = ("_getters", "_joiners", "_packets", "_size", "_socket", "_transport",
@@ -90,35 +89,35 @@ class OutgoingQueue:
         self.on_overflow: Callable[[], None] | None = None
 
     def attach(self, transport: asyncio.Transport, socket: EngineSocket) -> None:
-        """Send to a WebSocket's connection once it has taken polling's place."""
+        """Use a WebSocket's transport, after the socket was upgraded from polling."""
         self._transport, self._socket = transport, socket
 
     def push(self, push: Push) -> None:
-        """Send a message, or put it behind what waits."""
+        """Send a message at once if the queue is empty; otherwise queue it."""
         if self._is_idle():
             self._write(push.frame)
         else:
             self._put(push.packet())
 
-    # What the library asks of a queue
+    # The interface that the library calls
 
     async def put(self, item: Item) -> None:
-        """Send a message, or put any other packet behind what waits; never waits itself."""
+        """Send or queue a packet; never waits."""
         self.put_nowait(item)
 
     def put_nowait(self, item: Item) -> None:
-        """Send a message, or put any other packet behind what waits."""
-        # The library's pings wake its writer, which would take a long silence for the end.
+        """Send a message at once if the queue is empty; queue any other packet."""
+        # Pings have to wake the library's writer, which ends the connection after a long silence.
         if item is not None and item.packet_type == engine_packet.MESSAGE and self._is_idle():
             self._write(websocket_frame(item.encode()))
         else:
             self._put(item)
 
     def get(self) -> asyncio.Future[Item]:
-        """The next packet, once there is one."""
+        """A future for the next packet."""
         getter: asyncio.Future[Item] = asyncio.get_running_loop().create_future()
         if self._packets:
-            getter.set_result(self._take())
+            getter.set_result(self._pop())
         else:
             self._getters.append(getter)
         return getter
@@ -127,10 +126,10 @@ class OutgoingQueue:
         """The next packet; raises asyncio.QueueEmpty."""
         if not self._packets:
             raise asyncio.QueueEmpty
-        return self._take()
+        return self._pop()
 
     def task_done(self) -> None:
-        """Note that a packet has been taken care of."""
+        """Record that a packet was processed."""
         self._unfinished -= 1
         if not self._unfinished:
             joiners, self._joiners = self._joiners, []
@@ -139,15 +138,15 @@ class OutgoingQueue:
                     joiner.set_result(None)
 
     async def join(self) -> None:
-        """Wait until every packet has been taken care of."""
+        """Wait until all packets are processed."""
         if self._unfinished:
             joiner: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._joiners.append(joiner)
             await joiner
 
     def _is_idle(self) -> bool:
-        # Whoever takes packets waits for the next one and takes them to a WebSocket, whose client
-        # has read all that was sent before.
+        # The writer waits for the next packet, the socket is a WebSocket, and its write buffer is
+        # empty.
         return (
             bool(self._getters)
             and not self._getters[-1].done()
@@ -169,23 +168,23 @@ class OutgoingQueue:
                 getter.set_result(item)
                 return
         self._packets.append(item)
-        self._size += _weight(item)
-        # The largest packet there is has to fit, so the first in line is not weighed.
-        behind_first = self._size - _weight(self._packets[0])
+        self._size += _size_of(item)
+        # One packet of any size has to fit, so the size of the first one is not counted.
+        behind_first = self._size - _size_of(self._packets[0])
         if len(self._packets) > SEND_QUEUE_MAX or behind_first > SEND_QUEUE_MAX_BYTES:
             self._overflow()
 
-    def _take(self) -> Item:
+    def _pop(self) -> Item:
         item = self._packets.pop(0)
-        self._size -= _weight(item)
+        self._size -= _size_of(item)
         return item
 
     def _overflow(self) -> None:
         if self.on_overflow:
-            told, self.on_overflow = self.on_overflow, None
-            told()
+            callback, self.on_overflow = self.on_overflow, None
+            callback()
 
 
-def _weight(item: Item) -> int:
+def _size_of(item: Item) -> int:
     data = None if item is None else item.data
     return len(data) if isinstance(data, str | bytes) else 0

@@ -1,4 +1,4 @@
-"""python-socketio's server, with bounds: on connections, on bodies, and on what clients send."""
+"""python-socketio's server with limits on connections, bodies and packets."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from experiment_server.session.token_bucket import TokenBucket
 
 log = logging.getLogger(__name__)
 
-# The libraries log what clients do to them as errors; what we have to say is logged here.
-_quiet = logging.getLogger(f"{__name__}.library")
-_quiet.setLevel(logging.CRITICAL)
+# The libraries log clients' mistakes as errors. They are silenced, and this module logs instead.
+_library_log = logging.getLogger(f"{__name__}.library")
+_library_log.setLevel(logging.CRITICAL)
 
-_DROPPED = "a client was disconnected, because it does not speak Socket.IO: %s"
-_TOO_MANY = f"more than {PACKETS_PER_S_MAX:.0f} messages a second; the connection ends"
+_DROPPED = "a client was disconnected, because it sent invalid Socket.IO data: %s"
+_TOO_MANY_PACKETS = f"more than {PACKETS_PER_S_MAX:.0f} messages a second; the connection ends"
 
 
-class _Reading:
-    """A body that was read, as the library reads it."""
+class _BodyReader:
+    """A body that was read already, with the `read` method that the library calls."""
 
     def __init__(self, body: bytes) -> None:
         self._body = io.BytesIO(body)
@@ -54,33 +54,33 @@ class _Reading:
 
 Environ = TypedDict(
     "Environ",
-    {"aiohttp.request": web.Request, "wsgi.input": _Reading, "CONTENT_LENGTH": str},
+    {"aiohttp.request": web.Request, "wsgi.input": _BodyReader, "CONTENT_LENGTH": str},
     total=False,
 )
-"""What the library knows of a request, as far as it is looked at or changed here."""
+"""The parts of the library's request environment that this module reads or changes."""
 
 
 @dataclass(slots=True)
 class _Connection:
-    """What is known of a connection."""
+    """The state of an Engine.IO connection."""
 
-    silent: asyncio.TimerHandle | None
-    """Ends it, unless it says who it is; None for one that has."""
+    connect_timer: asyncio.TimerHandle | None
+    """Ends the connection if it does not send a CONNECT packet; None after that packet."""
     bucket: TokenBucket = field(
         default_factory=lambda: TokenBucket(PACKETS_PER_S_MAX, PACKET_BURST_MAX)
     )
     ending: bool = False
-    """Whether it has met a limit, and is only told so any more."""
-    sends_studies: bool = False
-    """Whether it may send as much as a study has: a dashboard's."""
+    """Whether it exceeded a limit, and will be disconnected after the error was sent."""
+    allows_large: bool = False
+    """Whether it may send large messages such as studies, as a dashboard does."""
 
 
 class SocketServer:
-    """A Socket.IO server for aiohttp whose clients cannot get past the limits.
+    """A Socket.IO server for aiohttp that enforces limits on its clients.
 
-    A new connection may be refused with LimitReached, a polling client's body with
-    ParameterInvalid or LimitReached; a connection that sends what is no packet, sends too many,
-    takes none, or says nothing, is dropped.
+    It may refuse a new connection with LimitReached, and a polling client's body with
+    ParameterInvalid or LimitReached. It drops a connection that sends invalid packets or too many
+    packets, that stops reading, or that sends no CONNECT packet.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class SocketServer:
         self.server = socketio.AsyncServer(
             async_mode="aiohttp",
             serializer=packet_class,
-            cors_allowed_origins=[],  # the browser guard has already looked at the Origin
+            cors_allowed_origins=[],  # BrowserRules has already checked the Origin
             max_http_buffer_size=BODY_MAX_BYTES,
-            logger=_quiet,
-            engineio_logger=_quiet,
+            logger=_library_log,
+            engineio_logger=_library_log,
             http_compression=False,  # it would be done on the event loop
         )
         self._engine = self.server.eio
@@ -101,13 +101,13 @@ class SocketServer:
         self._connections: dict[str, _Connection] = {}
         self._websockets: dict[str, asyncio.Transport] = {}
         self._stopping = False
-        # Engine.IO calls us, and we call Socket.IO.
+        # Engine.IO calls the handlers of this class, which call those of Socket.IO.
         self._handlers = dict(self._engine.handlers)
         self._engine.on("connect", self._connect)
         self._engine.on("message", self._receive)
         self._engine.on("disconnect", self._disconnect)
         self._engine.create_queue = OutgoingQueue
-        # The driver is a table of functions, and has no other door for a check before them.
+        # The driver is a table of functions. Replacing them is the only way to add checks.
         self._engine._async = {
             **self._engine._async,
             "translate_request": self._translate,
@@ -115,101 +115,101 @@ class SocketServer:
         }
 
     async def drop(self, connection: str) -> None:
-        """End a connection without waiting for its client, which may have stopped reading."""
+        """Close a connection at once, even if its client has stopped reading."""
         socket = self._engine.sockets.get(connection)
         if transport := self._websockets.get(connection):
             transport.abort()
         if socket is not None:
             await socket.close(wait=False, abort=True)
 
-    def end(self, connection: str) -> None:
-        """End a connection once its client has had time to take what was sent to it."""
+    def end_soon(self, connection: str) -> None:
+        """Close a connection after a delay in which the client can read the last messages."""
 
         def drop() -> None:
             self._tasks.start(self.drop(connection), "drop")
 
         asyncio.get_running_loop().call_later(SHUTDOWN_NOTICE_TIMEOUT_S, drop)
 
-    async def taken(self, connection: str) -> None:
-        """Wait until a client has taken what was sent to it, or has gone."""
+    async def drained(self, connection: str) -> None:
+        """Wait until the client has received all queued packets, or has disconnected."""
         socket = self._engine.sockets.get(connection)
         if socket is not None:
             await socket.queue.join()
 
     def require_allowed(self, connection: str) -> None:
-        """Raise LimitReached for a connection that is about to end."""
+        """Raise LimitReached for a connection that is being closed."""
         known = self._connections.get(connection)
         if known is None or known.ending:
-            raise LimitReached(_TOO_MANY)
+            raise LimitReached(_TOO_MANY_PACKETS)
 
     def queue_of(self, connection: str) -> OutgoingQueue:
-        """What waits for the client of a connection."""
+        """The queue of packets for the client of a connection."""
         queue: OutgoingQueue = self._engine.sockets[connection].queue
         return queue
 
-    def refuse(self) -> None:
-        """Let nobody else in: clients come back at once, also to a server that stops."""
+    def refuse_connections(self) -> None:
+        """Refuse new connections, because clients reconnect at once, even to a stopping server."""
         self._stopping = True
 
-    def hang_up(self) -> None:
-        """End what connections there are; what was written to them is sent before."""
+    def close_websockets(self) -> None:
+        """Close all WebSockets after their buffered data is sent."""
         for transport in self._websockets.values():
             transport.close()
 
-    def let_send_studies(self, connection: str) -> None:
-        """Take large messages from a connection, because it is an experimenter's."""
-        self._connections[connection].sends_studies = True
+    def allow_large_messages(self, connection: str) -> None:
+        """Allow large messages on an experimenter's connection."""
+        self._connections[connection].allows_large = True
 
-    def most_from(self, connection: str | None) -> int:
-        """How large a message or body may be, before anything of it is looked at."""
+    def max_message_size(self, connection: str | None) -> int:
+        """The size limit for a message or body, in bytes."""
         known = self._connections.get(connection or "")
-        return BODY_MAX_BYTES if known and known.sends_studies else APP_MESSAGE_MAX_BYTES
+        return BODY_MAX_BYTES if known and known.allows_large else APP_MESSAGE_MAX_BYTES
 
     async def count(self, connection: str, size: int) -> None:
-        """Count a frame; raise FrameInvalid, some time after the first that was too many.
+        """Count a frame; raise FrameInvalid if an earlier frame exceeded the limit.
 
-        That first one is let through, so that its sender can be told; then nothing more is read.
+        The first frame beyond the limit is accepted, and its acknowledgement reports the error.
         """
         known = self._connections.get(connection)
         if known is None:
             return
         if known.ending:
             await asyncio.sleep(SHUTDOWN_NOTICE_TIMEOUT_S)
-            raise FrameInvalid("it sends too many packets")
-        self._take(connection, known, 1, size)
+            raise FrameInvalid("it sent too many packets")
+        self._count_packets(connection, known, 1, size)
 
-    def _take(self, connection: str, known: _Connection, packets: int, size: int) -> None:
-        if not known.sends_studies:
+    def _count_packets(self, connection: str, known: _Connection, packets: int, size: int) -> None:
+        if not known.allows_large:
             packets += size // APP_MESSAGE_PIECE_BYTES
         if known.ending or known.bucket.take(packets):
             return
         known.ending = True
-        log.warning("a client was disconnected, because it sends too much: %s", _TOO_MANY)
-        self.end(connection)
+        log.warning("a client was disconnected, because it sent too much: %s", _TOO_MANY_PACKETS)
+        self.end_soon(connection)
 
     async def _translate(self, request: web.Request) -> Environ:
         connection = request.query.get("sid")
         if connection is None:
             if self._stopping:
-                raise LimitReached("this server is stopping, and takes no more connections")
+                raise LimitReached("this server is stopping and accepts no more connections")
             self._connection_counter.check(request.remote or "")
         elif "Upgrade" in request.headers and connection in self._websockets:
             raise ParameterInvalid("this connection has a WebSocket already")
         if "j" in request.query:
-            # A page of any site may run an answer that is a script.
+            # A page of any site can load an answer that is a script.
             raise ParameterInvalid("answers as scripts (JSONP) are not served")
         environ: Environ = driver.translate_request(request)
         if request.method == "POST":
-            body = await read_at_most(request, self.most_from(connection))
+            body = await read_at_most(request, self.max_message_size(connection))
             try:
                 packets = check_payload(body)
             except FrameInvalid as error:
                 raise ParameterInvalid(f"the body cannot be read: {error}") from None
             if connection in self._connections:
-                self._take(connection, self._connections[connection], packets, len(body))
+                self._count_packets(connection, self._connections[connection], packets, len(body))
                 self.require_allowed(connection)
             self._require_open(connection)
-            environ |= {"wsgi.input": _Reading(body), "CONTENT_LENGTH": str(len(body))}
+            environ |= {"wsgi.input": _BodyReader(body), "CONTENT_LENGTH": str(len(body))}
         return environ
 
     def _require_open(self, connection: str | None) -> None:
@@ -221,24 +221,24 @@ class SocketServer:
     def _websocket(self, handler: MethodType, _engine: object) -> _WebSocket:
         return _WebSocket(handler, self)
 
-    def hold(self, connection: str, transport: asyncio.Transport) -> None:
-        """Know the WebSocket of a connection from now on."""
+    def add_websocket(self, connection: str, transport: asyncio.Transport) -> None:
+        """Register the WebSocket of a connection."""
         self._websockets[connection] = transport
         socket = self._engine.sockets.get(connection)
         if socket is not None:
             socket.queue.attach(transport, socket)
 
-    def release(self, connection: str) -> None:
-        """Know the WebSocket of a connection no longer."""
+    def remove_websocket(self, connection: str) -> None:
+        """Unregister the WebSocket of a connection."""
         del self._websockets[connection]
-        # The library forgets to say so when a WebSocket ends before it has replaced polling.
+        # The library does not reset this flag if a WebSocket ends before it has replaced polling.
         socket = self._engine.sockets.get(connection)
         if socket is not None and not socket.upgraded:
             socket.upgrading = False
 
     async def _connect(self, connection: str, environ: Environ) -> object:
         self._connection_counter.enter(connection, environ["aiohttp.request"].remote or "")
-        self._connections[connection] = _Connection(self._await_hello(connection))
+        self._connections[connection] = _Connection(self._start_connect_timer(connection))
         queue: OutgoingQueue = self._engine.sockets[connection].queue
         queue.on_overflow = partial(self._drop_stalled, connection)
         return await self._handlers["connect"](connection, environ)
@@ -246,12 +246,12 @@ class SocketServer:
     async def _receive(self, connection: str, message: str | bytes) -> None:
         known = self._connections.get(connection)
         if known is None:
-            return  # the rest of what a connection sent that has ended
+            return  # the connection has ended; this is the rest of its input
         try:
             if not message:
                 raise FrameInvalid("an empty packet")
             await self._handlers["message"](connection, message)
-            self._await_hello_unless_greeted(connection)
+            self._expect_connect_packet(connection)
         except FrameInvalid as error:
             log.warning(_DROPPED, error)
             await self.drop(connection)
@@ -261,42 +261,42 @@ class SocketServer:
 
     async def _disconnect(self, connection: str, reason: str) -> object:
         self._connection_counter.leave(connection)
-        if silent := self._connections.pop(connection).silent:
-            silent.cancel()
+        if connect_timer := self._connections.pop(connection).connect_timer:
+            connect_timer.cancel()
         if transport := self._websockets.get(connection):
-            # The library waits without end for a client to take what was sent to it.
+            # The library waits without a timeout until the client has read everything.
             asyncio.get_running_loop().call_later(SHUTDOWN_NOTICE_TIMEOUT_S, transport.abort)
         return await self._handlers["disconnect"](connection, reason)
 
     def _drop_stalled(self, connection: str) -> None:
-        log.warning("a client has stopped reading, and was disconnected")
+        log.warning("a client was disconnected, because it stopped reading")
         if known := self._connections.get(connection):
             known.ending = True
         self._tasks.start(self.drop(connection), "drop-stalled")
 
-    def _await_hello(self, connection: str) -> asyncio.TimerHandle:
+    def _start_connect_timer(self, connection: str) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(
-            CONNECT_PACKET_TIMEOUT_S, self._drop_silent, connection
+            CONNECT_PACKET_TIMEOUT_S, self._drop_without_connect, connection
         )
 
-    def _await_hello_unless_greeted(self, connection: str) -> None:
-        """End a connection after a while that has greeted nobody, or said goodbye to all."""
+    def _expect_connect_packet(self, connection: str) -> None:
+        """Stop the connect timer if the client is in a namespace; otherwise start it."""
         known = self._connections.get(connection)
         if known is None:
             return
         manager = self.server.manager
         if not any(manager.sid_from_eio_sid(connection, name) for name in manager.get_namespaces()):
-            known.silent = known.silent or self._await_hello(connection)
-        elif known.silent is not None:
-            known.silent.cancel()
-            known.silent = None
+            known.connect_timer = known.connect_timer or self._start_connect_timer(connection)
+        elif known.connect_timer is not None:
+            known.connect_timer.cancel()
+            known.connect_timer = None
 
-    def _drop_silent(self, connection: str) -> None:
+    def _drop_without_connect(self, connection: str) -> None:
         self._tasks.start(self.drop(connection), "drop-silent")
 
 
 class _WebSocket(driver.WebSocket):  # type: ignore[misc]
-    """The driver's WebSocket, which looks at frames and can be found by its connection."""
+    """The driver's WebSocket, which also checks frames and registers itself by its connection."""
 
     def __init__(self, handler: MethodType, server: SocketServer) -> None:
         super().__init__(handler, server.server.eio)
@@ -308,27 +308,26 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]
         request = environ["aiohttp.request"]
         transport = request.transport
         if transport is None:
-            raise ConnectionResetError("the client has gone")
-        # As the driver does it, but that it would take compressed messages: a few kilobytes of
-        # those unpack to megabytes, and what both ends keep for it is larger than all else of a
-        # socket. Nor would it see pings, which are packets as well.
+            raise ConnectionResetError("the client has disconnected")
+        # The driver does the same with compression and automatic pongs. But a few compressed
+        # kilobytes unpack to megabytes, buffers for it are large, and pings have to be counted.
         self._sock = web.WebSocketResponse(
             max_msg_size=BODY_MAX_BYTES, compress=False, autoping=False
         )
-        self._socket_server.hold(self._connection, transport)
+        self._socket_server.add_websocket(self._connection, transport)
         try:
             await self._sock.prepare(request)
             await self.handler(self)
         finally:
-            self._socket_server.release(self._connection)
+            self._socket_server.remove_websocket(self._connection)
         return self._sock
 
     async def wait(self) -> str | bytes:
-        """The next message's content; raises OSError, also where the connection has ended."""
+        """The content of the next message; raises OSError if there is none or it is invalid."""
         frame = await self._message()
         try:
-            if len(frame) > self._socket_server.most_from(self._connection):
-                raise FrameInvalid("an app sends nothing so large")
+            if len(frame) > self._socket_server.max_message_size(self._connection):
+                raise FrameInvalid("the message is too large for an app")
             check_frame(frame)
         except FrameInvalid as error:
             log.warning(_DROPPED, error)
@@ -337,7 +336,7 @@ class _WebSocket(driver.WebSocket):  # type: ignore[misc]
         return frame
 
     async def _message(self) -> str | bytes:
-        """The next message; raises OSError when there are no more."""
+        """The next message; raises OSError if the connection has ended."""
         while True:
             received = await self._sock.receive()
             if received.type is WSMsgType.PING:

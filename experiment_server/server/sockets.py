@@ -1,6 +1,6 @@
-"""Socket.IO: participants' apps on `/`, the experimenter on `/dashboard`, in JSON and MessagePack.
+"""Socket.IO: participants' apps on `/`, dashboards on `/dashboard`, in JSON and MessagePack.
 
-Both speak the table of operations; what the hub publishes is pushed to the rooms here.
+Both namespaces offer the operations. This module also pushes the hub's messages to the rooms.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ log = logging.getLogger(__name__)
 APP_NAMESPACE = "/"
 DASHBOARD_NAMESPACE = "/dashboard"
 PATHS = {"socket.io": JSON, "socket.io-msgpack": MSGPACK}
-"""Where each dialect is spoken."""
+"""The encodings, by their Socket.IO path."""
 
 
 @dataclass(frozen=True, slots=True)
 class SocketContext:
-    """What sockets are served with."""
+    """The services that the socket endpoints need."""
 
     session: StudySession
     authenticator: Authenticator
@@ -70,7 +70,7 @@ class SocketEndpoints:
         context.metrics.count_sockets(self.sockets)
 
     def sockets(self) -> dict[str, int]:
-        """How many are connected: `{"apps", "dashboards"}`."""
+        """The number of connected sockets: `{"apps", "dashboards"}`."""
         counts = [endpoint.sockets() for endpoint in self._endpoints]
         return {
             "apps": sum(apps for apps, _ in counts),
@@ -78,7 +78,7 @@ class SocketEndpoints:
         }
 
     async def close(self) -> None:
-        """Tell every socket that the server stops, and disconnect them."""
+        """Send `server-shutdown` to every socket, and disconnect them."""
         for endpoint in self._endpoints:
             for room in (PARTICIPANTS, DASHBOARD):
                 endpoint.deliver(Message(room, "server-shutdown", None))
@@ -87,7 +87,7 @@ class SocketEndpoints:
 
 @dataclass(slots=True)
 class _Session:
-    """Somebody who was let in, over which connection."""
+    """An authenticated Socket.IO session, and its Engine.IO connection."""
 
     authenticated: Authenticated
     connection: str
@@ -95,7 +95,7 @@ class _Session:
 
     @property
     def caller(self) -> Caller:
-        """Who it is."""
+        """The caller."""
         return self.authenticated.caller
 
 
@@ -120,7 +120,7 @@ class _Endpoint:
         self._server.on("connect", self._connect_dashboard, namespace=DASHBOARD_NAMESPACE)
         for namespace in (APP_NAMESPACE, DASHBOARD_NAMESPACE):
             self._server.on("disconnect", self._disconnect, namespace=namespace)
-            self._server.on("*", self._ask, namespace=namespace)
+            self._server.on("*", self._handle_event, namespace=namespace)
         self._server.attach(app, socketio_path=path)
 
     def deliver(self, message: Message) -> None:
@@ -131,27 +131,27 @@ class _Endpoint:
             queue.push(push)
 
     def sockets(self) -> tuple[int, int]:
-        """How many apps are connected, and how many dashboards."""
+        """The number of connected apps, and of connected dashboards."""
         return len(self._rooms[PARTICIPANTS]), len(self._rooms[DASHBOARD])
 
     def has_listeners(self, room: str) -> bool:
-        """Whether any socket is in a room."""
+        """Whether the room has any socket."""
         return bool(self._rooms.get(room))
 
     async def close(self) -> None:
-        """Disconnect every socket once it has what was sent to it, and stop."""
-        self._socket_server.refuse()
+        """Disconnect every socket after its queue is sent, and stop."""
+        self._socket_server.refuse_connections()
         sockets = list(self._server.eio.sockets.values())
         if sockets:
-            # A polling client comes for its farewell by itself, but not to a closed socket; one
-            # that has gone away never comes.
+            # A polling client has to fetch the last message before its socket is closed. A client
+            # that has disappeared never fetches it.
             await _within(SHUTDOWN_NOTICE_TIMEOUT_S, *(socket.queue.join() for socket in sockets))
-            # Those that have gone meanwhile were forgotten, and perhaps that is all of them.
+            # Some sockets, perhaps all, may have disconnected meanwhile.
             if self._server.eio.sockets:
                 await _within(SHUTDOWN_NOTICE_TIMEOUT_S, self._server.eio.disconnect())
         await self._server.shutdown()
-        # Some clients leave the closing of their connection to us.
-        self._socket_server.hang_up()
+        # Some clients do not close their connection themselves.
+        self._socket_server.close_websockets()
 
     async def _connect_app(self, sid: str, environ: Environ, auth: JsonValue = None) -> None:
         try:
@@ -159,20 +159,20 @@ class _Endpoint:
             authenticated = self._authenticator.authenticate(
                 environ["aiohttp.request"], given=token
             )
-            index = _spoken_for(
+            index = _participant_for(
                 authenticated.caller, wanted, self._session.default_participant_index
             )
-            # An app whose blocks cannot be made hears so now, instead of waiting for its state.
+            # If the blocks cannot be expanded, this raises, and the connection is refused.
             await self._session.state(BY_SERVER, index)
             await self._session.connected(index)
         except ExperimentServerError as error:
             raise _refusal(error) from None
         app = Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index)
-        self._let_in(sid, Authenticated(app, authenticated.token))
-        # The greeting waits for its turn behind the packet that accepts the connection.
-        self._tasks.start(self._greet_app(sid, index), "greet-app")
+        self._add_session(sid, Authenticated(app, authenticated.token))
+        # A task, because the initial state has to follow the packet that accepts the connection.
+        self._tasks.start(self._send_initial_state(sid, index), "send-initial-state")
 
-    async def _greet_app(self, sid: str, index: int) -> None:
+    async def _send_initial_state(self, sid: str, index: int) -> None:
         snapshot = await self._session.state(BY_SERVER, index)
         await self._server.emit("state", snapshot, to=sid, namespace=APP_NAMESPACE)
 
@@ -183,10 +183,10 @@ class _Endpoint:
             )
         except ExperimentServerError as error:
             raise _refusal(error) from None
-        self._let_in(sid, authenticated)
-        self._tasks.start(self._greet_dashboard(sid), "greet-dashboard")
+        self._add_session(sid, authenticated)
+        self._tasks.start(self._send_overview(sid), "send-overview")
 
-    async def _greet_dashboard(self, sid: str) -> None:
+    async def _send_overview(self, sid: str) -> None:
         event = "snapshot"
         async for part in self._session.overview():
             payload = part if event == "snapshot" else part.participants
@@ -194,7 +194,7 @@ class _Endpoint:
             event = "participants-changed"
             if sid not in self._sessions:
                 return
-            await self._socket_server.taken(self._sessions[sid].connection)
+            await self._socket_server.drained(self._sessions[sid].connection)
 
     async def _disconnect(self, sid: str, _reason: object = None) -> None:
         session = self._sessions.pop(sid, None)
@@ -210,23 +210,23 @@ class _Endpoint:
         if caller.participant_index is not None:
             await self._session.disconnected(caller.participant_index)
 
-    def _let_in(self, sid: str, authenticated: Authenticated) -> None:
+    def _add_session(self, sid: str, authenticated: Authenticated) -> None:
         namespace = _namespace(authenticated.caller)
         connection = self._server.manager.eio_sid_from_sid(sid, namespace)
         self._sessions[sid] = _Session(authenticated, connection)
-        self._await_expiry(sid)
+        self._start_expiry_timer(sid)
         if authenticated.caller.participant_index is None:
-            self._socket_server.let_send_studies(connection)
+            self._socket_server.allow_large_messages(connection)
         queue = self._socket_server.queue_of(connection)
         for room in _rooms_of(authenticated.caller):
             self._rooms[room][sid] = queue
 
-    def _await_expiry(self, sid: str) -> None:
-        """End a session when its token expires, also where the clock is set meanwhile."""
+    def _start_expiry_timer(self, sid: str) -> None:
+        """Start a timer that ends the session when its token expires."""
         session = self._sessions[sid]
         left = self._authenticator.valid_for(session.authenticated)
         if left is not None:
-            # Not the whole time at once: the clock that says when may be set.
+            # The timer checks at intervals, because the clock may be set in the meantime.
             wait = min(max(left, 0.0), TOKEN_EXPIRY_INTERVAL_S)
             session.expiry = asyncio.get_running_loop().call_later(wait, self._check_expiry, sid)
 
@@ -234,23 +234,25 @@ class _Endpoint:
         try:
             self._authenticator.check(self._sessions[sid].authenticated)
         except TokenInvalid:
-            self._end(sid)
+            self._end_session(sid)
         else:
-            self._await_expiry(sid)
+            self._start_expiry_timer(sid)
 
-    def _end(self, sid: str) -> None:
+    def _end_session(self, sid: str) -> None:
         session = self._sessions[sid]
         leaving = self._server.disconnect(sid, namespace=_namespace(session.caller))
         self._tasks.start(leaving, "end-session")
-        self._socket_server.end(session.connection)
+        self._socket_server.end_soon(session.connection)
 
-    async def _ask(self, event: str, sid: str, *payload: JsonValue) -> Acknowledgement | None:
-        """Carry out an operation; what is returned is its acknowledgement."""
+    async def _handle_event(
+        self, event: str, sid: str, *payload: JsonValue
+    ) -> Acknowledgement | None:
+        """Execute an operation, and return its acknowledgement."""
         session = self._sessions.get(sid)
         if session is None:
-            return None  # it has gone before its turn came
+            return None  # the client has disconnected
         try:
-            data = await self._carry_out(event, sid, session, payload)
+            data = await self._execute(event, sid, session, payload)
         except ExperimentServerError as error:
             return Acknowledgement(ok=False, error=error_info(error))
         except Exception:
@@ -258,19 +260,19 @@ class _Endpoint:
             return Acknowledgement(ok=False, error=SERVER_FAILED)
         return Acknowledgement(ok=True, data=data)
 
-    async def _carry_out(
+    async def _execute(
         self, event: str, sid: str, session: _Session, payload: Sequence[JsonValue]
     ) -> object:
         self._socket_server.require_allowed(session.connection)
         try:
             self._authenticator.check(session.authenticated)
         except TokenInvalid:
-            self._end(sid)
+            self._end_session(sid)
             raise
         operation = OPERATIONS.get(event)
         if operation is None:
             raise OperationUnknown(
-                f"there is no operation {shown(event)}; there are {', '.join(OPERATIONS)}"
+                f"there is no operation {shown(event)}; the operations are {', '.join(OPERATIONS)}"
             )
         with self._metrics.counting(operation.name, session.caller.actor):
             call = decoded_call(
@@ -298,7 +300,7 @@ async def _within(seconds: float, *work: Awaitable[object]) -> None:
 
 
 def _participant_of(auth: JsonValue) -> int | None:
-    """The participant that a handshake names, None for the default one."""
+    """The participant index in a handshake, None for the default participant."""
     if auth is None:
         return None
     if not isinstance(auth, dict):
@@ -313,8 +315,8 @@ def _token_of(auth: JsonValue) -> JsonValue:
     return auth.get("token") if isinstance(auth, dict) else None
 
 
-def _spoken_for(caller: Caller, wanted: int | None, default: int) -> int:
-    """The participant that an app speaks for; raises NotAllowed for another than its own."""
+def _participant_for(caller: Caller, wanted: int | None, default: int) -> int:
+    """The participant that an app may act for; raises NotAllowed for another participant."""
     own = caller.participant_index
     if wanted is None:
         return default if own is None else own
@@ -324,8 +326,8 @@ def _spoken_for(caller: Caller, wanted: int | None, default: int) -> int:
 
 
 def _refusal(error: ExperimentServerError) -> socketio.exceptions.ConnectionRefusedError:
-    told = error_info(error)
-    return socketio.exceptions.ConnectionRefusedError(told.message, told)
+    info = error_info(error)
+    return socketio.exceptions.ConnectionRefusedError(info.message, info)
 
 
 def _received(event: str, payload: Sequence[JsonValue]) -> Received:

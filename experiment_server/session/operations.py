@@ -214,7 +214,7 @@ def operation(
 
 
 def registry(session_class: type) -> dict[str, Operation]:
-    """The operations that a class declares, and those it is made of, by name, in that order."""
+    """The operations that a class and its bases declare, by name, in the order of declaration."""
     members = (member for part in session_class.__mro__ for member in vars(part).values())
     found = (getattr(member, _DECLARED, None) for member in members)
     return {item.name: item for item in found if isinstance(item, Operation)}

@@ -155,9 +155,9 @@ class ParticipantRepository:
         raise _changed_too_often()
 
     async def add(self, request: Request, participant_index: int, row: int | None = None) -> int:
-        """A new participant by index, which is returned, in a row of the design.
+        """Add a participant who follows a row of the design, and return the index.
 
-        By default it is that of the index. Raises ParticipantExists, ParticipantIndexInvalid and
+        The default row is the index. Raises ParticipantExists, ParticipantIndexInvalid and
         LimitReached.
         """
         for _ in range(COMMIT_ATTEMPTS_MAX):

@@ -94,7 +94,7 @@ class StudyVersions:
 
 
 SequenceKey = tuple[str, int, int | None]
-"""A study's digest, a participant's index, and the row of the design that they follow."""
+"""A study's digest, a participant's index, and the participant's row of the design."""
 
 
 class SequenceCache:
@@ -109,7 +109,7 @@ class SequenceCache:
         self._settings = 0
 
     def get(self, key: SequenceKey) -> BlockSequence | None:
-        """The sequence of a key, if it is kept."""
+        """The sequence of a key, None if it is not cached."""
         found = self._cached.get(key)
         if found is not None:
             self._cached.move_to_end(key)

@@ -96,7 +96,7 @@ async def no_traces(http, caplog, other, ask, answer):
     assert (await other.receive(PATIENCE)).data == answer
     # One line says why, and no bug was met.
     said = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert ["does not speak Socket.IO" in record.getMessage() for record in said] == [True]
+    assert ["sent invalid Socket.IO data" in record.getMessage() for record in said] == [True]
     assert not said[0].exc_info
     await other.close()
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from experiment_server.limits import DESIGN_PARTICIPANTS_MAX, DESIGN_SEARCH_PARTICIPANTS_MAX
 from experiment_server.study.conditions import conditions, groups_met, labels
 from experiment_server.study.counts import Counts, Matrix
-from experiment_server.study.dealing import whole_cycle
 from experiment_server.study.expand import cell_place
 from experiment_server.study.families import in_name
 from experiment_server.study.model import Binding, Group, Names, Strategy, Study
+from experiment_server.study.ordering import whole_cycle
 from experiment_server.study.positions import Path
 from experiment_server.wire.values import JsonObject
 
@@ -188,7 +188,7 @@ def _is_dealt(group: Group) -> bool:
 
 def usual_participants(study: Study) -> int:
     """One whole cycle of the design, or 24 where it has none, or one that no study completes."""
-    cycle = whole_cycle(study.order, study.between, (study.init_blocks, study.final_blocks))
+    cycle = whole_cycle(study.order, study.between, study.ends)
     return cycle if 1 < cycle <= DESIGN_PARTICIPANTS_MAX else USUAL_PARTICIPANTS
 
 

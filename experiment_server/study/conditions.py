@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from experiment_server.study.dealing import Step
 from experiment_server.study.expand import condition_order, condition_walk
 from experiment_server.study.model import Group, Names, Strategy, Study
+from experiment_server.study.ordering import Step
 
 
 @dataclass(frozen=True, slots=True)

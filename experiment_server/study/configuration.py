@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import starmap
 
-from experiment_server.study.dealing import whole_cycle
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.families import Families
-from experiment_server.study.keys import EDGE_STRATEGIES, GROUP
+from experiment_server.study.keys import END_STRATEGIES, GROUP
 from experiment_server.study.model import (
     NO_CELL,
     Between,
     BlockTemplate,
-    Edge,
+    EndBlocks,
     Names,
     Order,
     Strategy,
 )
 from experiment_server.study.order_checks import OLDER_NAMES, OrderChecks, written_as
+from experiment_server.study.ordering import whole_cycle
 from experiment_server.study.reading import (
     SECTION,
     NamesCount,
@@ -107,18 +107,18 @@ class Reader:
         self._checks.cells(order)
         return order
 
-    def edge(self, key: str) -> Edge:
+    def end_blocks(self, key: str) -> EndBlocks:
         """The blocks of init_blocks or final_blocks."""
-        strategy = self._strategy(f"{key}_strategy", EDGE_STRATEGIES)
+        strategy = self._strategy(f"{key}_strategy", END_STRATEGIES)
         value = self._configuration.get(key, [])
         if isinstance(value, dict):
             rows = tuple(starmap(self._names, self._by_participant(key, value)))
-            edge = Edge(rows or ((),), strategy)
+            ends = EndBlocks(rows or ((),), strategy)
         else:
-            edge = Edge((self._names(_spot(key), value),), strategy)
-        if strategy is not Strategy.AS_IS and all(len(row) < 2 for row in edge.rows):
+            ends = EndBlocks((self._names(_spot(key), value),), strategy)
+        if strategy is not Strategy.AS_IS and all(len(row) < 2 for row in ends.rows):
             self._checks.no_effect(f"{key}_strategy", f"{key} has nothing to put into an order")
-        return edge
+        return ends
 
     def seed(self) -> int:
         """The random seed, 0 where the file has none."""
@@ -132,11 +132,11 @@ class Reader:
         )
         return 0
 
-    def report_cycle(self, order: Order, edges: Iterable[Edge]) -> None:
+    def report_cycle(self, order: Order, ends: Iterable[EndBlocks]) -> None:
         """Say after how many participants the orders start over, where squares or tables do."""
         if self._findings.has_errors:
             return
-        cycle = whole_cycle(order, self._between, edges)
+        cycle = whole_cycle(order, self._between, ends)
         if cycle > 1:
             self._findings.info(
                 "cycle",

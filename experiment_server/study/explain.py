@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from experiment_server.study.dealing import Step
 from experiment_server.study.expand import cell_of, condition_walk, expand, turn_of
 from experiment_server.study.model import (
     RESERVED_KEYS,
@@ -15,6 +14,7 @@ from experiment_server.study.model import (
     Study,
     TemplateValue,
 )
+from experiment_server.study.ordering import Step
 from experiment_server.study.parse import Parsed, read_blocks
 from experiment_server.study.templates import RawBlock
 from experiment_server.study.trial import inside

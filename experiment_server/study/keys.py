@@ -23,7 +23,7 @@ class Key:
     shape: Shape
 
 
-EDGE_STRATEGIES = (Strategy.AS_IS, Strategy.RANDOMIZE)
+END_STRATEGIES = (Strategy.AS_IS, Strategy.RANDOMIZE)
 
 NAME: Shape = {"type": ["string", "integer"]}
 NAMES: Shape = {"type": "array", "items": NAME}
@@ -90,11 +90,9 @@ CONFIGURATION: Mapping[str, Key] = {
         "Blocks after the last group, for everybody or in a table by participant.",
         _by_participant(NAMES),
     ),
-    "init_blocks_strategy": Key(
-        "How init_blocks are put into an order.", _one_of(*EDGE_STRATEGIES)
-    ),
+    "init_blocks_strategy": Key("How init_blocks are put into an order.", _one_of(*END_STRATEGIES)),
     "final_blocks_strategy": Key(
-        "How final_blocks are put into an order.", _one_of(*EDGE_STRATEGIES)
+        "How final_blocks are put into an order.", _one_of(*END_STRATEGIES)
     ),
     "random_seed": Key(
         "The number that all randomness comes from, together with the participant's index. "

@@ -145,7 +145,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class EndBlocks:
     """Blocks before the first group (init) or after the last one (final)."""
 
     rows: tuple[Names, ...] = ((),)
@@ -193,10 +193,15 @@ class Study:
     digest: str
     blocks: Mapping[str, BlockTemplate]
     order: Order
-    init_blocks: Edge = Edge()
-    final_blocks: Edge = Edge()
+    init_blocks: EndBlocks = EndBlocks()
+    final_blocks: EndBlocks = EndBlocks()
     random_seed: int = 0
     between: Between | None = None
+
+    @property
+    def ends(self) -> tuple[EndBlocks, EndBlocks]:
+        """The blocks around the order: init and final ones."""
+        return self.init_blocks, self.final_blocks
 
 
 class Block(NamedTuple):

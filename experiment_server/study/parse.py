@@ -208,13 +208,13 @@ def _study(document: Mapping[str, JsonValue], source: StudySource, findings: Fin
         digest=source.digest,
         blocks=templates,
         order=reader.order(),
-        init_blocks=reader.edge("init_blocks"),
-        final_blocks=reader.edge("final_blocks"),
+        init_blocks=reader.end_blocks("init_blocks"),
+        final_blocks=reader.end_blocks("final_blocks"),
         random_seed=reader.seed(),
         between=between,
     )
     _report_unused(study, crossed, findings)
-    reader.report_cycle(study.order, (study.init_blocks, study.final_blocks))
+    reader.report_cycle(study.order, study.ends)
     reader.hint_at_tree(study.order)
     return study
 
@@ -242,8 +242,8 @@ def _report_misplaced(document: Mapping[str, JsonValue], findings: Findings) -> 
 def _report_unused(study: Study, crossed: Crossed, findings: Findings) -> None:
     used = {raw.extends for raw in crossed.blocks.values()}
     used |= study.order.names()
-    for edge in (study.init_blocks, study.final_blocks):
-        used.update(name for row in edge.rows for name in row)
+    for ends in study.ends:
+        used.update(name for row in ends.rows for name in row)
     # With a mistake in the order itself, nobody can say what it would have used.
     if findings.has_errors:
         return

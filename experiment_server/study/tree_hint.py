@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 
 from experiment_server.limits import TREE_HINT_NAMES_MAX, TREE_HINT_TURNS_MAX
-from experiment_server.study.dealing import Dealer, order_dealer
 from experiment_server.study.diagnostics import Findings, shown
 from experiment_server.study.draws import Draws
 from experiment_server.study.families import Families
 from experiment_server.study.model import BlockTemplate, Order
 from experiment_server.study.order_checks import written_as
+from experiment_server.study.ordering import OrderedGroup, ordered_row
 from experiment_server.study.reading import SECTION, NamesCount, Spot
 from experiment_server.study.rewriting import Item, Rewriter
 from experiment_server.study.trees import TreeReader
@@ -66,11 +66,11 @@ def _comparison(
     """What there is to say of a tree that deals the same orders; None for any other."""
     findings = Findings("")
     reader = TreeReader(templates, families, {}, NamesCount(findings), findings)
-    dealer = Dealer(reader.read(Spot("order", (SECTION, "order")), list(tree)))
+    group = OrderedGroup(reader.read(Spot("order", (SECTION, "order")), list(tree)))
     if findings.all():
         return None
-    rows = [order_dealer(order, 0, frozenset(), row, 0) for row in range(len(order.rows))]
-    turns = math.lcm(len(rows), dealer.period(), *(row.period() for row in rows))
+    rows = [ordered_row(order, 0, frozenset(), row, 0) for row in range(len(order.rows))]
+    turns = math.lcm(len(rows), group.period(), *(row.period() for row in rows))
     if turns > TREE_HINT_TURNS_MAX:
         return None
 
@@ -78,7 +78,7 @@ def _comparison(
         return tuple(rows[turn % len(rows)].names(turn, draws))
 
     def in_tree(turn: int, draws: Draws) -> tuple[str, ...]:
-        return tuple(dealer.names(turn, draws))
+        return tuple(group.names(turn, draws))
 
     # What is shuffled has no cycle: that many participants show whether it is shuffled alike.
     if all(

@@ -75,10 +75,9 @@ def _most(study: Study, weights: Mapping[str, int], participant_index: int) -> i
     """The most that the blocks of a participant of this kind weigh together."""
     if not study.order.trees:
         return sum(weights.get(name, 0) for name in block_order(study, participant_index))
-    edges = (study.init_blocks, study.final_blocks)
     tree = study.order.trees[cell_place(study, participant_index)]
-    around = sum(weights.get(name, 0) for edge in edges for name in edge.row(participant_index))
-    return around + _most_in(tree, weights)
+    around = (name for ends in study.ends for name in ends.row(participant_index))
+    return sum(weights.get(name, 0) for name in around) + _most_in(tree, weights)
 
 
 def _most_in(group: Group, weights: Mapping[str, int]) -> int:

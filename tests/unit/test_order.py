@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiment_server.study.dealing import Dealer, order_dealer
 from experiment_server.study.draws import Draws
 from experiment_server.study.model import Group, Order, Strategy
 from experiment_server.study.order import (
@@ -18,13 +17,14 @@ from experiment_server.study.order import (
     random_latin_square,
     shuffle,
 )
+from experiment_server.study.ordering import OrderedGroup, ordered_row
 
 sizes = st.integers(min_value=2, max_value=13)
 
 
 def arranged(names, strategy, turn):
     """The names of a group in the order of a turn, as one text."""
-    return "".join(Dealer(Group(tuple(names), strategy)).names(turn, Draws(0, turn + 1)))
+    return "".join(OrderedGroup(Group(tuple(names), strategy)).names(turn, Draws(0, turn + 1)))
 
 
 def test_the_first_row_alternates_from_both_ends():
@@ -132,7 +132,7 @@ def test_every_strategy_keeps_the_items(names, strategy, turn):
 @given(st.sampled_from(Strategy), st.integers(min_value=0, max_value=999))
 def test_only_randomize_draws(strategy, turn):
     draws = Draws(3, 4)
-    Dealer(Group(tuple("ABCD"), strategy)).names(turn, draws)
+    OrderedGroup(Group(tuple("ABCD"), strategy)).names(turn, draws)
     untouched = draws.generator.random() == random.Random(7).random()
     assert untouched == (strategy is not Strategy.RANDOMIZE)
 
@@ -150,8 +150,8 @@ def test_a_shuffle_is_that_of_python(items, seed):
 def dealt(order, participant):
     """The names of a participant in a classic order."""
     row = (participant - 1) % len(order.rows)
-    dealer = order_dealer(order, 0, frozenset(), row, 0)
-    return "".join(dealer.names(participant - 1, Draws(0, participant)))
+    ordered = ordered_row(order, 0, frozenset(), row, 0)
+    return "".join(ordered.names(participant - 1, Draws(0, participant)))
 
 
 def test_the_order_inside_advances_once_per_cycle_of_the_groups():

@@ -1,12 +1,15 @@
 """Expansion that was made ready gives what the plain one gives, and shares nothing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiment_server.store.study_file import read_source
+from experiment_server.study import ordering, prepared
 from experiment_server.study.expand import configs_json, expand
 from experiment_server.study.model import Strategy
 from experiment_server.study.parse import parse
@@ -31,10 +34,7 @@ def assert_as_plain(study, participants):
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_studies_of_this_project_expand_as_plainly(path):
-    outcome = parse(path.read_text(encoding="utf-8"))
-    if outcome.study is None:
-        pytest.skip("reads tables that lie beside it")
-    assert_as_plain(outcome.study, range(1, 41))
+    assert_as_plain(parse(read_source(path)).require(), range(1, 41))
 
 
 # Random settings: plain values, lists and tables, and calls wherever a value can stand
@@ -138,6 +138,29 @@ def test_any_study_expands_as_plainly(text):
     outcome = parse(text)
     if outcome.study is not None:
         assert_as_plain(outcome.study, [*range(1, 12), 1000, 99_999])
+
+
+TABLE = """[configuration]
+order = { 1 = [["A", "B"]], 2 = [["B", "A"]], 3 = [["B", "B"]] }
+within_groups_strategy = "permutations"
+init_blocks = { 1 = ["A"], 2 = ["B"] }
+final_blocks = ["A", "B"]
+[[blocks]]
+name = "A"
+config = {}
+[[blocks]]
+name = "B"
+config = {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "limit"), [(prepared, "PREPARED_ROWS_MAX"), (ordering, "GROUP_ORDERS_KEPT_MAX")]
+)
+def test_what_is_not_kept_is_made_anew(monkeypatch, module, limit):
+    study = parse(TABLE).require()
+    monkeypatch.setattr(module, limit, 1)
+    assert_as_plain(replace(study), [1, 2, 3, 4, 5, 6, 3, 2, 1, 7, 7])
 
 
 def spoil(value):

@@ -8,10 +8,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiment_server.study.dealing import Dealer
 from experiment_server.study.draws import Draws
 from experiment_server.study.expand import block_order, expand
 from experiment_server.study.model import Group, Strategy
+from experiment_server.study.ordering import OrderedGroup
 from experiment_server.study.parse import parse
 from tests.studies import of_techniques
 from tests.unit.plain_expansion import plain_expansion
@@ -56,13 +56,13 @@ random_groups = nested(st.just("block"))
 participants = st.integers(1, 10**6)
 
 
-def order_of(dealer, participant):
-    return dealer.names(participant - 1, Draws(0, participant))
+def order_of(ordered, participant):
+    return ordered.names(participant - 1, Draws(0, participant))
 
 
 @given(random_groups, participants)
 def test_the_same_tree_gives_the_same_order(tree, participant):
-    one, other = (Dealer(built(tree, [])) for _ in range(2))
+    one, other = (OrderedGroup(built(tree, [])) for _ in range(2))
     assert order_of(one, participant) == order_of(other, participant)
     walked = one.walk(participant - 1, Draws(0, participant))
     assert order_of(one, participant) == [name for name, _ in walked]
@@ -71,24 +71,24 @@ def test_the_same_tree_gives_the_same_order(tree, participant):
 @given(random_groups, participants, st.lists(participants, max_size=5))
 def test_an_order_does_not_depend_on_who_was_there_before(tree, participant, others):
     group = built(tree, [])
-    alone = order_of(Dealer(group), participant)
-    dealer = Dealer(group)
+    alone = order_of(OrderedGroup(group), participant)
+    ordered = OrderedGroup(group)
     for other in others:
-        order_of(dealer, other)
-    assert order_of(dealer, participant) == alone
+        order_of(ordered, other)
+    assert order_of(ordered, participant) == alone
 
 
 @given(random_groups, participants)
 def test_everybody_meets_every_block_once(tree, participant):
     names = []
     group = built(tree, names)
-    assert sorted(order_of(Dealer(group), participant)) == sorted(names)
+    assert sorted(order_of(OrderedGroup(group), participant)) == sorted(names)
 
 
 @given(random_groups, participants)
 def test_what_is_inside_an_item_stays_together(tree, participant):
     group = built(tree, [])
-    order = order_of(Dealer(group), participant)
+    order = order_of(OrderedGroup(group), participant)
 
     def inside(part):
         for item in part.items:
@@ -104,12 +104,12 @@ POSITION = {"latin_square", "williams", "random_latin_square", "permutations"}
 CARRY_OVER = {"latin_square", "williams", "permutations"}
 
 
-def orders_of_groups(dealer, turns):
+def orders_of_groups(ordered, turns):
     """For each occurrence of a group, the group and the orders of its items, turn by turn."""
     met = defaultdict(list)
     for turn in range(turns):
         orders = {}
-        for _, way in dealer.walk(turn, Draws(0, turn + 1)):
+        for _, way in ordered.walk(turn, Draws(0, turn + 1)):
             for depth, step in enumerate(way):
                 # An occurrence of a group is known by the items around it.
                 key = (id(step.group), tuple(around.item for around in way[:depth]))
@@ -121,10 +121,10 @@ def orders_of_groups(dealer, turns):
 
 @given(random_groups)
 def test_over_a_whole_cycle_each_group_is_balanced_in_position(tree):
-    dealer = Dealer(built(tree, []))
-    if dealer.period() > 2000:
+    ordered = OrderedGroup(built(tree, []))
+    if ordered.period() > 2000:
         return
-    for group, orders in orders_of_groups(dealer, dealer.period()):
+    for group, orders in orders_of_groups(ordered, ordered.period()):
         if group.strategy.value in POSITION:
             for place in zip(*orders, strict=True):
                 assert set(Counter(place).values()) == {len(orders) // len(group.items)}
@@ -132,10 +132,10 @@ def test_over_a_whole_cycle_each_group_is_balanced_in_position(tree):
 
 @given(random_groups)
 def test_over_a_whole_cycle_each_square_is_balanced_in_carry_over(tree):
-    dealer = Dealer(built(tree, []))
-    if dealer.period() > 2000:
+    ordered = OrderedGroup(built(tree, []))
+    if ordered.period() > 2000:
         return
-    for group, orders in orders_of_groups(dealer, dealer.period()):
+    for group, orders in orders_of_groups(ordered, ordered.period()):
         size = len(group.items)
         if group.strategy.value in CARRY_OVER and size > 1:
             pairs = Counter(pair for items in orders for pair in pairwise(items))
@@ -146,11 +146,11 @@ def test_over_a_whole_cycle_each_square_is_balanced_in_carry_over(tree):
 @given(random_groups)
 def test_orders_that_are_dealt_start_over_after_the_whole_cycle(tree):
     tree = json.loads(json.dumps(tree).replace("randomize", "as_is"))
-    dealer = Dealer(built(tree, []))
-    cycle = dealer.period()
+    ordered = OrderedGroup(built(tree, []))
+    cycle = ordered.period()
     if cycle > 500:
         return
-    orders = [tuple(order_of(dealer, turn + 1)) for turn in range(2 * cycle)]
+    orders = [tuple(order_of(ordered, turn + 1)) for turn in range(2 * cycle)]
     assert orders[:cycle] == orders[cycle:]
 
 

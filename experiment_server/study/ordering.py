@@ -1,8 +1,8 @@
-"""Dealing orders: a group of blocks, made ready once, gives each participant the blocks in order.
+"""Putting blocks into order: a group, made ready once, gives each participant its blocks.
 
-The groups of a classic order are dealt like those of an order tree, with one difference: where
-nothing deals the groups of a classic order, what is inside them advances after as many turns as
-there are groups.
+The groups of a classic order are those of an order tree, with one difference: where no strategy
+deals the groups of a classic order, what is inside them advances after as many turns as there are
+groups.
 """
 
 from __future__ import annotations
@@ -11,20 +11,18 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from experiment_server.limits import GROUP_ORDERS_KEPT_MAX
 from experiment_server.study.draws import Draws
 from experiment_server.study.model import (
     NO_CELL,
     Between,
-    Edge,
+    EndBlocks,
     Group,
     Order,
     Strategy,
     without,
 )
 from experiment_server.study.order import cycle_length, dealt_row, shuffle
-
-KEPT_ORDERS = 1_000
-"""Orders that a group keeps: all that a square of any usual size has, not all permutations."""
 
 
 class Step(NamedTuple):
@@ -41,8 +39,8 @@ class Step(NamedTuple):
     rows: int
 
 
-class Dealer:
-    """A group that is ready to be dealt.
+class OrderedGroup:
+    """A group that is ready to be put into order.
 
     `rows` is the number of its orders, `cycle` the number of turns after which what is inside
     advances by one row.
@@ -56,7 +54,7 @@ class Dealer:
         self.rows = cycle_length(group.strategy, size) or 1
         self.cycle = cycle or self.rows
         self._items = tuple(
-            item if isinstance(item, str) else Dealer(item, seed) for item in group.items
+            item if isinstance(item, str) else OrderedGroup(item, seed) for item in group.items
         )
         self._pick = group.pick or size
         self._seed = seed
@@ -92,7 +90,8 @@ class Dealer:
 
     def period(self) -> int:
         """After how many turns the orders start over."""
-        inside = math.lcm(1, *(item.period() for item in self._items if isinstance(item, Dealer)))
+        groups = (item for item in self._items if isinstance(item, OrderedGroup))
+        inside = math.lcm(1, *(group.period() for group in groups))
         return self.cycle * inside if inside > 1 else self.rows
 
     def _places(self, turn: int, draws: Draws) -> Sequence[int]:
@@ -111,18 +110,20 @@ class Dealer:
             places: Sequence[int] = range(self._pick)
         else:
             places = dealt_row(self.group.strategy, size, row, self._seed)[: self._pick]
-        if len(self._kept) < KEPT_ORDERS:
+        if len(self._kept) < GROUP_ORDERS_KEPT_MAX:
             self._kept[row] = places
         return places
 
 
-def order_dealer(order: Order, cell: int, left_out: frozenset[str], row: int, seed: int) -> Dealer:
-    """The dealer of an order for one between-subjects cell and one row of an order table.
+def ordered_row(
+    order: Order, cell: int, left_out: frozenset[str], row: int, seed: int
+) -> OrderedGroup:
+    """An order, ready for one between-subjects cell and one row of an order table.
 
     `left_out` names the blocks that the cell does not have.
     """
     if order.trees:
-        return Dealer(order.trees[cell], seed)
+        return OrderedGroup(order.trees[cell], seed)
     groups = without(order.rows[row], left_out)
     # A single block needs no group around it: whatever the strategy, there is nothing to order.
     items = (
@@ -130,23 +131,23 @@ def order_dealer(order: Order, cell: int, left_out: frozenset[str], row: int, se
         for group in groups
     )
     cycle = cycle_length(order.groups_strategy, len(groups)) or len(groups)
-    return Dealer(Group(tuple(items), order.groups_strategy), seed, cycle)
+    return OrderedGroup(Group(tuple(items), order.groups_strategy), seed, cycle)
 
 
-def edge_dealer(edge: Edge, left_out: frozenset[str], row: int) -> Dealer:
-    """The dealer of init or final blocks, for one row of their table, without some blocks."""
-    names = (name for name in edge.rows[row] if name not in left_out)
-    return Dealer(Group(tuple(names), edge.strategy))
+def ordered_ends(ends: EndBlocks, left_out: frozenset[str], row: int) -> OrderedGroup:
+    """Init or final blocks, ready for one row of their table, without some blocks."""
+    names = (name for name in ends.rows[row] if name not in left_out)
+    return OrderedGroup(Group(tuple(names), ends.strategy))
 
 
-def whole_cycle(order: Order, between: Between | None, edges: Iterable[Edge]) -> int:
+def whole_cycle(order: Order, between: Between | None, ends: Iterable[EndBlocks]) -> int:
     """After how many participants the rows of tables and squares start over, in all cells."""
     cells = between.cells if between else (NO_CELL,)
     rows = len(order.rows) or 1
     orders = (
-        order_dealer(order, place, cell.left_out, row, 0).period()
+        ordered_row(order, place, cell.left_out, row, 0).period()
         for place, cell in enumerate(cells)
         for row in range(rows)
     )
     cycle = math.lcm(rows, *orders)
-    return math.lcm(len(cells) * cycle, *(len(edge.rows) for edge in edges))
+    return math.lcm(len(cells) * cycle, *(len(part.rows) for part in ends))

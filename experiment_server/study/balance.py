@@ -6,28 +6,19 @@ An order tree is reported group by group.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from experiment_server.limits import DESIGN_PARTICIPANTS_MAX, DESIGN_SEARCH_PARTICIPANTS_MAX
-from experiment_server.study.conditions import conditions, groups_met, labels
 from experiment_server.study.counts import Counts, Matrix
-from experiment_server.study.expand import cell_place
-from experiment_server.study.families import in_name
-from experiment_server.study.model import Binding, Group, Names, Strategy, Study
+from experiment_server.study.design_counts import DesignCounts, all_balanced, is_dealt
+from experiment_server.study.design_sentence import Sentence
+from experiment_server.study.model import Binding, Group, Names, Study
 from experiment_server.study.ordering import whole_cycle
-from experiment_server.study.positions import Path
 from experiment_server.wire.values import JsonObject
 
 USUAL_PARTICIPANTS = 24
 """Participants to report on where the design has no cycle of a size that studies have."""
-
-GOALS = {
-    "cells": "the between-subjects cells",
-    "position": "position",
-    "carry_over": "carry-over",
-}
-"""What a design can be balanced for, and what sentences call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,78 +105,6 @@ class Balance:
         }
 
 
-class _Tally:
-    """The counts of participants 1, 2, ..., as one after the other is added."""
-
-    def __init__(self, study: Study) -> None:
-        self._study = study
-        self.all = Counts()
-        self.cells = [Counts() for _ in (study.between.cells if study.between else ())]
-        self.factors: dict[str, Counts] = {}
-        # The groups of a tree, by where they are written, in each cell.
-        self.groups: dict[Path, Group] = {}
-        self._groups: dict[tuple[int, Path], Counts] = {}
-
-    def add(self, participant_index: int) -> None:
-        study = self._study
-        order = conditions(study, participant_index)
-        self.all.add(order)
-        self._add_factors(order)
-        place = cell_place(study, participant_index)
-        if self.cells:
-            self.cells[place].add(order)
-        for met in groups_met(study, participant_index) if study.order.trees else ():
-            group = self.groups.setdefault(met.group.written, met.group)
-            counts = self._groups.setdefault((place, group.written), Counts())
-            counts.know(labels(study, met.group))
-            counts.add(met.order)
-
-    def _add_factors(self, order: Names) -> None:
-        met: dict[str, list[str]] = {}
-        for name in order:
-            for factor, level in self._study.blocks[name].levels.items():
-                met.setdefault(factor, []).append(in_name(level))
-        for factor, levels in met.items():
-            counts = self.factors.get(factor) or self._factor(factor)
-            counts.add_order(tuple(dict.fromkeys(levels)))
-            counts.add_pairs(tuple(levels))
-
-    def _factor(self, factor: str) -> Counts:
-        counts = self.factors[factor] = Counts()
-        levels = (block.levels for block in self._study.blocks.values())
-        counts.know(in_name(has[factor]) for has in levels if factor in has)
-        return counts
-
-    def of_group(self, group: Group) -> list[Counts]:
-        """The counts of a group, one for each cell."""
-        return [counts for (_, at), counts in self._groups.items() if at == group.written]
-
-    def parts(self) -> list[Counts]:
-        """What has to be balanced, each by itself."""
-        if not self._study.order.trees:
-            return self.cells or [self.all]
-        dealt = [group for group in self.groups.values() if _is_dealt(group)]
-        return [counts for group in dealt for counts in self.of_group(group)]
-
-    def balanced(self) -> dict[str, bool]:
-        met: dict[str, bool] = {}
-        if self.cells:
-            met["cells"] = len({counts.participants for counts in self.cells}) == 1
-        return met | _all_balanced(self.parts())
-
-
-def _all_balanced(parts: Iterable[Counts]) -> dict[str, bool]:
-    met: dict[str, bool] = {}
-    for counts in parts:
-        for goal, is_met in counts.balanced().items():
-            met[goal] = met.get(goal, True) and is_met
-    return met
-
-
-def _is_dealt(group: Group) -> bool:
-    return group.strategy is not Strategy.RANDOMIZE
-
-
 def usual_participants(study: Study) -> int:
     """One whole cycle of the design, or 24 where it has none, or one that no study completes."""
     cycle = whole_cycle(study.order, study.between, study.ends)
@@ -194,20 +113,22 @@ def usual_participants(study: Study) -> int:
 
 def balance(study: Study, participants: int) -> Balance:
     """The design report for participants 1 to `participants` (at least 1)."""
-    tally = _Tally(study)
+    counted = DesignCounts(study)
     history: list[int] = []
     for participant_index in range(1, participants + 1):
-        tally.add(participant_index)
-        history.append(sum(tally.balanced().values()))
-    everything = tally.all
+        counted.add(participant_index)
+        history.append(sum(counted.balanced().values()))
+    everything = counted.all
     names = tuple(name for name in study.blocks if name in everything.items)
-    balanced = tally.balanced()
+    balanced = counted.balanced()
     positions, carry_over = everything.positions(names), everything.carry_over(names)
-    groups = tuple(_group(tally, group) for group in tally.groups.values())
-    factors = tuple(_ordered(factor, None, counts, {}) for factor, counts in tally.factors.items())
-    sentence = _Sentence(study, tally, balanced, participants)
+    groups = tuple(_group(counted, group) for group in counted.groups.values())
+    factors = tuple(
+        _ordered(factor, None, counts, {}) for factor, counts in counted.factors.items()
+    )
+    sentence = Sentence(study, counted, balanced, participants)
     # This goes on counting, so that all that is reported was taken before.
-    better = () if all(balanced.values()) else _better(tally, history)
+    better = () if all(balanced.values()) else _better(counted, history)
     cells = study.between.cells if study.between else ()
     return Balance(
         participants,
@@ -227,13 +148,13 @@ def balance(study: Study, participants: int) -> Balance:
     )
 
 
-def _group(tally: _Tally, group: Group) -> Ordered:
+def _group(counted: DesignCounts, group: Group) -> Ordered:
     """A group's counts in all cells together; balanced is what is so in each."""
-    parts = tally.of_group(group)
+    parts = counted.of_group(group)
     together = Counts()
     for counts in parts:
         together.take(counts)
-    balanced = _all_balanced(parts) if _is_dealt(group) else {}
+    balanced = all_balanced(parts) if is_dealt(group) else {}
     return _ordered(group.name, group.strategy.value, together, balanced)
 
 
@@ -246,13 +167,13 @@ def _ordered(
     )
 
 
-def _better(tally: _Tally, history: list[int]) -> tuple[int, ...]:
+def _better(counted: DesignCounts, history: list[int]) -> tuple[int, ...]:
     """The nearest numbers of participants, below and above, that meet most goals within reach."""
     here = len(history)
     above: dict[int, int] = {}
     for participants in range(here + 1, here + DESIGN_SEARCH_PARTICIPANTS_MAX + 1):
-        tally.add(participants)
-        met = tally.balanced()
+        counted.add(participants)
+        met = counted.balanced()
         above.setdefault(sum(met.values()), participants)
         if all(met.values()):
             break
@@ -261,85 +182,3 @@ def _better(tally: _Tally, history: list[int]) -> tuple[int, ...]:
     if most <= history[-1]:
         return ()
     return tuple(found[most] for found in (below, above) if most in found)
-
-
-class _Sentence:
-    """What there is to say of a design, as it was when this was made."""
-
-    def __init__(
-        self, study: Study, tally: _Tally, balanced: Mapping[str, bool], participants: int
-    ) -> None:
-        self._balanced = balanced
-        self._shuffles = _shuffles(study)
-        self.cells = [counts.participants for counts in tally.cells]
-        who = f"{participants} participant{'s' if participants > 1 else ''}"
-        if study.order.trees:
-            parts = self._cells(balanced)
-            parts += [_of_group(group, tally.of_group(group)) for group in tally.groups.values()]
-            self._said = f"{who}: {'; '.join(parts)}" if parts else ""
-        else:
-            self._said = f"{who}: {', '.join(self._whole(tally, balanced))}" if balanced else ""
-        self._nothing = f"{who}: there is nothing to balance."
-
-    def with_better(self, better: tuple[int, ...]) -> str:
-        """The sentence, with the numbers of participants that balance more."""
-        if not self._said:
-            return self._nothing
-        bad = not all(self._balanced.values())
-        if better:
-            return f"{self._said}; {' or '.join(map(str, better))} would balance more."
-        if bad and self._shuffles:
-            return f"{self._said}; shuffled orders balance only by chance."
-        return f"{self._said}; no number nearby balances more." if bad else f"{self._said}."
-
-    def _whole(self, tally: _Tally, balanced: Mapping[str, bool]) -> list[str]:
-        extents = {"cells": (min(self.cells, default=0), max(self.cells, default=0))}
-        extents |= _extents(tally.parts())
-        return _goals(balanced, extents)
-
-    def _cells(self, balanced: Mapping[str, bool]) -> list[str]:
-        if not self.cells:
-            return []
-        extents = {"cells": (min(self.cells), max(self.cells))}
-        return _goals({"cells": balanced["cells"]}, extents)
-
-
-def _of_group(group: Group, parts: list[Counts]) -> str:
-    extents = _extents(parts)
-    if not _is_dealt(group):
-        smallest, largest = extents["position"]
-        counts = f"position counts from {smallest} to {largest}"
-        return f"{group.name} shuffled for each participant ({counts})"
-    goals = _goals(_all_balanced(parts), extents)
-    return f"{group.name} {', '.join(goals)}" if goals else f"{group.name} has a single item"
-
-
-def _goals(balanced: Mapping[str, bool], extents: Mapping[str, tuple[int, int]]) -> list[str]:
-    good = [GOALS[goal] for goal, met in balanced.items() if met]
-    bad = [_unmet(goal, *extents[goal]) for goal, met in balanced.items() if not met]
-    said = [f"balanced for {_listed(good)}"] if good else []
-    return said + ([f"not balanced for {_listed(bad)}"] if bad else [])
-
-
-def _extents(parts: list[Counts]) -> dict[str, tuple[int, int]]:
-    """The smallest and the largest count of each goal, in all parts."""
-    found = {}
-    for goal in ("position", "carry_over"):
-        extents = [counts.extent(goal) for counts in parts] or [(0, 0)]
-        found[goal] = min(low for low, _ in extents), max(high for _, high in extents)
-    return found
-
-
-def _unmet(goal: str, smallest: int, largest: int) -> str:
-    if smallest == largest:
-        return GOALS[goal]
-    return f"{GOALS[goal]} (counts from {smallest} to {largest})"
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _shuffles(study: Study) -> bool:
-    strategies = (study.order.groups_strategy, study.order.within_groups_strategy)
-    return Strategy.RANDOMIZE in strategies

@@ -17,7 +17,7 @@ from experiment_server.study.model import (
 from experiment_server.study.ordering import Step
 from experiment_server.study.parse import Parsed, read_blocks
 from experiment_server.study.templates import RawBlock
-from experiment_server.study.trial import inside
+from experiment_server.study.values import inside
 from experiment_server.wire.explanations import ExplainedBlock, ExplainedValue
 from experiment_server.wire.values import JsonValue
 

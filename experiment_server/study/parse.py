@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
-
-import tomli
 
 from experiment_server.errors import StudyInvalid
-from experiment_server.limits import STUDY_BLOCKS_MAX, STUDY_NESTING_MAX
+from experiment_server.limits import STUDY_BLOCKS_MAX
 from experiment_server.study.configuration import Reader
 from experiment_server.study.diagnostics import Diagnostic, Findings, shown
+from experiment_server.study.document import read_document
 from experiment_server.study.factors import Crossed, cross, read_between, read_levels
 from experiment_server.study.keys import BLOCK, CONFIGURATION, FILE
 from experiment_server.study.model import RESERVED_KEYS, Study
@@ -21,10 +19,9 @@ from experiment_server.study.reading import SECTION, block_name, unknown_keys
 from experiment_server.study.source import StudySource
 from experiment_server.study.tables import read_tables
 from experiment_server.study.templates import RawBlock, build_templates
-from experiment_server.study.trial import inside, try_out
+from experiment_server.study.trial import try_out
 from experiment_server.study.unwritten import report_unwritten
-from experiment_server.study.values import scalar_problem, text_problem
-from experiment_server.wire.values import JsonObject, JsonValue
+from experiment_server.wire.values import JsonValue
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +78,7 @@ def _parse(source: StudySource) -> Parsed:
     # Editors on Windows put a byte order mark first; TOML has no place for it.
     text_without_mark = source.text.removeprefix("\ufeff")
     findings = Findings(text_without_mark)
-    document = _document(text_without_mark, findings)
+    document = read_document(text_without_mark, findings)
     study = None if document is None else _study(document, source, findings)
     if study is not None and not findings.has_errors:
         try_out(study, findings)
@@ -91,92 +88,9 @@ def _parse(source: StudySource) -> Parsed:
 def read_blocks(text: str) -> Mapping[str, RawBlock]:
     """The blocks of a study without errors as its file has them, members of families one by one."""
     findings = Findings(text)
-    document = _document(text.removeprefix("\ufeff"), findings) or {}
+    document = read_document(text.removeprefix("\ufeff"), findings) or {}
     levels = read_levels(document.get(SECTION, {}).get("factors", {}), findings)
     return cross(_raw_blocks(document.get("blocks"), findings), levels, findings).blocks
-
-
-def _document(text: str, findings: Findings) -> JsonObject | None:
-    try:
-        document = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        findings.add(_syntax_error(error, text))
-        return None
-    except RecursionError:
-        _report_nesting(findings)
-        return None
-    except ValueError:
-        # Python does not even try to read a number of more than some thousand digits.
-        findings.error("number-not-json", "a number in the file has too many digits")
-        return None
-    if _nesting(document) > STUDY_NESTING_MAX:
-        _report_nesting(findings)
-        return None
-    plain: JsonObject = _plain(document, "", (), findings)
-    return plain
-
-
-def _syntax_error(error: tomli.TOMLDecodeError, text: str) -> Diagnostic:
-    message = getattr(error, "msg", str(error))
-    line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
-    if line is not None and column is not None:
-        written = text.split("\n")[line - 1] if line <= text.count("\n") + 1 else ""
-        # The parser stops behind a statement that it could read but not take: mark all of it.
-        if column > len(written.rstrip()):
-            column = len(written) - len(written.lstrip()) + 1
-    hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in message), None)
-    return Diagnostic("toml-syntax", "error", f"not valid TOML: {message}", hint, line, column)
-
-
-_SYNTAX_HINTS = {
-    "Unclosed array": "a list has no ] at its end, or a text in it lacks a quote",
-    "Invalid value": 'text needs quotes, like "far"; true and false are written small',
-    "Cannot overwrite": "this key is there already: remove one of the two",
-    "twice": "this table is there already: put the two together",
-    "Expected '=' after a key": 'a setting is written as key = value; put quotes around "odd keys"',
-    "Unterminated string": "a text that begins here has no closing quote",
-    "Illegal character": "a text that begins here has no closing quote",
-}
-
-
-def _report_nesting(findings: Findings) -> None:
-    findings.error(
-        "nesting-too-deep", f"lists and tables are nested more than {STUDY_NESTING_MAX} deep"
-    )
-
-
-def _nesting(value: JsonValue) -> int:
-    depth, level = 0, [value]
-    while level:
-        level = inside(level)
-        depth += 1
-    return depth
-
-
-def _plain(value: JsonValue, name: str, at: Path, findings: Findings) -> JsonValue:
-    """The value in JSON's types, because every participant's app gets it as JSON."""
-    if isinstance(value, dict):
-        for key in value:
-            if wrong := text_problem(key):
-                findings.error("text-not-json", f"the key {key!r} {wrong}", at=(*at, key))
-        return {
-            key: _plain(item, f"{name}.{key}" if name else key, (*at, key), findings)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [
-            _plain(item, f"{name}[{place}]", (*at, place), findings)
-            for place, item in enumerate(value)
-        ]
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    if wrong := scalar_problem(value):
-        code = "text-not-json" if isinstance(value, str) else "number-not-json"
-        hint = f'write it as text: "{value}"' if isinstance(value, float) else None
-        findings.error(code, f"{name} {wrong}", hint, at=at)
-        # What follows must neither count with such a number nor print it.
-        return 0 if isinstance(value, int) else value
-    return value
 
 
 def _study(document: Mapping[str, JsonValue], source: StudySource, findings: Findings) -> Study:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from experiment_server.errors import ExpansionFailed
 from experiment_server.limits import (
@@ -15,6 +14,7 @@ from experiment_server.study.diagnostics import Findings
 from experiment_server.study.expand import expand
 from experiment_server.study.model import Block, Study
 from experiment_server.study.uniques import check_uniques
+from experiment_server.study.values import inside
 from experiment_server.wire.values import JsonValue
 
 HINTS = {
@@ -71,13 +71,3 @@ def _length(value: JsonValue) -> int:
     if isinstance(value, str):
         return len(value)
     return sum(map(len, value)) if isinstance(value, dict) else 0
-
-
-def inside(values: Iterable[JsonValue]) -> list[JsonValue]:
-    """What is in the tables and lists among the values, one level down."""
-    return [
-        item
-        for container in values
-        if isinstance(container, (dict, list))
-        for item in (container.values() if isinstance(container, dict) else container)
-    ]

@@ -11,8 +11,10 @@ It is JSON that every client reads back as it was written, from JSON as well as 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from experiment_server.limits import STUDY_NESTING_MAX
+from experiment_server.wire.values import JsonValue
 
 _NAME_SHOWN = 120
 
@@ -89,3 +91,13 @@ def _problem(value: object, depth: int) -> _Problem | None:
 
 def _key_problem(key: object) -> str | None:
     return text_problem(key) if isinstance(key, str) else "is no text"
+
+
+def inside(values: Iterable[JsonValue]) -> list[JsonValue]:
+    """What is in the tables and lists among the values, one level down."""
+    return [
+        item
+        for container in values
+        if isinstance(container, (dict, list))
+        for item in (container.values() if isinstance(container, dict) else container)
+    ]

@@ -1,0 +1,88 @@
+"""The counts of a design as it is met by one participant after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from experiment_server.study.conditions import conditions, groups_met, labels
+from experiment_server.study.counts import Counts
+from experiment_server.study.expand import cell_place
+from experiment_server.study.families import in_name
+from experiment_server.study.model import Group, Names, Strategy, Study
+from experiment_server.study.positions import Path
+
+
+class DesignCounts:
+    """The counts of participants 1, 2, ..., as one after the other is added."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self.all = Counts()
+        self.cells = [Counts() for _ in (study.between.cells if study.between else ())]
+        self.factors: dict[str, Counts] = {}
+        # The groups of a tree, by where they are written, in each cell.
+        self.groups: dict[Path, Group] = {}
+        self._groups: dict[tuple[int, Path], Counts] = {}
+
+    def add(self, participant_index: int) -> None:
+        """Count what a participant meets."""
+        study = self._study
+        order = conditions(study, participant_index)
+        self.all.add(order)
+        self._add_factors(order)
+        place = cell_place(study, participant_index)
+        if self.cells:
+            self.cells[place].add(order)
+        for met in groups_met(study, participant_index) if study.order.trees else ():
+            group = self.groups.setdefault(met.group.written, met.group)
+            counts = self._groups.setdefault((place, group.written), Counts())
+            counts.know(labels(study, met.group))
+            counts.add(met.order)
+
+    def _add_factors(self, order: Names) -> None:
+        met: dict[str, list[str]] = {}
+        for name in order:
+            for factor, level in self._study.blocks[name].levels.items():
+                met.setdefault(factor, []).append(in_name(level))
+        for factor, levels in met.items():
+            counts = self.factors.get(factor) or self._factor(factor)
+            counts.add_order(tuple(dict.fromkeys(levels)))
+            counts.add_pairs(tuple(levels))
+
+    def _factor(self, factor: str) -> Counts:
+        counts = self.factors[factor] = Counts()
+        levels = (block.levels for block in self._study.blocks.values())
+        counts.know(in_name(has[factor]) for has in levels if factor in has)
+        return counts
+
+    def of_group(self, group: Group) -> list[Counts]:
+        """The counts of a group, one for each cell."""
+        return [counts for (_, at), counts in self._groups.items() if at == group.written]
+
+    def parts(self) -> list[Counts]:
+        """What has to be balanced, each by itself."""
+        if not self._study.order.trees:
+            return self.cells or [self.all]
+        dealt = [group for group in self.groups.values() if is_dealt(group)]
+        return [counts for group in dealt for counts in self.of_group(group)]
+
+    def balanced(self) -> dict[str, bool]:
+        """Which goals are met: `cells`, where there are any, and what all parts have in common."""
+        met: dict[str, bool] = {}
+        if self.cells:
+            met["cells"] = len({counts.participants for counts in self.cells}) == 1
+        return met | all_balanced(self.parts())
+
+
+def all_balanced(parts: Iterable[Counts]) -> dict[str, bool]:
+    """Which goals all parts meet that have them."""
+    met: dict[str, bool] = {}
+    for counts in parts:
+        for goal, is_met in counts.balanced().items():
+            met[goal] = met.get(goal, True) and is_met
+    return met
+
+
+def is_dealt(group: Group) -> bool:
+    """Whether a group's orders are balanced by design, where they are: it is not shuffled."""
+    return group.strategy is not Strategy.RANDOMIZE

@@ -15,6 +15,7 @@ from experiment_server.errors import ServerRefused
 
 if TYPE_CHECKING:
     from experiment_server.session.operations import Operation, Parameter
+    from experiment_server.wire.values import JsonObject
 
 
 @click.command(
@@ -96,6 +97,9 @@ def _request(operation: Operation, given: Mapping[str, str], server: str) -> url
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
     query = urlencode(placed(Location.QUERY))
     body = "".join(placed(Location.BODY).values())
+    if members := placed(Location.BODY_MEMBER):
+        objects = {name: _object(name, text) for name, text in members.items()}
+        body = json.dumps({**placed(Location.BODY), **objects})
     request = urllib.request.Request(  # noqa: S310 - the user's own server
         f"{server.rstrip('/')}{path}" + (f"?{query}" if query else ""),
         method=operation.method,
@@ -105,6 +109,14 @@ def _request(operation: Operation, given: Mapping[str, str], server: str) -> url
     for tag in placed(Location.IF_MATCH).values():
         request.add_header("If-Match", f'"{tag}"')
     return request
+
+
+def _object(name: str, text: str) -> JsonObject:
+    try:
+        value: JsonObject = json.loads(text)
+    except ValueError:
+        raise click.UsageError(f"{name} has to be JSON, got {text!r}") from None
+    return value
 
 
 def _placeholders(path: str) -> set[str]:

@@ -19,7 +19,7 @@ from experiment_server.session.turns import in_turns
 from experiment_server.wire.encoding import to_json_bytes, to_msgpack
 from experiment_server.wire.refusals import SERVER_FAILED, encodable, error_info
 from experiment_server.wire.replies import ErrorInfo, Problem
-from experiment_server.wire.values import JsonValue
+from experiment_server.wire.values import JsonObject, JsonValue
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,21 @@ async def body_of(request: web.Request) -> JsonValue:
         return json.loads(_decoded(body))
     except (ValueError, RecursionError, msgpack.UnpackException):
         raise ParameterInvalid("the body has to be JSON, and it is not") from None
+
+
+def members_of(request: web.Request, text: JsonValue) -> JsonObject | None:
+    """The members of an object that a body of text is, None for a body that is the text itself.
+
+    Only what is declared as JSON is one. No TOML begins with a brace, so a study never is, whatever
+    it is declared as. Raises ParameterInvalid for a broken object.
+    """
+    if media_type(request) != "application/json" or not str(text).lstrip().startswith("{"):
+        return None
+    try:
+        members: JsonObject = json.loads(str(text))
+    except (ValueError, RecursionError):
+        raise ParameterInvalid("the body has to be JSON, and it is not") from None
+    return members
 
 
 def problem(status: int, error: ErrorInfo) -> web.Response:

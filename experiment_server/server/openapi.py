@@ -150,7 +150,25 @@ def _operation(
             "required": True,
             "content": {media_type: {"schema": _TYPES[body.kind]} for media_type in types},
         }
+        members = [item for item in operation.parameters if item.location is Location.BODY_MEMBER]
+        if members:
+            described["requestBody"]["content"]["application/json"] = {
+                "schema": _members([body, *members])
+            }
     return described
+
+
+def _members(parameters: list[Parameter]) -> JsonObject:
+    """The object that a body can be, which has more than the one parameter."""
+    required = [item.name for item in parameters if item.presence is Presence.REQUIRED]
+    return {
+        "type": "object",
+        "properties": {
+            item.name: {**_TYPES[item.kind], "description": item.summary} for item in parameters
+        },
+        "required": required,
+        "additionalProperties": False,
+    }
 
 
 def _parameter(item: Parameter) -> JsonObject:

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from experiment_server.errors import IdentifierInvalid, OperationUnknown, ParameterInvalid
-from experiment_server.server.encoding import body_of, quoted, reply, text_of
+from experiment_server.server.encoding import body_of, members_of, quoted, reply, text_of
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.security import Authenticator
 from experiment_server.session.calls import Call, Received, decoded_call
@@ -153,6 +153,8 @@ def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[Received]
     elsewhere = [
         item for item in operation.parameters if item.location in (Location.BODY, Location.IF_MATCH)
     ]
+    members = _in(operation, Location.BODY_MEMBER)
+    text_name = next((item.name for item in _in(operation, Location.BODY)), "")
 
     async def read(request: web.Request) -> Received:
         given: JsonObject = {
@@ -162,6 +164,9 @@ def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[Received]
             given |= _query(request, operation, query)
         for parameter in elsewhere:
             given[parameter.name] = await _elsewhere(request, parameter)
+        if members and (sent := members_of(request, given.get(text_name))) is not None:
+            del given[text_name]
+            given |= sent
         return Received(given, request.headers.get("Idempotency-Key"))
 
     return read

@@ -52,6 +52,8 @@ class Location(str, Enum):
     PATH = "path"
     QUERY = "query"
     BODY = "body"
+    BODY_MEMBER = "body member"
+    """Beside the parameter that is the body, where that is sent as a member of a JSON object."""
     IF_MATCH = "If-Match"
 
 

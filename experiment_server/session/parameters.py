@@ -43,13 +43,33 @@ ConfigPatch = Annotated[
     ),
 ]
 StudyText = Annotated[str, Parameter("the whole study file, as TOML", location=Location.BODY)]
+TableTexts = Annotated[
+    JsonObject | None,
+    Parameter(
+        "texts of tables by their paths, in the place of those on disk",
+        location=Location.BODY_MEMBER,
+        presence=_OPTIONAL,
+    ),
+]
 EditedDigest = Annotated[
     str | None,
     Parameter(
-        "the digest of the text that was edited", location=Location.IF_MATCH, presence=_OPTIONAL
+        "the digest of the text that was edited, or of the study with its tables",
+        location=Location.IF_MATCH,
+        presence=_OPTIONAL,
     ),
 ]
 VersionNumber = Annotated[int, Parameter("the number of a study version, 1 and up", minimum=1)]
+VersionIfAny = Annotated[
+    int | None,
+    Parameter(
+        "the number of a study version; left out, the files on disk",
+        location=_QUERY,
+        presence=_OPTIONAL,
+        minimum=1,
+        limit=PARTICIPANT_INDEX_MAX,
+    ),
+]
 ListedOrders = Annotated[
     int,
     Parameter(

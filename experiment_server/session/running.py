@@ -41,6 +41,7 @@ from experiment_server.wire.events import (
 from experiment_server.wire.replies import ParticipantLink
 from experiment_server.wire.snapshots import ParticipantRow
 from experiment_server.wire.study import MoreParticipants, Overview, StudyInfo
+from experiment_server.wire.values import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +214,10 @@ class RunningSession:
         urls = [f"{url}{path}" for url in self.options.urls()]
         return ParticipantLink(path, urls, token, timestamp(now + valid))
 
-    async def _save(self, request: Request, text: str, made_from: str | None) -> StudyInfo:
-        saved = await self.study_file.save(request, text, made_from)
+    async def _save(
+        self, request: Request, text: str, made_from: str | None, tables: JsonObject | None
+    ) -> StudyInfo:
+        saved = await self.study_file.save(request, text, made_from, tables)
         # The file is saved even if the reply is not: a repeat finds the same text on disk.
         with contextlib.suppress(StoreUnavailable):
             await self._idempotency.store_reply(request, saved)

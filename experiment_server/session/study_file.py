@@ -14,7 +14,6 @@ from experiment_server.errors import (
     PreconditionMissing,
     StoreUnavailable,
     StudyFileUnreadable,
-    StudyStale,
     VersionUnknown,
 )
 from experiment_server.limits import DIAGNOSTICS_LOGGED_MAX
@@ -29,13 +28,14 @@ from experiment_server.session.participants import ParticipantRepository
 from experiment_server.session.presence import Presence
 from experiment_server.session.requests import BY_SERVER, Request
 from experiment_server.session.states import ParticipantStates
+from experiment_server.session.study_disk import StudyDisk
 from experiment_server.session.version_change import VersionChange
 from experiment_server.session.versions import StudyVersions
-from experiment_server.store.study_file import StudyDraft, read_text
-from experiment_server.store.table_files import read_tables
+from experiment_server.store.records import StudyVersion
+from experiment_server.store.study_file import StudyDraft
 from experiment_server.study.diagnostics import Diagnostic
 from experiment_server.study.parse import Parsed
-from experiment_server.study.source import StudySource, digest_of
+from experiment_server.study.source import StudySource
 from experiment_server.wire.events import RefusedLine, StudyRefused
 from experiment_server.wire.explanations import ExplainedBlock
 from experiment_server.wire.study import (
@@ -46,14 +46,15 @@ from experiment_server.wire.study import (
     StudyChanged,
     StudyChangedForApp,
     StudyInfo,
+    StudyTexts,
+    TableText,
     Verified,
     VersionInfo,
 )
+from experiment_server.wire.values import JsonObject
 
 AT_START, ON_DISK, SAVED = "start", "changed on disk", "saved"
 """The reasons for loading a version."""
-
-ANY_VERSION = "*"
 
 
 class StudyFile:
@@ -84,12 +85,11 @@ class StudyFile:
         self._clock = clock
         self._diagnostics = parsed.diagnostics
         self._worker = ParseWorker()
+        self._disk = StudyDisk(path, self._worker)
         self._change = VersionChange(on_change, versions, states, repository, clock)
         self._loading = asyncio.Lock()
         # The source that was loaded or refused last.
         self._processed: StudySource | None = None
-        # A cache of one entry: a study text, and the paths of the tables that it names.
-        self._last_tables: tuple[str, list[str]] = ("", [])
 
     async def start(self) -> None:
         """Serve the study that was read at the start; a changed one becomes a new version."""
@@ -134,29 +134,33 @@ class StudyFile:
 
     async def read(self) -> str:
         """Read the file's text from disk; raises StudyFileUnreadable."""
-        return await asyncio.to_thread(read_text, self.path)
+        return await self._disk.read_text()
 
     async def read_source(self) -> StudySource:
         """Read the file and its tables from disk; raises StudyFileUnreadable."""
-        return await self._with_tables(await self.read())
+        return await self._disk.read()
 
-    async def _with_tables(self, text: str) -> StudySource:
-        """A study text with the tables that it names, which are read from disk."""
-        named_in, files = self._last_tables
-        if text != named_in:
-            files = await self._worker.files(text)
-            self._last_tables = (text, files)
-        if not files:
-            return StudySource(text)
-        return StudySource(text, await asyncio.to_thread(read_tables, self.path.parent, files))
+    async def texts(self, version: int | None) -> StudyTexts:
+        """The texts of a version, or those on disk; raises VersionUnknown, StudyFileUnreadable."""
+        source = await self.read_source() if version is None else self._version(version).source
+        tables = [
+            TableText(table.path, None if table.unreadable else table.text)
+            for table in source.tables
+        ]
+        return StudyTexts(source.text, source.digest, tables)
 
     async def parse(self, source: StudySource) -> Parsed:
         """Parse a study without serving it. Reports its errors as diagnostics and never raises."""
         return await self._worker.parse(source)
 
-    async def verify(self, text: str, participants: int) -> Verified:
-        """Check a text, list the first participants' orders, and report whom it would affect."""
-        source = await self._with_tables(text)
+    async def verify(
+        self, text: str, participants: int, tables: JsonObject | None = None
+    ) -> Verified:
+        """Check a text, list the first participants' orders, and report whom it would affect.
+
+        `tables` are texts that replace those of the tables on disk.
+        """
+        source = await self._disk.with_tables(text, tables)
         parsed, orders = await self._worker.preview(source, participants)
         return Verified(
             ok=parsed.study is not None,
@@ -180,9 +184,12 @@ class StudyFile:
 
     def version_text(self, version: int) -> str:
         """The text of a study version; raises VersionUnknown."""
+        return self._version(version).text
+
+    def _version(self, version: int) -> StudyVersion:
         for item in self._versions.all:
             if item.version == version:
-                return item.text
+                return item
         raise VersionUnknown(
             f"there is no version {version}; the last one is {self._versions.served_number}"
         )
@@ -193,7 +200,7 @@ class StudyFile:
 
     def files(self) -> list[Path]:
         """The study file, and the tables that it named when it was last read."""
-        return [self.path, *(self.path.parent / name for name in self._last_tables[1])]
+        return self._disk.files()
 
     # Changing
 
@@ -211,35 +218,39 @@ class StudyFile:
         self._processed = None
         self._publish_to_dashboards()
 
-    async def save(self, request: Request, text: str, edited_digest: str | None) -> StudyInfo:
-        """Write the file, and serve it with the tables that are on disk.
+    async def save(
+        self,
+        request: Request,
+        text: str,
+        edited_digest: str | None,
+        tables: JsonObject | None = None,
+    ) -> StudyInfo:
+        """Write the file and the given tables, and serve them with the other tables on disk.
 
-        `edited_digest` is the digest of the text that was edited, with or without its tables.
+        `edited_digest` is the digest of the text that was edited, with or without its tables; with
+        given tables it has to include them.
 
-        Raises PreconditionMissing without a digest, StudyStale if the file has changed since,
-        StudyInvalid for a study with errors, and StoreUnavailable. The file is unchanged then.
+        Raises PreconditionMissing without a digest, StudyStale if a file has changed since,
+        StudyInvalid for a study with errors, and StoreUnavailable. The files are unchanged then.
         """
         if edited_digest is None:
             raise PreconditionMissing(
                 "send the digest of the edited text in If-Match; GET /api/study/toml "
                 "gives it as the ETag"
             )
-        source = await self._with_tables(text)
+        source = await self._disk.with_tables(text, tables)
         parsed = await self.parse(source)
         parsed.require()
         async with self._loading:
             on_disk = await self._on_disk()
-            current = (digest_of(on_disk.text), on_disk.digest, ANY_VERSION)
-            # If the same text is on disk already, it was saved, perhaps by this very request.
-            if edited_digest not in current and on_disk != source:
-                raise StudyStale(
-                    f"{self.name} has changed since you read it, so it was not overwritten; "
-                    "read it again and repeat your changes"
-                )
-            # The version is committed before the file is replaced. If the commit fails, the watcher
-            # must not find the new file. If the server ends in between, it starts with the old
-            # file, as another version.
-            draft = await asyncio.to_thread(StudyDraft, self.path, text)
+            written = [table for table in source.tables if table.path in (tables or {})]
+            # If the same source is on disk already, it was saved, perhaps by this very request.
+            if on_disk != source:
+                await self._disk.require_seen(edited_digest, on_disk, written)
+            # The version is committed before the files are replaced. If the commit fails, the
+            # watcher must not find the new files. If the server ends in between, it starts with
+            # the old files, as another version.
+            draft = await self._disk.draft(source, written)
             try:
                 await self._load(parsed, SAVED, request)
                 await self._put_in_place(draft)

@@ -16,13 +16,15 @@ from experiment_server.session.parameters import (
     ListedOrders,
     ReportedParticipants,
     StudyText,
+    TableTexts,
+    VersionIfAny,
     VersionNumber,
 )
 from experiment_server.session.requests import Request
 from experiment_server.session.running import RunningSession
 from experiment_server.study.schema import json_schema
 from experiment_server.study.source import digest_of
-from experiment_server.wire.study import DesignReport, StudyInfo, Verified
+from experiment_server.wire.study import DesignReport, StudyInfo, StudyTexts, Verified
 from experiment_server.wire.values import JsonObject
 
 
@@ -43,15 +45,27 @@ class StudyOperations(RunningSession):
         return await self.study_file.read()
 
     @operation(
+        "GET", "The study file and its tables, as they are on disk or were in a version",
+        path="study/source", refusals=(StudyFileUnreadable, VersionUnknown),
+    )  # fmt: skip
+    async def study_source(self, _request: Request, version: VersionIfAny) -> StudyTexts:
+        """The study file and its tables, as they are on disk or were in a version."""
+        return await self.study_file.texts(version)
+
+    @operation(
         "PUT", "Write the study file, and serve it", context=(REASON,), path="study/toml",
         refusals=(PreconditionMissing, StudyStale, StudyInvalid),
     )  # fmt: skip
     async def save_study(
-        self, request: Request, text: StudyText, made_from: EditedDigest
+        self,
+        request: Request,
+        text: StudyText,
+        made_from: EditedDigest,
+        tables: TableTexts,
     ) -> StudyInfo:
-        """Write the study file, and serve it."""
+        """Write the study file, and the tables that are given, and serve it."""
         async with self._idempotency.once(request, StudyInfo) as answered:
-            return answered or await self._save(request, text, made_from)
+            return answered or await self._save(request, text, made_from, tables)
 
     @operation(
         "GET", "The text of a study version",
@@ -68,10 +82,14 @@ class StudyOperations(RunningSession):
 
     @operation("POST", "Check a study, and report whom serving it would affect")
     async def verify(
-        self, _request: Request, text: StudyText, participants: ListedOrders
+        self,
+        _request: Request,
+        text: StudyText,
+        participants: ListedOrders,
+        tables: TableTexts,
     ) -> Verified:
         """Check a study, and report whom serving it would affect."""
-        return await self.study_file.verify(text, participants)
+        return await self.study_file.verify(text, participants, tables)
 
     @operation("GET", "The design report of the served study", refusals=(StudyTooLarge,))
     async def design(self, _request: Request, participants: ReportedParticipants) -> DesignReport:

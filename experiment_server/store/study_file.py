@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
@@ -11,7 +12,7 @@ from experiment_server.store.drafts import FileDraft
 from experiment_server.store.table_files import read_tables
 from experiment_server.study.model import Study
 from experiment_server.study.parse import parse
-from experiment_server.study.source import StudySource
+from experiment_server.study.source import StudySource, TableFile
 from experiment_server.study.tables import files_named_in
 
 
@@ -57,7 +58,36 @@ def load_study(path: Path) -> Study:
 
 
 class StudyDraft:
-    """A text on the disk beside a study file, whose place it takes once it is published.
+    """A study on the disk beside its file, whose place it takes once it is published.
+
+    With it come those of its tables that are to be written too. Raises StoreUnavailable where it
+    cannot be written.
+    """
+
+    def __init__(self, path: Path, source: StudySource, tables: Iterable[TableFile] = ()) -> None:
+        self._files: list[_TextDraft] = []
+        # The study comes last: until then, what is there is the study as it was.
+        files = [(path.parent / table.path, table.text) for table in tables]
+        try:
+            for place, text in [*files, (path, source.text)]:
+                self._files.append(_TextDraft(place, text))
+        except StoreUnavailable:
+            self.discard()
+            raise
+
+    def publish(self) -> None:
+        """Put all of it in place, the study at last; raises StoreUnavailable."""
+        for file in self._files:
+            file.publish()
+
+    def discard(self) -> None:
+        """Remove what was not published."""
+        for file in self._files:
+            file.discard()
+
+
+class _TextDraft:
+    """A text on the disk beside a file, whose place it takes once it is published.
 
     Raises StoreUnavailable where it cannot be written.
     """
@@ -67,6 +97,7 @@ class StudyDraft:
         # What a link points to is replaced, not the link.
         self._place = path.resolve()
         try:
+            self._place.parent.mkdir(parents=True, exist_ok=True)
             self._draft = FileDraft.unnamed(self._place.parent, f".{self._place.name}.")
         except OSError as error:
             raise self._refusal(error) from None

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from experiment_server.limits import STUDY_MAX_BYTES
 from experiment_server.study.source import TableFile, Unreadable
 
 
-def read_tables(folder: Path, paths: Iterable[str]) -> tuple[TableFile, ...]:
-    """The tables of these paths, in the order of the paths, each with its text or why not."""
-    return tuple(_read(folder, path) for path in sorted(paths))
+def read_tables(
+    folder: Path, paths: Iterable[str], instead: Mapping[str, str] | None = None
+) -> tuple[TableFile, ...]:
+    """The tables of these paths, in the order of the paths, each with its text or why not.
+
+    Texts that are given `instead` are those that the files are to have.
+    """
+    return tuple(_read(folder, path, (instead or {}).get(path)) for path in sorted(paths))
 
 
 def table_place(folder: Path, path: str) -> Path | None:
@@ -22,7 +27,7 @@ def table_place(folder: Path, path: str) -> Path | None:
     return place if place.is_relative_to(folder.resolve()) else None
 
 
-def _read(folder: Path, path: str) -> TableFile:
+def _read(folder: Path, path: str, instead: str | None) -> TableFile:
     try:
         place = table_place(folder, path)
         if place is None:
@@ -31,6 +36,8 @@ def _read(folder: Path, path: str) -> TableFile:
                 "leads out of the study's folder",
                 "put the file itself beside the study, instead of a link to it",
             )
+        if instead is not None:
+            return TableFile(path, instead)
         content = _content(place)
     except FileNotFoundError:
         return _unreadable(path, "does not exist", "put the file beside the study")

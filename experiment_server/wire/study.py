@@ -91,6 +91,21 @@ class Verified(Struct, frozen=True):
     affected: Affected | None
 
 
+class TableText(Struct, frozen=True):
+    """The file of a table."""
+
+    path: Annotated[str, Meta(description="Where it is, from the study's folder.")]
+    text: Annotated[str | None, Meta(description="null where it cannot be read.")]
+
+
+class StudyTexts(Struct, frozen=True):
+    """All that a study is written in."""
+
+    text: Annotated[str, Meta(description="The study file.")]
+    digest: Annotated[str, Meta(description="The digest of the study with its tables.")]
+    tables: list[TableText]
+
+
 class CellCount(Struct, frozen=True):
     """How many participants are in one cell of the between-subjects factors."""
 

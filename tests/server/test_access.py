@@ -57,6 +57,7 @@ PARTICIPANTS_MAY = {
     "verify": False,
     "design": False,
     "events": False,
+    "study-source": False,
     "timings": False,
     "shutdown": False,
 }

@@ -127,6 +127,129 @@ async def test_a_saved_text_is_served_with_the_tables_on_disk(http, study_file, 
         assert (response.status, json.loads(await response.text())["code"]) == (412, "study-stale")
 
 
+async def source_of(http, **query):
+    async with http.get("/api/study/source", params=query) as response:
+        assert response.status == 200
+        return await response.json()
+
+
+async def save(http, made_from, text=STUDY, **tables):
+    body = {"text": text, "tables": {path.replace("_", "."): text for path, text in tables.items()}}
+    async with http.put(
+        "/api/study/toml", json=body, headers={"If-Match": f'"{made_from}"'}
+    ) as response:
+        return response.status, await response.json()
+
+
+async def test_a_study_is_saved_with_its_tables_and_restored(http, study_file, server, connect):
+    before = await source_of(http)
+    assert before == {
+        "text": STUDY,
+        "digest": read_source(study_file).digest,
+        "tables": [{"path": "words.csv", "text": WORDS}],
+    }
+    status, saved = await save(http, before["digest"], words_csv=MORE)
+    assert (status, saved["version"]) == (200, 2)
+    assert (study_file.parent / "words.csv").read_text("utf-8") == MORE
+    assert await words_of(http) == [CHAIR, LAMP, DOOR]
+    assert await source_of(http, version=1) == before
+    assert (await source_of(http))["digest"] == saved["digest"]
+    # Over a socket it is the same, here back to the version before.
+    dashboard = await connect("/dashboard")
+    tables = {table["path"]: table["text"] for table in before["tables"]}
+    edit = {"text": before["text"], "tables": tables, "made_from": saved["digest"]}
+    answer = await dashboard.ask("save-study", edit)
+    assert (answer["ok"], answer["data"]["version"]) == (True, 3)
+    assert answer["data"]["digest"] == before["digest"]
+    assert read_source(study_file).digest == before["digest"]
+
+
+async def test_tables_that_nobody_has_seen_are_not_overwritten(http, study_file, server):
+    made_from = (await source_of(http))["digest"]
+    (study_file.parent / "words.csv").write_text(MORE, encoding="utf-8")
+    status, problem = await save(http, made_from, words_csv=WORDS.replace("lamp", "sky"))
+    assert (status, problem["code"]) == (412, "study-stale")
+    # Of the text alone says nothing of the table.
+    async with http.get("/api/study/toml") as response:
+        of_text = response.headers["ETag"].strip('"')
+    status, problem = await save(http, of_text, words_csv=WORDS.replace("lamp", "sky"))
+    assert (status, problem["code"]) == (412, "study-stale")
+    # Nor does the study, of a file that is no table of it yet.
+    (study_file.parent / "other.csv").write_text("word\nprecious\n", encoding="utf-8")
+    made_from = (await source_of(http))["digest"]
+    other = STUDY.replace("words.csv", "other.csv")
+    status, problem = await save(http, made_from, other, other_csv="word\nnew\n")
+    assert (status, problem["code"]) == (412, "study-stale")
+    assert "other.csv is there already" in problem["detail"]
+    assert (study_file.parent / "other.csv").read_text("utf-8") == "word\nprecious\n"
+    status, _ = await save(http, "*", other, other_csv="word\nnew\n")
+    assert status == 200
+    assert (study_file.parent / "other.csv").read_text("utf-8") == "word\nnew\n"
+
+
+async def test_a_broken_table_is_not_saved(http, study_file, server):
+    status, problem = await save(http, "*", words_csv="word,list\nchair\n")
+    assert (status, problem["code"]) == (422, "study-invalid")
+    [found] = problem["diagnostics"]
+    assert (found["file"], found["line"]) == ("words.csv", 2)
+    assert (study_file.parent / "words.csv").read_text("utf-8") == WORDS
+
+
+async def test_tables_are_written_into_folders_below_and_nowhere_else(
+    http, study_file, server, tmp_path_factory
+):
+    below = STUDY.replace("words.csv", "lists/new/words.csv")
+    body = {"text": below, "tables": {"lists/new/words.csv": MORE}}
+    async with http.put("/api/study/toml", json=body, headers={"If-Match": "*"}) as response:
+        assert response.status == 200, await response.text()
+    assert (study_file.parent / "lists" / "new" / "words.csv").read_text("utf-8") == MORE
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "words.csv").write_text(WORDS, encoding="utf-8")
+    (study_file.parent / "out").symlink_to(outside)
+    (study_file.parent / "link.csv").symlink_to(outside / "words.csv")
+    for path in ("out/words.csv", "out/new.csv", "link.csv", "../words.csv", "/tmp/words.csv"):
+        text = STUDY.replace("words.csv", path)
+        for tables in ({}, {path: MORE}):
+            async with http.put(
+                "/api/study/toml",
+                json={"text": text, "tables": tables},
+                headers={"If-Match": "*"},
+            ) as response:
+                problem = await response.json()
+            # What cannot be a path of a table is none that the study names.
+            expected = (400, "parameter-invalid") if path[0] in "./" and tables else None
+            assert (response.status, problem["code"]) == (expected or (422, "study-invalid")), path
+    assert (outside / "words.csv").read_text("utf-8") == WORDS
+    assert not (outside / "new.csv").exists()
+
+
+async def test_tables_that_the_study_does_not_name_are_refused(http, study_file, server):
+    body = {"text": STUDY, "tables": {"more.csv": "a\n1\n"}}
+    for method, path in (("PUT", "/api/study/toml"), ("POST", "/api/verify")):
+        async with http.request(method, path, json=body, headers={"If-Match": "*"}) as response:
+            problem = await response.json()
+        assert (response.status, problem["code"]) == (400, "parameter-invalid")
+        assert "more.csv" in problem["detail"]
+    assert not (study_file.parent / "more.csv").exists()
+
+
+async def test_verify_takes_tables_that_are_not_saved(http, study_file, server):
+    for table, ok in ((MORE, True), ("word,list\nchair\n", False)):
+        body = {"text": STUDY, "tables": {"words.csv": table}}
+        async with http.post("/api/verify", json=body) as response:
+            assert (await response.json())["ok"] is ok
+    assert (study_file.parent / "words.csv").read_text("utf-8") == WORDS
+
+
+async def test_a_study_may_still_be_declared_as_json(http, study_file, server):
+    """As programs do that declare all bodies alike; TOML begins with no brace."""
+    headers = {"Content-Type": "application/json"}
+    async with http.post("/api/verify", data=STUDY, headers=headers) as response:
+        assert (await response.json())["ok"]
+    async with http.post("/api/verify", data='{"text": ', headers=headers) as response:
+        assert (response.status, (await response.json())["code"]) == (400, "parameter-invalid")
+
+
 def test_export_writes_the_tables_of_each_version(study_file):
     from tests.conftest import server_running
 

@@ -250,6 +250,23 @@ export interface StudyInfo {
   versions: VersionInfo[];
 }
 
+/** All that a study is written in. */
+export interface StudyTexts {
+  /** The study file. */
+  text: string;
+  /** The digest of the study with its tables. */
+  digest: string;
+  tables: TableText[];
+}
+
+/** The file of a table. */
+export interface TableText {
+  /** Where it is, from the study's folder. */
+  path: string;
+  /** null where it cannot be read. */
+  text: string | null;
+}
+
 /** What is in a study text that was not saved. */
 export interface Verified {
   ok: boolean;
@@ -336,14 +353,16 @@ export interface Operations {
   "study": [Record<string, never>, StudyInfo];
   /** The study file on disk */
   "study-text": [Record<string, never>, string];
+  /** The study file and its tables, as they are on disk or were in a version */
+  "study-source": [{ version?: number }, StudyTexts];
   /** Write the study file, and serve it */
-  "save-study": [{ text: string; made_from?: string; reason?: string; request_id?: string }, StudyInfo];
+  "save-study": [{ text: string; made_from?: string; tables?: Config; reason?: string; request_id?: string }, StudyInfo];
   /** The text of a study version */
   "study-version": [{ version: number }, string];
   /** The JSON Schema of a study file, for editors */
   "schema": [Record<string, never>, Config];
   /** Check a study, and report whom serving it would affect */
-  "verify": [{ text: string; participants?: number; request_id?: string }, Verified];
+  "verify": [{ text: string; participants?: number; tables?: Config; request_id?: string }, Verified];
   /** The design report of the served study */
   "design": [{ participants?: number }, DesignReport];
 }

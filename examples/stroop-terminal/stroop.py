@@ -145,7 +145,8 @@ class Stroop:
             f"[b]{config['title']}[/b]\n\nWhich colour is the ink? R, G, B or Y", "press any key"
         )
         await self.any_key()
-        for trial, (word, ink) in enumerate(config["stimuli"], 1):
+        for trial, drawn in enumerate(config["trials"], 1):
+            word, ink = drawn["stimulus"]["word"], drawn["stimulus"]["ink"]
             self.show("+")
             await asyncio.sleep(config["fixation"])
             shown_at = time.perf_counter()

@@ -2,9 +2,11 @@
 
 import contextlib
 import csv
+import itertools
 import os
 import re
 import select
+import shutil
 import struct
 import subprocess
 import sys
@@ -26,6 +28,7 @@ def server(tmp_path):
     text = (STROOP / "experiment.toml").read_text(encoding="utf-8")
     study = tmp_path / "experiment.toml"
     study.write_text(text.replace("FIXATION = 0.5", "FIXATION = 0.001"), encoding="utf-8")
+    shutil.copy(STROOP / "stimuli.csv", tmp_path)
     with server_running(study) as running:
         yield running
 
@@ -96,6 +99,10 @@ def test_a_participant_answers_every_word(server, tmp_path):
     }  # fmt: skip
     assert {row["correct"] for row in rows} == {"True"}
     assert all(float(row["rt_ms"]) > 0 for row in rows)
+    for block, pairs, often in (("neutral", 4, 6), ("congruent", 4, 6), ("incongruent", 12, 2)):
+        shown = [(row["word"], row["ink"]) for row in rows if row["block"] == block]
+        assert sorted(Counter(shown).values()) == [often] * pairs
+        assert all(before != after for before, after in itertools.pairwise(shown))
     same = {row["block"] for row in rows if row["word"] == row["ink"]}
     assert same == {"congruent"}
     host, _, port = server.url.removeprefix("http://").partition(":")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cached_property
 from json.encoder import encode_basestring
 
@@ -34,25 +35,27 @@ class PreparedBlock:
         config["block_id"] = block_id
         return Block(self._name, self._extends, config)
 
-    def json(self, draws: Draws, index: str, block_id: int) -> str:
-        """The config of `expand` as JSON; `index` is the participant's, as text."""
-        if self._texts is None:
-            return _written(self.expand(draws, block_id).config)
-        drawn, before, name = self._texts
-        values = ""
-        for text, draw in drawn:
-            values += text + encoded(draw(draws))
-        return f"{values}{before}{index}{name}{block_id}}}"
-
     @cached_property
-    def _texts(self) -> tuple[list[tuple[str, Draw]], str, str] | None:
-        """The values that are drawn, each behind the text before it; the texts around the index.
-
-        None where the file has one of the keys that are the participant's own in a place of its
-        choice.
-        """
+    def json(self) -> Callable[[Draws, str, int], str]:
+        """Writes the config of `expand` as JSON, for what `expand` takes and the index as text."""
         if not self._config.keys().isdisjoint(RESERVED_KEYS):
-            return None
+            # The file has the participant's own keys in a place of its choice.
+            return lambda draws, _, block_id: _written(self.expand(draws, block_id).config)
+        drawn, before, name = self._texts()
+        if not drawn:
+            return lambda _draws, index, block_id: f"{before}{index}{name}{block_id}}}"
+        if len(drawn) > 1:
+            return lambda draws, index, block_id: (
+                "".join([f"{text}{encoded(draw(draws))}" for text, draw in drawn])
+                + f"{before}{index}{name}{block_id}}}"
+            )
+        [(text, draw)] = drawn
+        return lambda draws, index, block_id: (
+            f"{text}{encoded(draw(draws))}{before}{index}{name}{block_id}}}"
+        )
+
+    def _texts(self) -> tuple[list[tuple[str, Draw]], str, str]:
+        """The values that are drawn, each behind the text before it; the texts around the index."""
         drawn = []
         text = "{"
         for key, value in self._config.items():

@@ -72,7 +72,27 @@ def prepared(value: TemplateValue) -> Draw:
 
 
 def _call(call: FunctionCall) -> Draw:
-    drawn = _drawn(call)
+    function, bound = FUNCTIONS[call.function_name], call.bound
+    if bound is not None and call.function_name == "choices" and bound.keys() == {"population"}:
+        population = bound["population"]
+        if all(type(item) in PLAIN for item in population):
+            return _unique_choice(call, population) if call.unique else _choice(population)
+    arguments = prepared(call.args if bound is None else None)
+
+    def drawn(draws: Draws) -> JsonValue:
+        mine = bound if bound is not None else function.bind(arguments(draws))
+        if call.unique:
+            value = function.draw_unique(draws.generator, mine, draws.used(call.group))
+        else:
+            value = function.draw(draws.generator, mine)
+        # What is drawn may be a part of the arguments, and even twice the same one.
+        return _copied(value)
+
+    return _explained(call, drawn)
+
+
+def _explained(call: FunctionCall, drawn: Draw) -> Draw:
+    """A draw of a call that raises ExpansionFailed, with the call's place, whatever goes wrong."""
 
     def draw(draws: Draws) -> JsonValue:
         try:
@@ -89,26 +109,6 @@ def _call(call: FunctionCall) -> Draw:
                 "function-failed",
                 call.at,
             ) from error
-
-    return draw
-
-
-def _drawn(call: FunctionCall) -> Draw:
-    function, bound = FUNCTIONS[call.function_name], call.bound
-    if bound is not None and call.function_name == "choices" and bound.keys() == {"population"}:
-        population = bound["population"]
-        if all(type(item) in PLAIN for item in population):
-            return _unique_choice(call, population) if call.unique else _choice(population)
-    arguments = prepared(call.args if bound is None else None)
-
-    def draw(draws: Draws) -> JsonValue:
-        mine = bound if bound is not None else function.bind(arguments(draws))
-        if call.unique:
-            drawn = function.draw_unique(draws.generator, mine, draws.used(call.group))
-        else:
-            drawn = function.draw(draws.generator, mine)
-        # What is drawn may be a part of the arguments, and even twice the same one.
-        return _copied(drawn)
 
     return draw
 
@@ -130,16 +130,18 @@ def _choice(population: Sequence[JsonValue]) -> Draw:
 def _unique_choice(call: FunctionCall, population: Sequence[JsonValue]) -> Draw:
     """As `_choice`, and none that was drawn before."""
     function, bound, size = FUNCTIONS[call.function_name], call.bound or {}, len(population)
+    draw_unused = _explained(
+        call, lambda draws: function.draw_unused(draws.generator, bound, draws.used(call.group))
+    )
 
     def draw(draws: Draws) -> JsonValue:
-        used, random_number = draws.used(call.group), draws.generator.random
-        values = used.values
+        values, random_number = draws.used(call.group).values, draws.generator.random
         for _ in range(MAX_DRAWS):
             value = population[int(random_number() * size)]
             # A plain value is its own stand-in.
             if value not in values:
                 values.add(value)
                 return [value]
-        return function.draw_unused(draws.generator, bound, used)
+        return draw_unused(draws)
 
     return draw

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from experiment_server.limits import GROUP_ORDERS_KEPT_MAX
 from experiment_server.study.draws import Draws
@@ -46,8 +46,6 @@ class OrderedGroup:
     advances by one row.
     """
 
-    __slots__ = ("_items", "_kept", "_pick", "_seed", "_shuffles", "cycle", "group", "rows")
-
     def __init__(self, group: Group, seed: int = 0, cycle: int | None = None) -> None:
         size = len(group.items)
         self.group = group
@@ -59,17 +57,26 @@ class OrderedGroup:
         self._pick = group.pick or size
         self._seed = seed
         self._shuffles = group.strategy is Strategy.RANDOMIZE and size > 1
-        self._kept: dict[int, Sequence[int]] = {}
+        self._is_flat = all(isinstance(item, str) for item in self._items)
+        self._kept: dict[int, _Row] = {}
 
-    def names(self, turn: int, draws: Draws) -> list[str]:
+    def names(self, turn: int, draws: Draws) -> Sequence[str]:
         """The names of the blocks for a turn (0, 1, ...), in order.
 
         A group draws before those inside it.
         """
+        items: Sequence[str | OrderedGroup]
+        if self._shuffles:
+            items = shuffled = list(self._items)
+            shuffle(shuffled, draws.generator)
+            if self._pick < len(shuffled):
+                del shuffled[self._pick :]
+        else:
+            items = self._row(turn % self.rows)[1]
+        if self._is_flat:
+            return cast("Sequence[str]", items)
         names: list[str] = []
-        items = self._items
-        for place in self._places(turn, draws):
-            item = items[place]
+        for item in items:
             if isinstance(item, str):
                 names.append(item)
             else:
@@ -80,7 +87,12 @@ class OrderedGroup:
         self, turn: int, draws: Draws, way: tuple[Step, ...] = ()
     ) -> Iterator[tuple[str, tuple[Step, ...]]]:
         """What `names` gives, each with its way through the groups from the outermost one."""
-        for met, place in enumerate(self._places(turn, draws)):
+        if self._shuffles:
+            places: Sequence[int] = (shuffled := list(range(len(self._items))))
+            shuffle(shuffled, draws.generator)
+        else:
+            places = self._row(turn % self.rows)[0]
+        for met, place in enumerate(places[: self._pick]):
             here = (*way, Step(self.group, place, met, turn % self.rows, self.rows))
             item = self._items[place]
             if isinstance(item, str):
@@ -94,25 +106,23 @@ class OrderedGroup:
         inside = math.lcm(1, *(group.period() for group in groups))
         return self.cycle * inside if inside > 1 else self.rows
 
-    def _places(self, turn: int, draws: Draws) -> Sequence[int]:
-        """The places of the items that a participant meets, in the order in which they do."""
-        if self._shuffles:
-            places = list(range(len(self._items)))
-            shuffle(places, draws.generator)
-            return places[: self._pick]
-        row = turn % self.rows
+    def _row(self, row: int) -> _Row:
+        """The items that a participant meets in one of the orders, and their places as written."""
         kept = self._kept.get(row)
-        return self._row(row) if kept is None else kept
-
-    def _row(self, row: int) -> Sequence[int]:
+        if kept is not None:
+            return kept
         size = len(self._items)
-        if self.rows == 1:
-            places: Sequence[int] = range(self._pick)
-        else:
-            places = dealt_row(self.group.strategy, size, row, self._seed)[: self._pick]
+        places: Sequence[int] = range(size)
+        if self.rows > 1:
+            places = dealt_row(self.group.strategy, size, row, self._seed)
+        places = places[: self._pick]
+        made = (places, tuple(self._items[place] for place in places))
         if len(self._kept) < GROUP_ORDERS_KEPT_MAX:
-            self._kept[row] = places
-        return places
+            self._kept[row] = made
+        return made
+
+
+_Row = tuple[Sequence[int], tuple["str | OrderedGroup", ...]]
 
 
 def ordered_row(

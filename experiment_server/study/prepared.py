@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 from experiment_server.limits import PREPARED_ROWS_MAX
 from experiment_server.study.blocks import PreparedBlock
 from experiment_server.study.draws import Draws
-from experiment_server.study.model import NO_CELL, BetweenStrategy, Block, Study
+from experiment_server.study.model import NO_CELL, BetweenStrategy, Block, BlockTemplate, Study
 from experiment_server.study.ordering import OrderedGroup, ordered_ends, ordered_row
 
 _INIT, _FINAL, _ORDER = 0, 1, 2
+
+
+class _Blocks(dict[str, PreparedBlock]):
+    """The blocks of a study, each made ready when it is first met."""
+
+    def __init__(self, templates: Mapping[str, BlockTemplate]) -> None:
+        super().__init__()
+        self._templates = templates
+
+    def __missing__(self, name: str) -> PreparedBlock:
+        block = self[name] = PreparedBlock(self._templates[name])
+        return block
+
 
 Parts = tuple[OrderedGroup, OrderedGroup, OrderedGroup]
 """The init blocks, the order and the final blocks of a row of the design."""
@@ -29,8 +42,7 @@ class PreparedStudy:
         self._ends = study.ends
         self._cells = study.between.cells if study.between else (NO_CELL,)
         self._strategy = study.between.strategy if study.between else BetweenStrategy.CYCLE
-        self._templates = study.blocks
-        self._blocks: dict[str, PreparedBlock] = {}
+        self._blocks = _Blocks(study.blocks)
         self._parts: dict[tuple[int, int, int], OrderedGroup] = {}
         self._for_everybody: Parts | None = None
         if len(self._cells) == 1 and all(len(part.rows) < 2 for part in (self._order, *self._ends)):
@@ -81,28 +93,20 @@ class PreparedStudy:
         row = draws.row
         first, order, last = self.parts(row)
         ordered = order.names(self.turn(row), draws)
-        names = first.names(row - 1, draws)
-        names += ordered
-        names += last.names(row - 1, draws)
-        return names
+        return [*first.names(row - 1, draws), *ordered, *last.names(row - 1, draws)]
 
     def expand(self, draws: Draws) -> Iterator[Block]:
         """A participant's blocks; raises ExpansionFailed."""
         for block_id, name in enumerate(self.names(draws)):
-            yield self._block(name).expand(draws, block_id)
+            yield self._blocks[name].expand(draws, block_id)
 
     def json(self, draws: Draws) -> str:
         """The list of a participant's configs as JSON; raises ExpansionFailed."""
         index = str(draws.participant_index)
+        blocks = self._blocks
         names = enumerate(self.names(draws))
-        configs = [self._block(name).json(draws, index, block_id) for block_id, name in names]
+        configs = [blocks[name].json(draws, index, block_id) for block_id, name in names]
         return f"[{', '.join(configs)}]"
-
-    def _block(self, name: str) -> PreparedBlock:
-        block = self._blocks.get(name)
-        if block is None:
-            block = self._blocks[name] = PreparedBlock(self._templates[name])
-        return block
 
     def _part(self, part: int, cell: int, row: int) -> OrderedGroup:
         """The init blocks, the final blocks or the order, for a cell and a row of a table."""

@@ -119,7 +119,9 @@ class RunningSession:
     async def start(self) -> None:
         """Load the session from the store, and serve the study file."""
         # The writer thread hands all results of one transaction to the event loop at once.
-        self._store.deliver_with(asyncio.get_running_loop().call_soon_threadsafe)
+        loop = asyncio.get_running_loop()
+        self._store.wake_with(loop.call_soon)
+        self._store.deliver_with(loop.call_soon_threadsafe)
         states = await self._states.all()
         self._versions.restore(await asyncio.wrap_future(self._store.versions()), states)
         self._tasks.start(self._idempotency.sweep(), "sweep-replies")

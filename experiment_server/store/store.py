@@ -146,6 +146,10 @@ class Store:
         """Have `timed` told how many seconds each group of commits took."""
         self._writer.time_with(timed)
 
+    def wake_with(self, later: Callable[[Callable[[], None]], object]) -> None:
+        """Have what an event loop sends begun once in each of its turns; `later` is `call_soon`."""
+        self._writer.wake_with(later)
+
     def deliver_with(self, deliver: Callable[[Callable[[], None]], object]) -> None:
         """Have who waits told by calls to `deliver`, for example in an event loop's thread."""
         self._writer.deliver_with(deliver)

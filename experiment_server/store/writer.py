@@ -10,7 +10,6 @@ database has said what became of it. Whatever is raised, the thread goes on.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from experiment_server.limits import (
     STORE_STOP_TIMEOUT_S,
 )
 from experiment_server.store.database import reason_of
+from experiment_server.store.jobs import JobQueue
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Writer(Generic[Item]):
     def __init__(self, engine: Engine, work: Work[Item]) -> None:
         self._engine = engine
         self._work = work
-        self._jobs: queue.SimpleQueue[_Job[Item] | None] = queue.SimpleQueue()
+        self._jobs: JobQueue[_Job[Item]] = JobQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
         self._lost: StoreUnavailable | None = None
@@ -111,7 +111,7 @@ class Writer(Generic[Item]):
     @property
     def waiting(self) -> int:
         """How much work waits."""
-        return self._jobs.qsize()
+        return len(self._jobs)
 
     @property
     def lost(self) -> StoreUnavailable | None:
@@ -121,6 +121,10 @@ class Writer(Generic[Item]):
     def time_with(self, timed: Callable[[float], None]) -> None:
         """Have `timed` told how many seconds each transaction took."""
         self._timed = timed
+
+    def wake_with(self, later: Callable[[Callable[[], None]], object]) -> None:
+        """Have work of the caller's thread begun by calls to `later`, see `JobQueue.wake_with`."""
+        self._jobs.wake_with(later)
 
     def deliver_with(self, deliver: Callable[[Callable[[], None]], object]) -> None:
         """Have who waits for a group told by a call to `deliver`, all of them in one go."""
@@ -144,7 +148,7 @@ class Writer(Generic[Item]):
         """
         if self._closed:
             done(StoreUnavailable("the server is stopping"))
-        elif self._jobs.qsize() >= COMMIT_QUEUE_MAX:
+        elif len(self._jobs) >= COMMIT_QUEUE_MAX:
             done(StoreUnavailable("too many changes wait for the disk; try again in a moment"))
         else:
             self._jobs.put(_Job(item, done))
@@ -156,14 +160,16 @@ class Writer(Generic[Item]):
         """
         if not self._closed:
             self._closed = True
-            self._jobs.put(None)
+            self._jobs.close()
         self._thread.join(STORE_STOP_TIMEOUT_S)
         if self._thread.is_alive():
             log.error("the database does not answer, so the server stops without it")
 
     def _run(self) -> None:
         try:
-            while (group := self._next_group()) is not None:
+            while (
+                group := self._jobs.take(COMMIT_GROUP_MAX, SESSION_CHECK_INTERVAL_S)
+            ) is not None:
                 try:
                     if group:
                         self._transact(group)
@@ -175,26 +181,6 @@ class Writer(Generic[Item]):
             # SQLite wants a connection closed by its own thread; the last one out checkpoints.
             self._engine.dispose()
             self._work.ended()
-
-    def _next_group(self) -> list[_Job[Item]] | None:
-        """What waits, empty if nothing came for a while; None at the end."""
-        try:
-            first = self._jobs.get(timeout=SESSION_CHECK_INTERVAL_S)
-        except queue.Empty:
-            return []
-        if first is None:
-            return None
-        group = [first]
-        while len(group) < COMMIT_GROUP_MAX:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                self._jobs.put(None)
-                break
-            group.append(job)
-        return group
 
     def _transact(self, group: _Group[Item]) -> None:
         self._decide()

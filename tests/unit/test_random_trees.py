@@ -57,7 +57,7 @@ participants = st.integers(1, 10**6)
 
 
 def order_of(ordered, participant):
-    return ordered.names(participant - 1, Draws(0, participant))
+    return list(ordered.names(participant - 1, Draws(0, participant)))
 
 
 @given(random_groups, participants)

@@ -1,7 +1,6 @@
 """A study that fails in spite of every check: who waits is told, and the server goes on."""
 
 import asyncio
-from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -31,14 +30,12 @@ def fail(*_arguments):
 
 
 @pytest.fixture
-def failing(monkeypatch):
-    """Makes every draw of `shuffle` fail from now on."""
-
-    def _failing():
-        broken = replace(functions.FUNCTIONS["shuffle"], draw=fail)
-        monkeypatch.setitem(functions.FUNCTIONS, "shuffle", broken)
-
-    return _failing
+def failing():
+    """Makes every draw of `shuffle` fail from now on, also in studies that are ready."""
+    shuffle = functions.FUNCTIONS["shuffle"]
+    draw = shuffle.draw
+    yield lambda: object.__setattr__(shuffle, "draw", fail)
+    object.__setattr__(shuffle, "draw", draw)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def command(
     file: str, participant_index: int, session: str, url: str | None, port: int, days: int
 ) -> None:
     """Print a login link for PARTICIPANT_INDEX of FILE, and on a terminal its QR code."""
-    from experiment_server.server.addresses import leads_nowhere_else, urls_for_others
+    from experiment_server.server.addresses import are_only_local, urls_for_others
     from experiment_server.session.tokens import Tokens, login_path
     from experiment_server.store import records
 
@@ -64,7 +64,7 @@ def command(
             import segno
 
             segno.make(address, micro=False).terminal(compact=True)
-    if leads_nowhere_else(urls):
+    if are_only_local(urls):
         click.secho(
             "This link leads no other machine here; give the server's address with --url.",
             fg="yellow",

@@ -142,7 +142,7 @@ def _greet_or_stop(settings: Settings, running: Running, stack: contextlib.ExitS
 
 
 def _greet(settings: Settings, running: Running, stack: contextlib.ExitStack) -> None:
-    from experiment_server.server.addresses import leads_nowhere_else
+    from experiment_server.server.addresses import are_only_local
     from experiment_server.session.tokens import login_path
 
     in_memory = settings.place == MEMORY
@@ -170,7 +170,7 @@ def _greet(settings: Settings, running: Running, stack: contextlib.ExitStack) ->
     for label, values in lines.items():
         for number, value in enumerate(values):
             click.echo(f"  {'' if number else label + ':':<16}{value}")
-    if settings.guarded and leads_nowhere_else(running.urls):
+    if settings.guarded and are_only_local(running.urls):
         click.secho(
             "These links lead no other machine here: name the address that others reach this one "
             "at with --public-url, or listen with --host on one that they do.",

@@ -1,4 +1,4 @@
-"""What an address says of where it leads, and which addresses lead here."""
+"""The addresses of a server, and what an address means."""
 
 from __future__ import annotations
 
@@ -12,44 +12,43 @@ from experiment_server.errors import StartRefused
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
-# What a server listens on that takes every address of its machine, and the one among them that
-# only the machine itself reaches. A socket for IPv6 takes no IPv4 here.
-_EVERY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
+# The addresses that mean all network interfaces, each with its loopback address. A socket for
+# IPv6 accepts no IPv4 here.
+_ALL_INTERFACES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
 
 
 def urls_for_others(
     host: str, port: int, scheme: str = "http", public_url: str | None = None
 ) -> list[str]:
-    """Where other machines reach a server, as a browser writes it, without a slash at the end.
+    """The server's URLs for other machines, without a final slash; all links begin with one.
 
-    Every link that is given to somebody begins with one of these. A server that listens on all
-    addresses of its machine has one for each network; where there is none, this machine's own is
-    all that is left, and `leads_nowhere_else` tells.
+    A server that listens on all interfaces has one URL for each network. If there is no network,
+    only the loopback address remains, which `are_only_local` detects.
     """
     if public_url:
         return [public_url.rstrip("/")]
-    hosts = list(_own_addresses(host)) if host in _EVERY else [host]
-    return [_url(scheme, found, port) for found in hosts or [_EVERY[host]]]
+    hosts = list(_own_addresses(host)) if host in _ALL_INTERFACES else [host]
+    return [_url(scheme, found, port) for found in hosts or [_ALL_INTERFACES[host]]]
 
 
 def url_for_this_machine(host: str, port: int, scheme: str = "http") -> str:
-    """Where programs on the server's own machine reach it."""
-    return _url(scheme, _EVERY.get(host, host), port)
+    """The server's URL for programs on the same machine."""
+    return _url(scheme, _ALL_INTERFACES.get(host, host), port)
 
 
-def leads_nowhere_else(urls: Sequence[str]) -> bool:
-    """Whether only the server's own machine gets anywhere with these addresses."""
+def are_only_local(urls: Sequence[str]) -> bool:
+    """Whether these URLs work on the server's own machine only."""
     return all(is_loopback(urlsplit(url).hostname or "") for url in urls)
 
 
 def checked_public_url(url: str) -> str:
-    """An address to give to others, as it was written; raises StartRefused for what is none."""
+    """Check a public URL and return it unchanged; raises StartRefused."""
     try:
         parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        whole = False
-    if not whole or parts.path not in ("", "/") or parts.query or parts.fragment:
+        valid = False
+    if not valid or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise StartRefused(
             f"--public-url has to be like https://study.example, without a path, got {url!r}"
         )
@@ -57,7 +56,7 @@ def checked_public_url(url: str) -> str:
 
 
 def _own_addresses(host: str) -> Iterator[str]:
-    # Only asked of the system, and nothing is sent. It takes a while to load.
+    # psutil is imported here, because it loads slowly.
     import psutil
 
     family = socket.AF_INET6 if host == "::" else socket.AF_INET
@@ -77,7 +76,7 @@ def _url(scheme: str, host: str, port: int) -> str:
 
 @lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    """Whether an address or name to listen on can only be reached from this machine."""
+    """Whether only this machine can reach a server on this address or name."""
     if host in LOOPBACK_NAMES:
         return True
     try:
@@ -88,9 +87,9 @@ def is_loopback(host: str) -> bool:
 
 @lru_cache(maxsize=64)
 def is_own_name(host: str) -> bool:
-    """Whether a name in a request can only mean this machine: an address, or one of its names.
+    """Whether a host in a request is an address or a name of this machine.
 
-    Any other name is somebody's to point here.
+    Anybody may register any other name and point it to this machine.
     """
     try:
         ipaddress.ip_address(host)

@@ -1,4 +1,4 @@
-"""Where everything meets: a study file, its database, the live service, and the transports."""
+"""Creates the parts of a server from its settings, starts them, and stops them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from experiment_server.server.browsers import BrowserRules, announce_origins
 from experiment_server.server.connection_counts import (
     ConnectionCounter,
     Connections,
-    below_descriptors,
+    connections_for,
     raise_descriptor_limit,
 )
 from experiment_server.server.connections import listening
@@ -61,11 +61,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that answers.
+    """A running server.
 
-    `url` is its address for programs on its machine, and `urls` are those for others. `database` is
-    where it keeps the study's state, `admin_token` what experimenters need to get in, None for
-    nothing.
+    `url` is its address for programs on the same machine, and `urls` are its addresses for other
+    machines. `database` names the database. `admin_token` is the experimenters' token, None if they
+    need none.
     """
 
     url: str
@@ -77,11 +77,12 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Running]:
-    """Serve a study for as long as the context lasts.
+    """Serve a study while the context is open.
 
-    Raises StudyFileUnreadable, StudyInvalid, DatabaseInUse, DatabaseUnusable, and StartRefused
-    when the address cannot be listened on or the app folder is none; at its end, SessionLost if
-    another server has taken over the session, and DatabaseDamaged if the database is damaged.
+    Raises StudyFileUnreadable, StudyInvalid, DatabaseInUse, DatabaseUnusable, and StartRefused if
+    the server cannot listen on the address or the app folder is invalid. At the end, raises
+    SessionLost if another server has taken over the session, and DatabaseDamaged if the database is
+    damaged.
     """
     parsed = parse(read_source(settings.config_file))
     parsed.require()
@@ -99,7 +100,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     tasks, hub, port = Tasks(), Hub(), _Port(settings)
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    store.when_lost(lambda: loop.call_soon_threadsafe(stopping.set))
+    store.on_lost(lambda: loop.call_soon_threadsafe(stopping.set))
     session = None
     try:
         tokens = await _tokens(settings, store)
@@ -163,7 +164,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
 
 
 class _Port:
-    """The port that is listened on, and the addresses that it makes."""
+    """The port that the server listens on, and the server's addresses."""
 
     def __init__(self, settings: Settings) -> None:
         self.number = settings.port
@@ -171,11 +172,11 @@ class _Port:
         self._scheme = "https" if settings.tls_cert else "http"
 
     def url_for_this_machine(self) -> str:
-        """Where programs on this machine reach the server."""
+        """The server's address for programs on this machine."""
         return url_for_this_machine(self._settings.host, self.number, self._scheme)
 
     def urls_for_others(self) -> list[str]:
-        """Where others do; in another network tomorrow, it is another address."""
+        """The server's addresses for other machines; they change with the network."""
         settings = self._settings
         return urls_for_others(settings.host, self.number, self._scheme, settings.public_url)
 
@@ -185,7 +186,7 @@ async def _tokens(settings: Settings, store: Store) -> Tokens:
     if token is not None and len(token) < ADMIN_TOKEN_MIN_LENGTH:
         raise StartRefused(
             f"the admin token has to have {ADMIN_TOKEN_MIN_LENGTH} characters or more; without "
-            "--admin-token a good one is made"
+            "--admin-token the server creates one"
         )
     if token is None and settings.guarded:
         token = secrets.token_urlsafe(32)
@@ -194,7 +195,7 @@ async def _tokens(settings: Settings, store: Store) -> Tokens:
 
 
 def _check_app(app: Path, settings: Settings, place: Place) -> None:
-    """Raise StartRefused for an app folder that is none, or that would serve what is nobody's."""
+    """Raise StartRefused if the app folder has no app, or if it would publish private files."""
     if not (app / "index.html").is_file():
         raise StartRefused(f"the app folder {app} has no index.html")
     inside = {"the study": settings.config_file, "its data": settings.data_folder}
@@ -205,13 +206,13 @@ def _check_app(app: Path, settings: Settings, place: Place) -> None:
         if path.resolve().is_relative_to(served):
             raise StartRefused(
                 f"everybody could read {what}: {path} is in the app folder {app}. "
-                "Give --app a folder that has the app and nothing else"
+                "Give --app a folder that contains only the app"
             )
-    # What an app sends would be a page of ours.
+    # An uploaded file would be served as a page of this server.
     if served.is_relative_to(settings.data_folder.resolve()):
         raise StartRefused(
-            f"the app folder {app} is in {settings.data_folder}, where the files are kept that "
-            "apps send. Give --app or --data another folder"
+            f"the app folder {app} is in {settings.data_folder}, which stores the files that "
+            "apps upload. Give --app or --data another folder"
         )
 
 
@@ -228,7 +229,7 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_cert is None and settings.tls_key is None:
         return None
     if settings.tls_cert is None:
-        raise StartRefused("--tls-key goes with --tls-cert")
+        raise StartRefused("--tls-key needs --tls-cert")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(settings.tls_cert, settings.tls_key)
@@ -258,13 +259,13 @@ async def _listening(
 
 
 def _connections(settings: Settings) -> Connections:
-    """As many as settings say, and as the system has descriptors for."""
+    """The connections, limited by the settings and by the system's file descriptors."""
     descriptors = raise_descriptor_limit()
-    total = below_descriptors(settings.max_connections, descriptors)
+    total = connections_for(settings.max_connections, descriptors)
     if total < min(settings.max_connections, CONNECTIONS_MAX):
         log.warning(
-            "the system lets this process open %s files, so that it takes %s connections; "
-            "`ulimit -n` before the start allows more",
+            "the system allows this process %s open files, so the server accepts %s connections; "
+            "raise the limit with `ulimit -n` before the start",
             descriptors,
             total,
         )
@@ -274,52 +275,52 @@ def _connections(settings: Settings) -> Connections:
 async def serve(settings: Settings, ready: Callable[[Running], None]) -> None:
     """Serve a study until SIGINT, SIGTERM, SIGHUP or the shutdown operation; raises as `serving`.
 
-    `ready` is called once the server answers.
+    It calls `ready` when the server accepts requests.
     """
-    with _signals_stop(asyncio.get_running_loop()) as let_stop:
+    with _signal_handlers(asyncio.get_running_loop()) as install_signal_handlers:
         async with serving(settings) as running:
-            let_stop(running.session.stopping)
+            install_signal_handlers(running.session.stopping)
             with short_collections():
                 ready(running)
                 await running.session.stopping.wait()
 
 
 @contextlib.contextmanager
-def _signals_stop(
+def _signal_handlers(
     loop: asyncio.AbstractEventLoop,
 ) -> Iterator[Callable[[asyncio.Event], None]]:
-    """What lets signals set an event, for as long as the context lasts.
+    """Yield a function that makes signals set an event, while the context is open.
 
-    The first interrupt or request to terminate stops the server, and the next one ends the process
-    there and then: what was acknowledged is kept all the same.
+    The first SIGINT or SIGTERM stops the server, and the second one ends the process at once.
+    Acknowledged changes are durable in both cases.
     """
     before: dict[int, signal._HANDLER] = {}
 
-    def let_stop(stopping: asyncio.Event) -> None:
+    def install_signal_handlers(stopping: asyncio.Event) -> None:
         def stop(number: int, _frame: object) -> None:
-            # A terminal that is closed hangs up more than once, and means no hurry.
+            # A closed terminal sends several hang-ups, so they do not end the process.
             if number != getattr(signal, "SIGHUP", None):
                 signal.signal(number, signal.SIG_DFL)
             loop.call_soon_threadsafe(stopping.set)
 
-        # Not the loop's own handlers, which Windows does not have. Its Ctrl+Break is SIGBREAK.
+        # Windows has no `loop.add_signal_handler`. Its Ctrl+Break is SIGBREAK.
         for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
             number = getattr(signal, name, None)
             if number is None or threading.current_thread() is not threading.main_thread():
                 continue
-            # nohup has hang-ups ignored, and means it.
+            # nohup sets hang-ups to be ignored, and this keeps it so.
             if name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, stop)
 
     try:
-        yield let_stop
+        yield install_signal_handlers
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _reason(error: OSError) -> str:
-    # asyncio words it anew, with the address once more; the system's own words are shorter.
+    # asyncio's message repeats the address; the system's message is shorter.
     if error.errno is not None and error.errno in errno.errorcode:
         return os.strerror(error.errno).lower()
     return error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""How many connections there may be: in all, from one address, and with these descriptors."""
+"""Limits on the number of connections: in total, per address, and by file descriptors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 def raise_descriptor_limit() -> int | None:
-    """Let this process open as many files and sockets as the system allows it.
+    """Raise this process's limit of open files and sockets to the system's maximum.
 
-    Returns how many that is, and None where there is no such limit.
+    Returns the limit, None if there is none.
     """
     if sys.platform == "win32":
         return None
@@ -26,124 +26,128 @@ def raise_descriptor_limit() -> int | None:
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        # macOS says that there is no limit, and takes no such value.
+        # macOS reports no limit, but refuses that value.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def below_descriptors(wanted: int, descriptors: int | None) -> int:
-    """How many connections there may be, when so many are wanted, with so many descriptors."""
+def connections_for(requested: int, descriptors: int | None) -> int:
+    """The maximum number of connections for a number of file descriptors."""
     if descriptors is None:
-        return wanted
-    return min(wanted, max(1, descriptors - min(RESERVED_DESCRIPTORS, descriptors // 2)))
+        return requested
+    return min(requested, max(1, descriptors - min(RESERVED_DESCRIPTORS, descriptors // 2)))
 
 
-class Abortable(Protocol):
-    """A connection, as far as it is counted."""
+class CountedConnection(Protocol):
+    """The part of a connection that the counter needs."""
 
     def abort(self) -> None:
-        """End it now, whatever it still has to send."""
+        """Close the connection at once, without sending its buffered data."""
 
 
-class _Held:
-    """Connections, and those of them that wait for a request, the longest idle first."""
+class _ConnectionSet:
+    """A set of connections, and the idle ones among them, the longest idle first."""
 
     def __init__(self) -> None:
-        self.all: set[Abortable] = set()
-        self.waiting: OrderedDict[Abortable, None] = OrderedDict()
+        self.all: set[CountedConnection] = set()
+        self.idle: OrderedDict[CountedConnection, None] = OrderedDict()
 
-    def discard(self, connection: Abortable) -> None:
+    def discard(self, connection: CountedConnection) -> None:
         self.all.discard(connection)
-        self.waiting.pop(connection, None)
+        self.idle.pop(connection, None)
 
-    def has_room(self, most: int) -> bool:
-        """Whether one more would not be too many, perhaps with the longest idle one ended."""
-        if len(self.all) < most:
+    def make_room(self, maximum: int) -> bool:
+        """Whether one more connection fits; closes the longest idle one if that is necessary."""
+        if len(self.all) < maximum:
             return True
-        if not self.waiting:
+        if not self.idle:
             return False
-        log.warning("there are as many connections as may be; the longest idle one was ended")
-        next(iter(self.waiting)).abort()
+        log.warning("the limit of connections is reached; the longest idle one was closed")
+        next(iter(self.idle)).abort()
         return True
 
 
 class Connections:
-    """The connections of a server.
+    """The connections of a server, limited in total and per address.
 
-    Where one more would be too many, in all or from its address, the one that has waited longest
-    for a request makes room for it; if none waits, it is told to come back later. `proxies` are
-    addresses that many people share.
+    If a new connection exceeds a limit, the longest idle connection is closed instead. If none is
+    idle, the new one is refused. `proxies` are addresses without a limit of their own.
     """
 
     def __init__(self, total: int, per_address: int, proxies: Collection[str] = ()) -> None:
         self.total = total
         self._per_address = per_address
         self._proxies = frozenset(proxies)
-        self._everywhere = _Held()
-        self._from: dict[str, _Held] = {}
+        self._all = _ConnectionSet()
+        self._by_address: dict[str, _ConnectionSet] = {}
 
     def count(self) -> int:
-        """How many there are."""
-        return len(self._everywhere.all)
+        """The number of connections."""
+        return len(self._all.all)
 
-    def enter(self, connection: Abortable, address: str) -> bool:
-        """Count a connection, and say whether there is room for it."""
-        here = self._from.get(address)
-        if here and address not in self._proxies and not here.has_room(self._per_address):
+    def enter(self, connection: CountedConnection, address: str) -> bool:
+        """Add a connection; return False if it is refused."""
+        same_address = self._by_address.get(address)
+        if (
+            same_address
+            and address not in self._proxies
+            and not same_address.make_room(self._per_address)
+        ):
             return False
-        if not self._everywhere.has_room(self.total):
+        if not self._all.make_room(self.total):
             return False
-        self._everywhere.all.add(connection)
-        self._from.setdefault(address, _Held()).all.add(connection)
+        self._all.all.add(connection)
+        self._by_address.setdefault(address, _ConnectionSet()).all.add(connection)
         return True
 
-    def leave(self, connection: Abortable, address: str) -> None:
-        """Count a connection no longer."""
-        self._everywhere.discard(connection)
-        if here := self._from.get(address):
-            here.discard(connection)
-            if not here.all:
-                del self._from[address]
+    def leave(self, connection: CountedConnection, address: str) -> None:
+        """Remove a connection."""
+        self._all.discard(connection)
+        if same_address := self._by_address.get(address):
+            same_address.discard(connection)
+            if not same_address.all:
+                del self._by_address[address]
 
-    def waits(self, connection: Abortable, address: str) -> None:
-        """Note that a connection waits for a request from now on."""
-        for held in (self._everywhere, self._from.get(address)):
-            if held and connection in held.all:
-                held.waiting[connection] = None
-                held.waiting.move_to_end(connection)
+    def set_idle(self, connection: CountedConnection, address: str) -> None:
+        """Mark a connection as idle: it waits for a request."""
+        for group in (self._all, self._by_address.get(address)):
+            if group and connection in group.all:
+                group.idle[connection] = None
+                group.idle.move_to_end(connection)
 
-    def works(self, connection: Abortable, address: str) -> None:
-        """Note that a connection has a request."""
-        for held in (self._everywhere, self._from.get(address)):
-            if held:
-                held.waiting.pop(connection, None)
+    def set_busy(self, connection: CountedConnection, address: str) -> None:
+        """Mark a connection as busy: it has a request."""
+        for group in (self._all, self._by_address.get(address)):
+            if group:
+                group.idle.pop(connection, None)
 
 
 class ConnectionCounter:
-    """Who is connected from where, over all endpoints of a server, and how many may be."""
+    """Counts and limits the Socket.IO connections of all endpoints, in total and per address."""
 
     def __init__(self, total: int, per_address: int) -> None:
         self._total = total
-        self._most_per_address = per_address
+        self._max_per_address = per_address
         self._addresses: dict[str, str] = {}
         self._per_address: Counter[str] = Counter()
 
     def check(self, address: str) -> None:
-        """Raise LimitReached if one more connection from there would be too many."""
+        """Raise LimitReached if one more connection from this address exceeds a limit."""
         if len(self._addresses) >= self._total:
-            raise LimitReached(f"this server takes {self._total} connections, and has them")
-        if self._per_address[address] >= self._most_per_address:
+            raise LimitReached(f"this server has {self._total} connections, which is the limit")
+        if self._per_address[address] >= self._max_per_address:
             raise LimitReached(
-                f"one address may have {self._most_per_address} connections, and {address} has them"
+                f"{address} has {self._max_per_address} connections, "
+                "which is the limit for one address"
             )
 
     def enter(self, connection: str, address: str) -> None:
-        """Count a connection."""
+        """Add a connection."""
         self._addresses[connection] = address
         self._per_address[address] += 1
 
     def leave(self, connection: str) -> None:
-        """Count a connection no longer."""
+        """Remove a connection."""
         self._per_address -= Counter([self._addresses.pop(connection, "")])

@@ -1,8 +1,8 @@
-"""Connections: how long each may take over what it sends, and over what is sent to it.
+"""Timeouts of HTTP connections: for headers, bodies, responses and idle time.
 
-aiohttp bounds neither the time for a request's headers nor that for its body, and lets anybody open
-as many connections as there are descriptors; `connection_counts.py` counts them. Its protocol is
-extended here, and nowhere else; all that is used of it is public, and a test holds it to that.
+aiohttp has no timeouts for a request's headers and body, and no limit on connections, which
+`connection_counts.py` adds. Only this module extends aiohttp's protocol class. It uses public
+attributes only, and a test checks that.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ from experiment_server.server.connection_counts import Connections
 
 log = logging.getLogger(__name__)
 
-_FULL = (
+_REFUSAL = (
     f"HTTP/1.1 {int(HTTPStatus.SERVICE_UNAVAILABLE)} {HTTPStatus.SERVICE_UNAVAILABLE.phrase}\r\n"
     f"Retry-After: {RETRY_AFTER_S}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 ).encode("ascii")
 
 
 class Connection(web.RequestHandler):
-    """One connection, whose headers, bodies and answers have to get on.
+    """One HTTP connection with timeouts.
 
-    A single timer looks at it: for the headers of a request as a whole, for a body that comes too
-    slowly, for an answer that is not taken, and for a connection that is not used.
+    One timer enforces all of them: for the headers of a request, for a slow body, for a response
+    that the client does not read, and for an idle connection.
     """
 
-    # The base has slots, and no room for attributes of ours without these.
+    # The base class has slots, so new attributes need slots too.
     __slots__ = (
         "_address",
         "_connections",
         "_deadline",
-        "_look",
+        "_on_deadline",
         "_progress",
         "_request",
         "_resumed",
         "_timer",
         "_timer_at",
-        "_unread",
+        "_unsent_before",
     )
 
     def __init__(self, connections: Connections, server: web.Server) -> None:
@@ -64,7 +64,7 @@ class Connection(web.RequestHandler):
             server,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]
-            # A compressed body is refused; unpacked, it would hold up everybody even then.
+            # Compressed bodies are refused. Unpacking one would block the event loop.
             auto_decompress=False,
         )
         self._connections = connections
@@ -72,68 +72,68 @@ class Connection(web.RequestHandler):
         self._request: web.BaseRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = self._deadline = 0.0
-        self._look: Callable[[], None] = self._too_slow
+        self._on_deadline: Callable[[], None] = self._abort_slow
         self._progress = 0
         self._resumed = 0
-        self._unread: tuple[int, int] | None = None
+        self._unsent_before: tuple[int, int] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let a connection in, or tell it to come back later."""
+        """Accept a connection, or refuse it with 503 and Retry-After."""
         transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         address = peer[0] if peer else ""
         if not self._connections.enter(self, address):
-            log.warning("a connection from %s was refused: there are as many as may be", address)
-            transport.write(_FULL)
+            log.warning("a connection from %s was refused: the limit is reached", address)
+            transport.write(_REFUSAL)
             transport.close()
             return
         self._address = address
         super().connection_made(transport)
-        _give_up_unread(transport.get_extra_info("socket"))
-        self._wait(REQUEST_HEADERS_TIMEOUT_S)
+        _set_send_timeout(transport.get_extra_info("socket"))
+        self._wait_for_request(REQUEST_HEADERS_TIMEOUT_S)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Count it no longer."""
+        """Stop the timer and the counting."""
         if self._address is not None:
             self._connections.leave(self, self._address)
             self._stop_timer()
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what comes; the first byte of a request starts the time for its headers."""
+        """Read data; the first byte of a request starts the timeout for its headers."""
         if self._address is None:
             return
         super().data_received(data)
         if self._request is None and self._progress == 0 and data:
             self._progress = 1
-            self._look_after(REQUEST_HEADERS_TIMEOUT_S, self._too_slow)
+            self._set_deadline(REQUEST_HEADERS_TIMEOUT_S, self._abort_slow)
 
     def resume_writing(self) -> None:
-        """Note that the client takes what is sent to it."""
+        """Record that the client reads the response."""
         self._resumed += 1
         super().resume_writing()
 
-    def begin(self, request: web.BaseRequest) -> None:
-        """Note that the headers of a request are here."""
+    def on_request(self, request: web.BaseRequest) -> None:
+        """Record that the headers of a request are complete."""
         self._request = request
         self._progress = 0
-        self._unread = None
-        self._connections.works(self, self._address or "")
-        self._look_after(BODY_RATE_INTERVAL_S, self._watch)
+        self._unsent_before = None
+        self._connections.set_busy(self, self._address or "")
+        self._set_deadline(BODY_RATE_INTERVAL_S, self._check_progress)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; then the connection waits for the next request."""
+        """Send a response; then the connection waits for the next request."""
         try:
             return await super().finish_response(request, resp, start_time)
         except TimeoutError as error:
-            # The library knows in other words what has become of the client.
-            raise ConnectionResetError("the answer was not taken") from error
+            # aiohttp expects a ConnectionResetError for a client that has disconnected.
+            raise ConnectionResetError("the client did not read the response") from error
         finally:
             self._request = None
             if self.transport is not None:
-                self._wait(IDLE_CONNECTION_TIMEOUT_S)
+                self._wait_for_request(IDLE_CONNECTION_TIMEOUT_S)
 
     def handle_error(
         self,
@@ -142,9 +142,9 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what could not be read, without a traceback: it is nothing of ours."""
+        """Answer an invalid request with 400, without logging a traceback."""
         if isinstance(exc, ConnectionError):
-            # Nobody hears this answer, and it ends what is left of the connection.
+            # The client does not receive this response; it closes the connection.
             response = web.Response(status=HTTPStatus.BAD_REQUEST)
             response.force_close()
             return response
@@ -156,53 +156,54 @@ class Connection(web.RequestHandler):
         return super().handle_error(request, status, exc, message)
 
     def abort(self) -> None:
-        """End it now, whatever it still has to send."""
+        """Close the connection at once, without sending its buffered data."""
         if self._address is not None:
             self._connections.leave(self, self._address)
         if self.transport is not None:
             self.transport.abort()
 
-    def _wait(self, seconds: float) -> None:
+    def _wait_for_request(self, seconds: float) -> None:
         self._progress = 0
-        self._connections.waits(self, self._address or "")
-        self._look_after(seconds, self._too_slow)
+        self._connections.set_idle(self, self._address or "")
+        self._set_deadline(seconds, self._abort_slow)
 
-    def _too_slow(self) -> None:
+    def _abort_slow(self) -> None:
         if self._progress:
-            log.warning("a connection from %s was ended: its headers took too long", self._address)
+            log.warning("a connection from %s was closed: its headers took too long", self._address)
         self.abort()
 
-    def _watch(self) -> None:
-        """Look how a request gets on that is being received, worked at or answered."""
+    def _check_progress(self) -> None:
+        """Close the connection if its request or its response makes no progress."""
         request, transport = self._request, self.transport
         if request is None or transport is None:
             return
         body = request.content
-        # What came since the last look.
+        # The bytes since the last check.
         received, self._progress = body.total_bytes - self._progress, body.total_bytes
-        # Where we have paused it, it is not the client who is slow.
+        # If reading is paused, the server is slow, and not the client.
         if (
             not body.is_eof()
             and transport.is_reading()
             and received < BODY_MIN_BYTES_PER_S * BODY_RATE_INTERVAL_S
         ):
-            log.warning("a connection from %s was ended: its body came too slowly", self._address)
+            log.warning("a connection from %s was closed: its body was too slow", self._address)
             self.abort()
             return
         unsent = transport.get_write_buffer_size(), self._resumed
-        if unsent[0] and unsent == self._unread:
-            log.warning("a connection from %s was ended: its answer was not taken", self._address)
+        if unsent[0] and unsent == self._unsent_before:
+            log.warning("a connection from %s was closed: it read no response", self._address)
             self.abort()
             return
-        self._unread = unsent
-        self._look_after(
-            UNREAD_RESPONSE_TIMEOUT_S if body.is_eof() else BODY_RATE_INTERVAL_S, self._watch
+        self._unsent_before = unsent
+        self._set_deadline(
+            UNREAD_RESPONSE_TIMEOUT_S if body.is_eof() else BODY_RATE_INTERVAL_S,
+            self._check_progress,
         )
 
-    def _look_after(self, seconds: float, look: Callable[[], None]) -> None:
-        # Each request sets three deadlines. A timer that comes too early is set anew then, so that
-        # hardly any of them needs one of its own.
-        self._deadline, self._look = monotonic() + seconds, look
+    def _set_deadline(self, seconds: float, on_deadline: Callable[[], None]) -> None:
+        # Each request sets three deadlines. A timer that fires too early is restarted, so few
+        # deadlines need a new timer.
+        self._deadline, self._on_deadline = monotonic() + seconds, on_deadline
         if self._timer is None or self._timer_at > self._deadline:
             self._stop_timer()
             self._start_timer(seconds)
@@ -213,7 +214,7 @@ class Connection(web.RequestHandler):
             self._start_timer(remaining)
         else:
             self._timer = None
-            self._look()
+            self._on_deadline()
 
     def _start_timer(self, seconds: float) -> None:
         self._timer_at = self._deadline
@@ -225,8 +226,8 @@ class Connection(web.RequestHandler):
             self._timer = None
 
 
-def _give_up_unread(sock: socket.socket | None) -> None:
-    # Of what a file is sent from, asyncio knows nothing; Linux looks after it.
+def _set_send_timeout(sock: socket.socket | None) -> None:
+    # asyncio's buffers do not contain files that the kernel sends, so Linux has to time out.
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if sock is not None and option is not None:
         sock.setsockopt(socket.IPPROTO_TCP, option, int(UNREAD_RESPONSE_TIMEOUT_S * 1000))
@@ -236,9 +237,9 @@ def _give_up_unread(sock: socket.socket | None) -> None:
 async def listening(
     app: web.Application, connections: Connections, host: str, port: int, tls: SSLContext | None
 ) -> AsyncIterator[int]:
-    """Serve an application on an address for as long as the context lasts; gives the port.
+    """Serve an application on an address while the context is open; yields the port.
 
-    Raises OSError where the address cannot be listened on.
+    Raises OSError if the server cannot listen on the address.
     """
     runner = web.AppRunner(
         app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_GRACE_S
@@ -246,7 +247,7 @@ async def listening(
     await runner.setup()
     try:
         server = cast(web.Server, runner.server)
-        server.request_handler = _begun(server.request_handler)
+        server.request_handler = _with_start(server.request_handler)
         sockets = await asyncio.get_running_loop().create_server(
             lambda: Connection(connections, server),
             host,
@@ -266,11 +267,11 @@ async def listening(
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def _begun(handler: _Handler) -> _Handler:
+def _with_start(handler: _Handler) -> _Handler:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         protocol = request.protocol
         if isinstance(protocol, Connection):
-            protocol.begin(request)
+            protocol.on_request(request)
         if request.headers.get("Expect", "100-continue").lower() != "100-continue":
             return web.Response(status=HTTPStatus.EXPECTATION_FAILED)
         return await handler(request)

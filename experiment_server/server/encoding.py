@@ -1,4 +1,4 @@
-"""What goes over HTTP: JSON, or MessagePack for who asks for it, and errors as RFC 9457."""
+"""HTTP bodies: JSON or MessagePack, and errors as in RFC 9457."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _JSON = "application/json; charset=utf-8"
 
 
 async def reply(request: web.Request, body: object) -> web.StreamResponse:
-    """A success response, as the client likes it: JSON or MessagePack.
+    """A success response in the format that the client accepts: JSON or MessagePack.
 
-    A list is written in turns, because it can be long.
+    Other tasks run while a long list is encoded.
     """
     as_msgpack = MSGPACK in request.headers.get("Accept", "")
     write = to_msgpack if as_msgpack else to_json_bytes
@@ -42,17 +42,17 @@ async def reply(request: web.Request, body: object) -> web.StreamResponse:
             written = b"[" + b",".join(items) + b"]"
     else:
         written = write(body)
-    # Bodies as the field's clients compare them, "true" and the like, end without a line break.
+    # Existing clients compare bodies with texts such as "true", so there is no final line break.
     return whole_response(request, written, MSGPACK if as_msgpack else _JSON)
 
 
-def quoted(tag: str) -> str:
-    """What stands between the quotes of an entity tag (RFC 9110); `*` and bare tags as they are."""
+def unquoted(tag: str) -> str:
+    """The text in the quotes of an entity tag (RFC 9110); leaves other texts unchanged."""
     return tag.strip().removeprefix("W/").strip('"')
 
 
 async def text_of(request: web.Request) -> str:
-    """The body as text; raises ParameterInvalid for what is not UTF-8."""
+    """The body as text; raises ParameterInvalid if it is not UTF-8."""
     return _decoded(await request.read())
 
 
@@ -64,7 +64,7 @@ def _decoded(body: bytes) -> str:
 
 
 async def body_of(request: web.Request) -> JsonValue:
-    """The body as a value, MessagePack if it is declared as such and JSON if not.
+    """The decoded body: MessagePack if the Content-Type says so, otherwise JSON.
 
     Raises ParameterInvalid, and 413.
     """
@@ -72,10 +72,10 @@ async def body_of(request: web.Request) -> JsonValue:
     try:
         if media_type(request) == MSGPACK:
             return msgpack.unpackb(body)
-        # Python's own reader keeps a number of any size as it is, so that it can be refused.
+        # Python's decoder keeps numbers of any size, so that they can be refused later.
         return json.loads(_decoded(body))
     except (ValueError, RecursionError, msgpack.UnpackException):
-        raise ParameterInvalid("the body has to be JSON, and it is not") from None
+        raise ParameterInvalid("the body has to be JSON") from None
 
 
 def members_of(request: web.Request, text: JsonValue) -> JsonObject | None:
@@ -112,9 +112,9 @@ def problem(status: int, error: ErrorInfo) -> web.Response:
 
 
 def problem_of(request: web.Request, error: Exception) -> web.Response:
-    """The response to what a handler raised; a bug is logged, never shown.
+    """The response to an exception from a handler. Details of a bug are logged and not sent.
 
-    Raises an HTTPException that is no error, as a redirect, again.
+    Raises the exception again if it is a redirect.
     """
     if isinstance(error, ExperimentServerError):
         if error.status == 401 and "text/html" in request.headers.get("Accept", ""):

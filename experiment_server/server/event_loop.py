@@ -10,9 +10,9 @@ Result = TypeVar("Result")
 
 
 def run_loop(main: Coroutine[None, None, Result]) -> Result:
-    """Run a coroutine on a loop of its own: uvloop's where it is installed, or else Python's.
+    """Run a coroutine on a new event loop: uvloop if it is installed, otherwise asyncio.
 
-    uvloop does the same work with fewer instructions; Windows does not have it.
+    uvloop is faster; it does not exist for Windows.
     """
     try:
         import uvloop

@@ -1,7 +1,7 @@
-"""Figures that are counted with every request, kept as plain numbers until a monitor asks.
+"""Fast counters and histograms for Prometheus.
 
-The library locks, and looks labels up, each time that something is counted; here all is counted on
-the event loop, and made into the library's form when it is asked for.
+The library's metrics lock and look up labels at each count. These count plain numbers on the event
+loop, and convert them to the library's types when a monitoring system reads them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Labels = tuple[str, ...]
 
 
 class Counts(Collector):
-    """How often each of several things happened."""
+    """A counter with labels."""
 
     def __init__(
         self, name: str, summary: str, labels: Sequence[str], registry: CollectorRegistry
@@ -31,13 +31,13 @@ class Counts(Collector):
         registry.register(self)
 
     def add(self, *labels: str) -> None:
-        """Count one more."""
+        """Count one event."""
         if labels not in self._counts:
             self._created[labels] = time.time()
         self._counts[labels] += 1
 
     def collect(self) -> Iterator[Metric]:
-        """The figures in the library's form."""
+        """The values in the library's types."""
         family = CounterMetricFamily(self._name, self._summary, labels=self._labels)
         for labels, count in self._counts.items():
             family.add_metric(labels, count, created=self._created[labels])
@@ -45,7 +45,7 @@ class Counts(Collector):
 
 
 class Durations(Collector):
-    """How many things of several kinds took at most each of the `bounds`: seconds, ascending."""
+    """A histogram of durations with one label. `bounds` are in seconds, ascending."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Durations(Collector):
         registry.register(self)
 
     def add(self, label: str, seconds: float) -> None:
-        """Count one more that took so long."""
+        """Count one duration, in seconds."""
         counts = self._counts.get(label)
         if counts is None:
             counts = self._counts[label] = [0] * (len(self._bounds) + 1)
@@ -74,7 +74,7 @@ class Durations(Collector):
         self._seconds[label] += seconds
 
     def collect(self) -> Iterator[Metric]:
-        """The figures in the library's form."""
+        """The values in the library's types."""
         family = HistogramMetricFamily(self._name, self._summary, labels=[self._label])
         for label, counts in self._counts.items():
             family.add_metric([label], self._buckets(counts), self._seconds[label])

@@ -1,7 +1,7 @@
-"""Forms, read piece by piece: none is in the memory as a whole, whatever it has.
+"""Streaming parsers for forms, which never hold a whole form in memory.
 
-What is called for a field gets its content as it comes. These readers wait for nothing and know no
-event loop, so that large forms can be read in a thread.
+A handler gets the content of a field in chunks. The parsers are synchronous, so large forms can be
+parsed in a thread.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from experiment_server.server.bodies import (
 
 FORMS = (URLENCODED, MULTIPART)
 
-Take = Callable[[bytes], None]
-"""Takes a piece of a field's content."""
+ContentWriter = Callable[[bytes], None]
+"""Takes a chunk of a field's content."""
 
-Field = Callable[[str], Take]
-"""Called with a field's name when it begins; what it returns takes the content."""
+FieldHandler = Callable[[str], ContentWriter]
+"""Called with the name of each field; returns the function that takes the field's content."""
 
 
-class Form(Protocol):
-    """Reads one form. Both raise ParameterInvalid, and MediaTypeUnsupported."""
+class FormReader(Protocol):
+    """Parses one form. Both methods raise ParameterInvalid and MediaTypeUnsupported."""
 
-    def feed(self, piece: bytes) -> None:
-        """Read the next piece."""
+    def write(self, piece: bytes) -> None:
+        """Parse the next chunk."""
 
     def close(self) -> None:
-        """Read the end."""
+        """Parse the end of the form."""
 
 
-def form(content_type: str, field: Field) -> Form:
-    """The reader for a Content-Type; raises MediaTypeUnsupported, ParameterInvalid."""
+def form_reader(content_type: str, field: FieldHandler) -> FormReader:
+    """The parser for a Content-Type; raises MediaTypeUnsupported and ParameterInvalid."""
     media_type, parameters = parse_content_type(content_type)
     if media_type == URLENCODED:
         return UrlencodedForm(field)
@@ -51,61 +51,59 @@ def form(content_type: str, field: Field) -> Form:
     raise MediaTypeUnsupported(f"send a form: {' or '.join(FORMS)}")
 
 
-class _Fields:
-    """Begins fields, up to the bound on how many."""
+class _FieldCounter:
+    """Calls the handler for each field, and limits the number of fields."""
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: FieldHandler) -> None:
         self._field = field
         self._count = 0
 
-    def begin(self, name: bytes) -> Take:
+    def begin(self, name: bytes) -> ContentWriter:
         self._count += 1
         if self._count > FORM_FIELDS_MAX:
-            raise ParameterInvalid(
-                f"a form may have {FORM_FIELDS_MAX} fields, and this one has more"
-            )
+            raise ParameterInvalid(f"a form may have at most {FORM_FIELDS_MAX} fields")
         return self._field(name.decode("utf-8", "replace"))
 
 
 class UrlencodedForm:
-    """`name=content&name=content`, with `+` and `%20` for a space (WHATWG URL, 5)."""
+    """Parses `name=content&name=content`, with `+` and `%20` for a space (WHATWG URL, 5)."""
 
-    def __init__(self, field: Field) -> None:
-        self._fields = _Fields(field)
+    def __init__(self, field: FieldHandler) -> None:
+        self._fields = _FieldCounter(field)
         self._name = b""
-        self._take: Take | None = None
-        # The beginning of an escape whose end is in the next piece.
-        self._held = b""
+        self._write: ContentWriter | None = None
+        # The beginning of a percent escape that continues in the next chunk.
+        self._pending = b""
 
-    def feed(self, piece: bytes) -> None:
-        """Read the next piece."""
-        # Whoever sends nothing but separators is told so after the first few.
-        more, *others = piece.split(b"&", FORM_FIELDS_MAX + 1)
-        self._more(more)
-        for more in others:
+    def write(self, piece: bytes) -> None:
+        """Parse the next chunk."""
+        # The limit also stops a form that consists of separators.
+        part, *parts = piece.split(b"&", FORM_FIELDS_MAX + 1)
+        self._write_content(part)
+        for part in parts:
             self.close()
-            self._more(more)
+            self._write_content(part)
 
     def close(self) -> None:
-        """Read the end: of the form, or of a field."""
-        if self._take is None:
-            self._take = self._fields.begin(_decoded(self._name))
-        self._take(_decoded(self._held))
-        self._name, self._take, self._held = b"", None, b""
+        """Parse the end of the form, or of a field."""
+        if self._write is None:
+            self._write = self._fields.begin(_decoded(self._name))
+        self._write(_decoded(self._pending))
+        self._name, self._write, self._pending = b"", None, b""
 
-    def _more(self, data: bytes) -> None:
-        if self._take is None:
+    def _write_content(self, data: bytes) -> None:
+        if self._write is None:
             part, equals, data = data.partition(b"=")
             self._name += part
             if len(self._name) > FORM_FIELD_MAX_BYTES:
                 raise ParameterInvalid("the name of a field of the form is too long")
             if not equals:
                 return
-            self._take = self._fields.begin(_decoded(self._name))
-        data = self._held + data
+            self._write = self._fields.begin(_decoded(self._name))
+        data = self._pending + data
         whole = data.rfind(b"%", max(0, len(data) - 2))
-        self._held = b"" if whole < 0 else data[whole:]
-        self._take(_decoded(data[: len(data) - len(self._held)]))
+        self._pending = b"" if whole < 0 else data[whole:]
+        self._write(_decoded(data[: len(data) - len(self._pending)]))
 
 
 def _decoded(data: bytes) -> bytes:
@@ -113,11 +111,11 @@ def _decoded(data: bytes) -> bytes:
 
 
 class MultipartForm:
-    """`multipart/form-data` (RFC 7578)."""
+    """Parses `multipart/form-data` (RFC 7578)."""
 
-    def __init__(self, boundary: str, field: Field) -> None:
-        self._fields = _Fields(field)
-        self._take: Take = _nothing
+    def __init__(self, boundary: str, field: FieldHandler) -> None:
+        self._fields = _FieldCounter(field)
+        self._write: ContentWriter = _ignore
         self._headers: dict[bytes, bytes] = {}
         self._name = self._value = b""
         self._ended = False
@@ -127,26 +125,26 @@ class MultipartForm:
                 {
                     "on_part_begin": self._headers.clear,
                     "on_header_begin": self._begin_header,
-                    "on_header_field": self._more_name,
-                    "on_header_value": self._more_value,
+                    "on_header_field": self._append_name,
+                    "on_header_value": self._append_value,
                     "on_header_end": self._end_header,
-                    "on_headers_finished": self._begin,
-                    "on_part_data": self._more,
+                    "on_headers_finished": self._begin_part,
+                    "on_part_data": self._write_content,
                     "on_end": self._end,
                 },
             )
         except (FormParserError, ValueError) as error:
             raise _unreadable(error) from None
 
-    def feed(self, piece: bytes) -> None:
-        """Read the next piece."""
+    def write(self, piece: bytes) -> None:
+        """Parse the next chunk."""
         try:
             self._parser.write(piece)
         except FormParserError as error:
             raise _unreadable(error) from None
 
     def close(self) -> None:
-        """Read the end."""
+        """Parse the end of the form."""
         self._parser.finalize()
         if not self._ended:
             raise ParameterInvalid("the form cannot be read: it has no end")
@@ -154,10 +152,10 @@ class MultipartForm:
     def _begin_header(self) -> None:
         self._name = self._value = b""
 
-    def _more_name(self, data: bytes, start: int, end: int) -> None:
+    def _append_name(self, data: bytes, start: int, end: int) -> None:
         self._name = _bounded(self._name + data[start:end])
 
-    def _more_value(self, data: bytes, start: int, end: int) -> None:
+    def _append_value(self, data: bytes, start: int, end: int) -> None:
         self._value = _bounded(self._value + data[start:end])
 
     def _end_header(self) -> None:
@@ -165,26 +163,28 @@ class MultipartForm:
             raise ParameterInvalid("a part of the form has too many headers")
         self._headers[self._name.lower()] = self._value
 
-    def _begin(self) -> None:
+    def _begin_part(self) -> None:
         headers = {name: value.decode("latin-1") for name, value in self._headers.items()}
         require_utf_8(headers.get(b"content-type", ""))
         encoding = headers.get(b"content-transfer-encoding", "binary").strip().lower()
         if encoding not in ("7bit", "8bit", "binary"):
-            raise MediaTypeUnsupported(f"parts come as they are here, not as {encoding[:40]!r}")
+            raise MediaTypeUnsupported(
+                f"the parts of a form must not be encoded, got {encoding[:40]!r}"
+            )
         _, options = parse_options_header(headers.get(b"content-disposition", ""))
         if b"name" not in options:
             raise ParameterInvalid("the form cannot be read: a part of it has no name")
-        self._take = self._fields.begin(options[b"name"])
+        self._write = self._fields.begin(options[b"name"])
 
-    def _more(self, data: bytes, start: int, end: int) -> None:
-        self._take(data[start:end])
+    def _write_content(self, data: bytes, start: int, end: int) -> None:
+        self._write(data[start:end])
 
     def _end(self) -> None:
         self._ended = True
 
 
-def _nothing(_piece: bytes) -> None:
-    """Take what nobody asked for."""
+def _ignore(_piece: bytes) -> None:
+    """Ignore the content of a part without a handler."""
 
 
 def _bounded(header: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""What a client may send over a socket: Engine.IO 4 frames that carry Socket.IO 5 packets.
+"""Encodes Socket.IO 5 packets, and validates those that clients send in Engine.IO 4 frames.
 
-The libraries trust what they decode; these checks stand before them, so that anything else ends
-the connection that sent it, and nothing more.
+The libraries do not validate what they decode. These checks run first, so that an invalid packet
+closes its own connection and has no other effect.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from experiment_server.wire.encoding import to_json, to_json_bytes, to_msgpack
 # A polling client sends together what it has gathered; the library's 16 would lose the rest.
 Payload.max_decode_packets = int(PACKET_BURST_MAX)
 
-# The library calls handlers of these names for what happens to a connection, so that a client
-# must not send them as events.
+# The library calls handlers with these names for connection events, so clients must not send
+# them.
 _RESERVED = frozenset({"connect", "connect_error", "disconnect", "*"})
 
 # What a polling client posts. Of anything else the library thinks that it ends the connection, and
@@ -32,14 +32,14 @@ _ACCEPTED = frozenset({packet.CONNECT, packet.DISCONNECT, packet.EVENT, packet.A
 
 
 class FrameInvalid(OSError):
-    """What a client sent is no packet of the protocol.
+    """A client sent an invalid packet.
 
-    An OSError, because that is what Engine.IO ends a connection for.
+    This is an OSError, because Engine.IO closes a connection on an OSError.
     """
 
 
 def check_frame(frame: str | bytes) -> None:
-    """Raise FrameInvalid for a WebSocket message that is no Engine.IO packet."""
+    """Raise FrameInvalid if a WebSocket message is not an Engine.IO packet."""
     try:
         decoded = engine.Packet(encoded_packet=frame)
     except (ValueError, RecursionError):
@@ -60,14 +60,14 @@ def check_payload(body: bytes) -> int:
     return len(frames)
 
 
-class _Checked:
-    """Refuses, while decoding, what the protocol does not have."""
+class _CheckedPacket:
+    """A packet that is validated when it is decoded."""
 
     def decode(self, encoded_packet: str | bytes) -> int:
-        """Decode as the library does; raises FrameInvalid."""
+        """Decode and validate a packet; raises FrameInvalid."""
         try:
             attachments: int = super().decode(encoded_packet)  # type: ignore[misc]
-        except Exception as error:  # noqa: BLE001 - the library says no in many ways
+        except Exception as error:  # noqa: BLE001 - the library raises many types
             raise FrameInvalid(f"a packet cannot be read ({type(error).__name__})") from None
         self._check()
         return attachments
@@ -75,39 +75,39 @@ class _Checked:
     def _check(self) -> None:
         kind, namespace, data = self.packet_type, self.namespace, self.data  # type: ignore[attr-defined]
         if not isinstance(kind, int) or kind not in _ACCEPTED:
-            raise FrameInvalid("packets of this type are not sent by clients")
+            raise FrameInvalid("clients must not send packets of this type")
         if not isinstance(namespace, str | None):
-            raise FrameInvalid("a namespace is a text")
+            raise FrameInvalid("a namespace has to be text")
         number = self.id  # type: ignore[attr-defined]
         if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
-            raise FrameInvalid("a packet's id is a whole number")
+            raise FrameInvalid("a packet's id has to be a whole number")
         if kind == packet.CONNECT and not isinstance(data, dict | None):
-            raise FrameInvalid("auth is an object")
+            raise FrameInvalid("auth has to be an object")
         if kind == packet.EVENT:
             if not isinstance(data, list) or not data or not isinstance(data[0], str):
-                raise FrameInvalid("an event is a list that begins with its name")
+                raise FrameInvalid("an event has to be a list that begins with its name")
             if data[0] in _RESERVED:
-                raise FrameInvalid(f'"{data[0]}" is not for clients to send')
+                raise FrameInvalid(f'clients must not send the event "{data[0]}"')
         if kind == packet.ACK and not isinstance(data, list):
-            raise FrameInvalid("an acknowledgement is a list")
+            raise FrameInvalid("an acknowledgement has to be a list")
 
 
-class JsonPacket(_Checked, packet.Packet):  # type: ignore[misc]
+class JsonPacket(_CheckedPacket, packet.Packet):  # type: ignore[misc]
     """A Socket.IO packet in JSON."""
 
     def encode(self) -> str:
-        """The packet as text; its data may hold structs."""
+        """The packet as text; its data may contain structs."""
         namespace = "" if self.namespace in (None, "/") else f"{self.namespace},"
         number = "" if self.id is None else self.id
         data = "" if self.data is None else to_json(self.data)
         return f"{self.packet_type}{namespace}{number}{data}"
 
 
-class MsgpackPacket(_Checked, msgpack_packet.MsgPackPacket):  # type: ignore[misc]
+class MsgpackPacket(_CheckedPacket, msgpack_packet.MsgPackPacket):  # type: ignore[misc]
     """A Socket.IO packet in MessagePack."""
 
     def encode(self) -> bytes:
-        """The packet as bytes; its data may hold structs."""
+        """The packet as bytes; its data may contain structs."""
         return to_msgpack(self._to_dict())
 
 
@@ -122,15 +122,15 @@ def _msgpack_event(namespace: str, data: list[object]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A way to write Socket.IO packets. `encode_event` does it for events without the library's
-    work on each packet, and in the same bytes."""
+    """An encoding of Socket.IO packets. `encode_event` encodes an event to the same bytes as the
+    library, but faster."""
 
     packet_class: type[JsonPacket | MsgpackPacket]
     encode_event: Callable[[str, list[object]], bytes]
     is_binary: bool
 
     def push(self, namespace: str, name: str, payload: object) -> Push:
-        """An event for the sockets of a namespace; without a payload where that is None."""
+        """An event for the sockets of a namespace; `payload` None sends none."""
         data: list[object] = [name] if payload is None else [name, payload]
         return Push(self.encode_event(namespace, data), is_binary=self.is_binary)
 

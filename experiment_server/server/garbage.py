@@ -1,4 +1,4 @@
-"""Garbage collection that does not hold up who is served."""
+"""Settings of the garbage collector for short pauses."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from experiment_server.limits import GARBAGE_THRESHOLDS
 
 @contextlib.contextmanager
 def short_collections() -> Iterator[None]:
-    """Let collections leave out what is there now, and full ones be rare, within the context.
+    """Exclude existing objects from garbage collection, and make full collections rare.
 
-    A full collection looks at every object while nobody is served: with 3,000 sockets it takes a
-    third of a second, and by itself Python makes one whenever a quarter more objects have come.
+    A full collection visits every object and blocks the event loop: with 3,000 sockets it takes a
+    third of a second. By default Python makes one each time the number of objects has grown by a
+    quarter.
     """
     before = gc.get_threshold()
     gc.collect()

@@ -1,4 +1,4 @@
-"""What may be chosen about a server, known without loading it."""
+"""The log formats, in a module that loads fast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class LogFormat(str, Enum):
-    """How log lines are written."""
+    """The format of log lines."""
 
     TEXT = "text"
     JSON = "json"

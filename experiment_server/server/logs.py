@@ -1,4 +1,4 @@
-"""Logs: for people or for programs, each line with the request that it belongs to."""
+"""Logging as text or JSON; each line has the id of its request."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from experiment_server.participants.state import timestamp
 from experiment_server.server.log_format import LogFormat
 
 REQUEST_ID = "X-Request-ID"
-"""The header that names a request, taken from who asks and given back to them."""
+"""The header with a request's id, in the request and in the response."""
 
-_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_REQUEST_ID_PATTERN = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
-# Requests without a name get one of their own: which process, and how many before it.
-_PROCESS, _NUMBERS = secrets.token_hex(4), count()
+# A request without an id gets one: a random part for the process, and a counter.
+_PROCESS, _COUNTER = secrets.token_hex(4), count()
 
 current_request: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
@@ -47,18 +47,17 @@ class _Json(logging.Formatter):
 
 
 class _Text(logging.Formatter):
-    # Diagnostics and tracebacks go over several lines; what clients send is written as repr.
+    # Lines may contain line breaks of diagnostics and tracebacks, but clients' texts are escaped.
     def format(self, record: logging.LogRecord) -> str:
         request = current_request.get()
         text = super().format(record)
         return f"[{request}] {text}" if request else text
 
 
-class Thinned(logging.Filter):
-    """Lets so many lines of one kind through within a time, and then says how many were left out.
+class RepeatFilter(logging.Filter):
+    """Passes `lines` log lines of one call within `seconds`, and counts the others.
 
-    Of one kind are those that are written by the same call: whatever clients do, and however
-    often, the log grows slowly.
+    Afterwards it logs how many lines it left out. So clients cannot make the log grow fast.
     """
 
     def __init__(self, lines: int, seconds: float) -> None:
@@ -69,32 +68,32 @@ class Thinned(logging.Filter):
         self._counts: Counter[tuple[str, int]] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a line is to be written."""
+        """Whether the line is written."""
         call = record.pathname, record.lineno
         with self._lock:
             self._counts[call] += 1
             count = self._counts[call]
         if count == 1:
-            timer = threading.Timer(self._seconds, self._tell, (call, record))
+            timer = threading.Timer(self._seconds, self._log_count, (call, record))
             timer.daemon = True
             timer.start()
         return count <= self._lines
 
-    def _tell(self, call: tuple[str, int], record: logging.LogRecord) -> None:
+    def _log_count(self, call: tuple[str, int], record: logging.LogRecord) -> None:
         with self._lock:
-            more = self._counts.pop(call) - self._lines
-        if more > 0:
+            omitted = self._counts.pop(call) - self._lines
+        if omitted > 0:
             logging.getLogger(record.name).log(
                 record.levelno,
                 "%s more lines like %.200r were left out in %.0f seconds",
-                more,
+                omitted,
                 record.msg,
                 self._seconds,
             )
 
 
-class _Malformed(logging.Filter):
-    """Says in one line that a request was no HTTP: the library shows where it found out."""
+class _MalformedRequestFilter(logging.Filter):
+    """Replaces the library's traceback for a malformed HTTP request by one line."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -102,7 +101,7 @@ class _Malformed(logging.Filter):
             record.exc_info = record.exc_text = None
             record.levelno, record.levelname = logging.WARNING, "WARNING"
             record.msg, record.args = (
-                "what a client sent is no HTTP request (%s)",
+                "a client sent a malformed HTTP request (%s)",
                 (type(error).__name__,),
             )
         return True
@@ -111,21 +110,21 @@ class _Malformed(logging.Filter):
 def set_up(log_format: LogFormat) -> None:
     """Write logs to stderr."""
     handler = logging.StreamHandler()
-    handler.addFilter(Thinned(LOG_REPEATS_MAX, LOG_REPEATS_INTERVAL_S))
+    handler.addFilter(RepeatFilter(LOG_REPEATS_MAX, LOG_REPEATS_INTERVAL_S))
     if log_format is LogFormat.JSON:
         handler.setFormatter(_Json())
     else:
         handler.setFormatter(_Text("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("aiohttp.server").addFilter(_Malformed())
+    logging.getLogger("aiohttp.server").addFilter(_MalformedRequestFilter())
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    # What is wrong with a form, its sender is told.
+    # The response reports errors in a form.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
-def name_of(request: web.Request) -> str:
-    """The name of a request, for its answer and for the lines that it leaves in the log."""
+def request_id_of(request: web.Request) -> str:
+    """The id of a request, for its response and its log lines."""
     given = request.headers.get(REQUEST_ID)
-    if given is not None and _NAME.fullmatch(given):
+    if given is not None and _REQUEST_ID_PATTERN.fullmatch(given):
         return given
-    return f"{_PROCESS}{next(_NUMBERS):08x}"
+    return f"{_PROCESS}{next(_COUNTER):08x}"

@@ -1,4 +1,4 @@
-"""What a monitoring system wants to know: health, and figures in Prometheus' format."""
+"""Health, readiness, and metrics in the Prometheus format."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class Metrics:
-    """The figures of one server."""
+    """The metrics of one server."""
 
     def __init__(self, session: StudySession, store: Store) -> None:
         self._registry = CollectorRegistry()
         self._operations = Counts(
             "experiment_server_operations",
-            "Operations by what they came to: ok, or the code of the refusal",
+            "Operations by outcome: ok, or the code of the error",
             ["operation", "door", "outcome"],
             self._registry,
         )
@@ -43,43 +43,43 @@ class Metrics:
         )
         self._request_seconds = Durations(
             "experiment_server_request_seconds",
-            "Time from a request to its answer; sockets and streams are left out",
+            "Time from a request to its response, without sockets and streams",
             "route",
             _SECONDS,
             self._registry,
         )
         self._commit_seconds = Histogram(
             "experiment_server_commit_seconds",
-            "Time that a group of changes took to get onto the disk",
+            "Time of one transaction with a group of changes",
             buckets=_SECONDS,
             registry=self._registry,
         )
         self._lag = Gauge(
             "experiment_server_event_loop_lag_seconds",
-            "How late the event loop was when it was looked at last",
+            "Delay of the event loop at the last measurement",
             registry=self._registry,
         )
         ProcessCollector(registry=self._registry)
         self._gauge("tasks", "Tasks of the event loop", lambda: float(len(asyncio.all_tasks())))
-        store.time_with(self._commit_seconds.observe)
+        store.on_commit(self._commit_seconds.observe)
         self._gauge(
             "commits_waiting", "Changes that wait for the disk", lambda: float(store.waiting)
         )
         self._gauge(
             "study_errors",
-            "Errors in the study file as it is on disk",
+            "Errors in the study file on disk",
             lambda: float(
                 sum(item.severity == "error" for item in session.study_file.diagnostics())
             ),
         )
         self._gauge("participants", "Participants", lambda: float(session.participants_count))
 
-    def counting(self, operation: str, door: Actor) -> _Counting:
-        """Count an operation by what the context comes to."""
-        return _Counting(self._operations, operation, door)
+    def counted(self, operation: str, interface: Actor) -> _OperationCounter:
+        """A context that counts an operation by its outcome."""
+        return _OperationCounter(self._operations, operation, interface)
 
     def count_sockets(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        """Have sockets counted by what `counts` says, by namespace."""
+        """Add gauges for sockets; `counts` returns their number by namespace."""
         for namespace in counts():
             self._gauge(
                 f"sockets_{namespace}",
@@ -88,26 +88,26 @@ class Metrics:
             )
 
     def count_connections(self, count: Callable[[], int]) -> None:
-        """Have connections counted by what `count` says."""
+        """Add a gauge for connections; `count` returns their number."""
         self._gauge("connections", "Connections, whether used or idle", lambda: float(count()))
 
-    def answered(
+    def count_response(
         self, method: str, route: str, response: web.StreamResponse, started: float
     ) -> None:
-        """Count a request, and how long it took since `started`, by the performance counter."""
+        """Count a response and its time since `started`, a value of the performance counter."""
         self._requests.add(method, route, str(response.status))
         if isinstance(response, (WholeResponse, web.Response)):
             self._request_seconds.add(route, time.perf_counter() - started)
 
     async def watch_lag(self) -> None:
-        """Look how late the event loop is, now and again, until cancelled."""
+        """Measure the event loop's delay at intervals, until cancelled."""
         while True:
             started = time.perf_counter()
             await asyncio.sleep(LOOP_LAG_INTERVAL_S)
             self._lag.set(max(0.0, time.perf_counter() - started - LOOP_LAG_INTERVAL_S))
 
     def text(self) -> bytes:
-        """All figures, as Prometheus reads them."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self._registry)
 
     def _gauge(self, name: str, summary: str, value: Callable[[], float]) -> None:
@@ -115,15 +115,15 @@ class Metrics:
         gauge.set_function(value)
 
 
-class _Counting:
-    """Counts an operation at the end of a context."""
+class _OperationCounter:
+    """A context that counts an operation at its end."""
 
-    __slots__ = ("_counts", "_door", "_operation")
+    __slots__ = ("_counts", "_interface", "_operation")
 
-    def __init__(self, counts: Counts, operation: str, door: Actor) -> None:
+    def __init__(self, counts: Counts, operation: str, interface: Actor) -> None:
         self._counts = counts
         self._operation = operation
-        self._door = door
+        self._interface = interface
 
     def __enter__(self) -> None:
         pass
@@ -134,7 +134,7 @@ class _Counting:
             outcome = error.code
         elif isinstance(error, Exception):
             outcome = ExperimentServerError.code
-        self._counts.add(self._operation, self._door.value, outcome)
+        self._counts.add(self._operation, self._interface.value, outcome)
 
 
 def add_routes(
@@ -159,7 +159,7 @@ def add_routes(
 
     async def figures(request: web.Request) -> web.Response:
         if authenticator.caller(request).role is not Role.EXPERIMENTER:
-            raise NotAllowed("the figures are for experimenters only")
+            raise NotAllowed("the metrics are for experimenters only")
         return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app.router.add_get("/healthz", health)

@@ -1,4 +1,4 @@
-"""`/api/openapi.json`: the table of operations as an OpenAPI 3.1 document."""
+"""`/api/openapi.json`: the operations as an OpenAPI 3.1 document."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from experiment_server.server.encoding import MSGPACK, reply
 from experiment_server.server.rest import paths
 from experiment_server.session.operations import Kind, Location, Operation, Parameter, Presence
 from experiment_server.session.session import OPERATIONS
-from experiment_server.wire.replies import KeptFile, Problem
+from experiment_server.wire.replies import Problem, UploadedFile
 from experiment_server.wire.schema import schema_components
 from experiment_server.wire.tables import MEDIA_TYPES
 from experiment_server.wire.values import JsonObject
@@ -53,7 +53,7 @@ _TYPES: dict[Kind, JsonObject] = {
 
 
 def add_route(app: web.Application) -> None:
-    """Serve the description."""
+    """Add the route of the OpenAPI document."""
 
     async def describe(request: web.Request) -> web.StreamResponse:
         return await reply(request, description())
@@ -63,11 +63,11 @@ def add_route(app: web.Application) -> None:
 
 @lru_cache(maxsize=1)
 def description() -> JsonObject:
-    """Every operation at every path that it has, with its parameters, answers and errors."""
+    """All operations at all their paths, with parameters, answers and errors."""
     described: dict[str, JsonObject] = defaultdict(dict)
     answered = [item for item in OPERATIONS.values() if item.answer is not None]
     schemas, components = schema_components(
-        [*(item.answer for item in answered), KeptFile, Problem]
+        [*(item.answer for item in answered), UploadedFile, Problem]
     )
     by_name = {item.name: schema for item, schema in zip(answered, schemas, strict=False)}
     for operation in OPERATIONS.values():
@@ -80,24 +80,24 @@ def description() -> JsonObject:
                 path = f"/api/{operation.path}.{output_format}"
                 answers = {"200": _success("the rows", {media_type: {}})}
                 described[path]["get"] = _operation(operation, path, answers, f".{output_format}")
-    kept = _success("where it is", {"application/json": {"schema": schemas[-2]}})
+    stored = _success("the stored file", {"application/json": {"schema": schemas[-2]}})
     described[uxf.PATH]["post"] = uxf.description(
-        _described([*_ANYWHERE, StoreUnavailable], has_body=True), kept
+        _described([*_ANYWHERE, StoreUnavailable], has_body=True), stored
     )
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "experiment-server",
             "version": version("experiment-server"),
-            "description": "What participants' apps and the experimenter ask of a running study. "
-            "The same operations are asked over Socket.IO, by the same names.",
+            "description": "The operations that participants' apps and experimenters can call on a "
+            "running study. Socket.IO has the same operations with the same names.",
         },
         "paths": dict(described),
         "components": {
             "schemas": components,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
-        # On loopback nobody needs a token.
+        # On loopback, no caller needs a token.
         "security": [{"token": []}, {}],
     }
 
@@ -128,13 +128,13 @@ def _operation(
                 "schema": {"type": "string"},
             }
         )
-        described["responses"]["304"] = {"description": "it has not changed since"}
+        described["responses"]["304"] = {"description": "the answer has not changed"}
     if operation.changes:
         described["parameters"].append(
             {
                 "name": "Idempotency-Key",
                 "in": "header",
-                "description": "names this very request, so that a repeat has no second effect",
+                "description": "identifies this request, so that a repeat has no second effect",
                 "schema": {
                     "type": "string",
                     "minLength": 1,
@@ -179,12 +179,12 @@ def _parameter(item: Parameter) -> JsonObject:
         schema["maxLength" if item.kind is Kind.TEXT else "maximum"] = item.limit
     if item.default is not None:
         schema["default"] = item.default
-    place = {Location.PATH: "path", Location.QUERY: "query", Location.IF_MATCH: "header"}[
+    location = {Location.PATH: "path", Location.QUERY: "query", Location.IF_MATCH: "header"}[
         item.location
     ]
     return {
         "name": "If-Match" if item.location is Location.IF_MATCH else item.name,
-        "in": place,
+        "in": location,
         "description": item.summary,
         "required": item.location is Location.PATH,
         "schema": schema,
@@ -210,7 +210,7 @@ def _errors(operation: Operation) -> JsonObject:
 
 
 def _described(errors: list[type[ExperimentServerError]], *, has_body: bool) -> JsonObject:
-    """The errors by status, each with its codes and what they mean."""
+    """The errors by HTTP status, with their codes and meanings."""
     by_status: dict[str, list[str]] = defaultdict(list)
     for error in errors:
         meaning = (inspect.getdoc(error) or "").partition("\n")[0]
@@ -226,10 +226,10 @@ def _described(errors: list[type[ExperimentServerError]], *, has_body: bool) -> 
 
 
 def _refusals(operation: Operation) -> list[type[ExperimentServerError]]:
-    places = {item.location for item in operation.parameters}
+    locations = {item.location for item in operation.parameters}
     names = {item.name for item in operation.parameters}
     found: list[type[ExperimentServerError]] = [*_ANYWHERE, *operation.refusals]
-    if Location.PATH in places:
+    if Location.PATH in locations:
         found.append(IdentifierInvalid)
     if any(item.presence is Presence.OWN for item in operation.parameters):
         found += _WITH_PARTICIPANT

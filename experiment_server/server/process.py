@@ -1,4 +1,4 @@
-"""A server in a process of its own, for scripts and tests that need one beside them."""
+"""A server in a separate process, for scripts and tests."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def server_process(
     host: str = "127.0.0.1",
     port: int | str = 5000,
 ) -> multiprocessing.Process:
-    """A process that serves a study file once it is started; not started yet.
+    """Return a process that serves a study file; the caller starts it.
 
-    Stop it with Client.shutdown(), or with its terminate(). It exits with 1, and says why on
-    stderr, if the study has errors or the address is taken.
+    Stop it with Client.shutdown() or its terminate(). If the study has errors or the address is in
+    use, it writes the reason to stderr and exits with 1.
     """
     settings = Settings(
         Path(config_file),

@@ -1,4 +1,4 @@
-"""Whether changes can be kept, found out by a trial write."""
+"""Readiness: a trial write shows whether the database accepts changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from experiment_server.store.store import Store
 
 
 class Readiness:
-    """Tries a write now and then, for whoever asks; one try at a time serves all of them."""
+    """Checks readiness with a trial write. Concurrent and frequent checks share one write."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -20,10 +20,10 @@ class Readiness:
         self._since = float("-inf")
 
     async def problem(self) -> str | None:
-        """What keeps the database from taking changes, None if nothing does."""
+        """The reason why the database accepts no changes, None if it accepts them."""
         trial = self._trial
         if trial is None or (trial.done() and time.monotonic() - self._since > READINESS_CACHE_S):
-            # It writes the head of the log as it is, through to the disk.
+            # An empty commit writes the unchanged head of the log to the disk.
             trial = self._trial = asyncio.wrap_future(self._store.commit(Commit()))
             self._since = time.monotonic()
         await asyncio.wait((trial,), timeout=READINESS_TIMEOUT_S)
@@ -33,5 +33,5 @@ class Readiness:
         if error is None:
             return None
         if isinstance(error, StoreUnavailable):
-            return "the database takes no changes; the server's log says why"
+            return "the database accepts no changes; the server's log says why"
         raise error

@@ -1,4 +1,4 @@
-"""REST: a route for every operation, with its parameters in the path, the query and the body."""
+"""REST: routes for all operations, with parameters in the path, the query and the body."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from experiment_server.errors import IdentifierInvalid, OperationUnknown, ParameterInvalid
-from experiment_server.server.encoding import body_of, members_of, quoted, reply, text_of
+from experiment_server.server.encoding import body_of, members_of, reply, text_of, unquoted
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.security import Authenticator
 from experiment_server.session.calls import Call, Received, decoded_call
@@ -27,16 +27,17 @@ from experiment_server.session.session import OPERATIONS, StudySession
 from experiment_server.wire.tables import MEDIA_TYPES, Format, csv_heading, csv_lines, json_lines
 from experiment_server.wire.values import JsonObject, JsonValue
 
-# As many digits as an index can have, and some; Python would also take "١٢" and "1_0".
+# Python's int() would also accept "١٢" and "1_0".
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 def paths(operation: Operation) -> Iterator[str]:
-    """The paths of an operation: with all its parameters, and without those that have a default.
+    """The paths of an operation: one with all parameters, and one with the required ones only.
 
-    `/api/move-to-block/{participant_index}/{block_id}` and `/api/move-to-block/{block_id}`.
+    For example `/api/move-to-block/{participant_index}/{block_id}` and
+    `/api/move-to-block/{block_id}`.
     """
-    parameters = _in(operation, Location.PATH)
+    parameters = _parameters_in(operation, Location.PATH)
     required = [item.name for item in parameters if item.presence is Presence.REQUIRED]
     everything = [item.name for item in parameters]
     for names in [everything] if required == everything else [required, everything]:
@@ -46,7 +47,7 @@ def paths(operation: Operation) -> Iterator[str]:
 def add_routes(
     app: web.Application, session: StudySession, authenticator: Authenticator, metrics: Metrics
 ) -> None:
-    """Serve the table of operations under /api/."""
+    """Add a route under /api/ for every operation."""
     for operation in OPERATIONS.values():
         for path in paths(operation):
             app.router.add_route(
@@ -68,7 +69,7 @@ def _handler(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = authenticator.caller(request)
-        with metrics.counting(operation.name, caller.actor):
+        with metrics.counted(operation.name, caller.actor):
             received = await read(request)
             call = decoded_call(operation, caller, received, session.default_participant_index)
             result = await operation.handler(session, call.request, *call.values)
@@ -76,7 +77,7 @@ def _handler(
         if operation.answer is None:
             return web.Response()
         tag = operation.tag(result) if operation.tag else None
-        if tag is not None and _has(request, tag):
+        if tag is not None and _client_has(request, tag):
             response: web.StreamResponse = web.Response(status=304)
         else:
             text = operation.media_type == "text/plain"
@@ -88,8 +89,8 @@ def _handler(
     return handle
 
 
-def _has(request: web.Request, tag: str) -> bool:
-    """Whether the caller has this version already (RFC 9110, If-None-Match)."""
+def _client_has(request: web.Request, tag: str) -> bool:
+    """Whether the client already has this version (RFC 9110, If-None-Match)."""
     known = request.if_none_match or ()
     return any(item.value in (tag, "*") for item in known)
 
@@ -127,7 +128,7 @@ async def _write(
     output_format: Format,
 ) -> web.StreamResponse:
     pages = table.pages(session, *call.values)
-    # The first page comes before the headers: what refuses can still say so with a status.
+    # The first page is read before the headers are sent, so an error can still set the status.
     first: Sequence[Struct] = await anext(pages, [])
     await response.prepare(request)
     if output_format == "csv":
@@ -146,24 +147,24 @@ def _lines(table: Table, rows: Sequence[Struct], output_format: Format) -> bytes
 
 
 def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[Received]]:
-    """What reads an operation's parameters from a request."""
-    query = {item.name: item for item in _in(operation, Location.QUERY)}
-    # The classic reads take none, and pass over what they get.
+    """The function that reads an operation's parameters from a request."""
+    query = {item.name: item for item in _parameters_in(operation, Location.QUERY)}
+    # Reading operations without query parameters ignore any that clients send.
     lenient = not query and not operation.changes
-    elsewhere = [
+    other = [
         item for item in operation.parameters if item.location in (Location.BODY, Location.IF_MATCH)
     ]
-    members = _in(operation, Location.BODY_MEMBER)
-    text_name = next((item.name for item in _in(operation, Location.BODY)), "")
+    members = _parameters_in(operation, Location.BODY_MEMBER)
+    text_name = next((item.name for item in _parameters_in(operation, Location.BODY)), "")
 
     async def read(request: web.Request) -> Received:
         given: JsonObject = {
-            name: _integer(name, text) for name, text in request.match_info.items()
+            name: _integer_of(name, text) for name, text in request.match_info.items()
         }
         if request.query_string and not lenient:
             given |= _query(request, operation, query)
-        for parameter in elsewhere:
-            given[parameter.name] = await _elsewhere(request, parameter)
+        for parameter in other:
+            given[parameter.name] = await _other_value(request, parameter)
         if members and (sent := members_of(request, given.get(text_name))) is not None:
             del given[text_name]
             given |= sent
@@ -172,10 +173,10 @@ def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[Received]
     return read
 
 
-async def _elsewhere(request: web.Request, parameter: Parameter) -> JsonValue:
+async def _other_value(request: web.Request, parameter: Parameter) -> JsonValue:
     if parameter.location is Location.IF_MATCH:
         header = request.headers.get("If-Match")
-        return None if header is None else quoted(header)
+        return None if header is None else unquoted(header)
     return await (text_of(request) if parameter.kind is Kind.TEXT else body_of(request))
 
 
@@ -184,7 +185,7 @@ def _query(
 ) -> JsonObject:
     given: JsonObject = {}
     try:
-        # The library keeps what it cannot decode as it was written, with percent signs.
+        # The library leaves invalid UTF-8 percent-encoded instead of raising an error.
         unquote_to_bytes(request.rel_url.raw_query_string).decode("utf-8")
     except UnicodeDecodeError:
         raise ParameterInvalid(f"{operation.name}: the query is not UTF-8 text") from None
@@ -205,13 +206,13 @@ def _query(
     return given
 
 
-def _in(operation: Operation, place: Location) -> list[Parameter]:
-    return [parameter for parameter in operation.parameters if parameter.location is place]
+def _parameters_in(operation: Operation, location: Location) -> list[Parameter]:
+    return [parameter for parameter in operation.parameters if parameter.location is location]
 
 
-def _integer(name: str, text: str) -> int:
+def _integer_of(name: str, text: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise IdentifierInvalid(f"{text!r} is no {name}: it has to be a whole number")
+        raise IdentifierInvalid(f"{text!r} is not a {name}: it has to be a whole number")
     return int(text)
 
 
@@ -225,10 +226,10 @@ async def _unknown(request: web.Request) -> web.Response:
     if not at_path:
         raise OperationUnknown(
             f"there is no {request.method} /api/{rest.partition('/')[0]}; "
-            f"the actions are {', '.join(OPERATIONS)}"
+            f"the operations are {', '.join(OPERATIONS)}"
         )
     methods = [operation.method for operation in at_path]
     if request.method not in methods:
         raise web.HTTPMethodNotAllowed(request.method, methods)
-    called = [path for operation in at_path for path in paths(operation)]
-    raise OperationUnknown(f"there is no /api/{rest}; it is called as {' or '.join(called)}")
+    usages = [path for operation in at_path for path in paths(operation)]
+    raise OperationUnknown(f"there is no /api/{rest}; call {' or '.join(usages)}")

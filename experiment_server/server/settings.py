@@ -1,4 +1,4 @@
-"""Everything that can be set about a server, once: the command line and its help derive from it."""
+"""The settings of a server; the command line and its help derive from them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def _option(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to serve one study file.
+    """The settings for serving one study file.
 
-    Each field but `config_file` has `metadata` for the command line: `flags`, `help`, and
+    Each field except `config_file` has `metadata` for the command line: `flags`, `help`, and
     sometimes `metavar`, `minimum` and `maximum`.
     """
 
@@ -37,7 +37,7 @@ class Settings:
     default_participant_index: int = _option(
         1,
         ("-i", "--default-participant-index"),
-        "The participant meant by clients that name none.",
+        "The participant for clients that send no index.",
         metavar="N",
         minimum=1,
         maximum=PARTICIPANT_INDEX_MAX,
@@ -45,13 +45,13 @@ class Settings:
     host: str = _option(
         "127.0.0.1",
         ("-h", "--host"),
-        "The address to listen on; 0.0.0.0 lets other machines in.",
+        "The address to listen on; with 0.0.0.0, other machines can connect.",
         metavar="ADDRESS",
     )
     port: int = _option(
         5000,
         ("-p", "--port"),
-        "The port to listen on; 0 takes any free one.",
+        "The port to listen on; 0 selects a free one.",
         metavar="PORT",
         minimum=0,
         maximum=65535,
@@ -59,41 +59,41 @@ class Settings:
     database: str | None = _option(
         None,
         ("--database",),
-        "Where the study's state is kept: a file, postgresql://user@host/name, or :memory: to keep "
-        "nothing. By default a .sqlite3 file beside the study file.",
+        "The database: a file, postgresql://user@host/name, or :memory: to store nothing on disk. "
+        "The default is a .sqlite3 file beside the study file.",
         metavar="PLACE",
     )
     session: str = _option(
         DEFAULT_SESSION,
         ("--session",),
-        "Which run of the study this is, for example pilot: each has participants of its own.",
+        "The session of the study, for example pilot. Each session has its own participants.",
         metavar="NAME",
     )
     durability: Durability = _option(
         Durability.FULL,
         ("--durability",),
-        "What an acknowledged move survives: full, a power cut too; fast, any crash of the "
-        "server, and it answers sooner.",
+        "What acknowledged moves survive. full: a power failure and a crash; fast: a crash of the "
+        "server only, with shorter response times.",
         metavar="full|fast",
     )
     on_change: OnChange = _option(
         OnChange.ALL,
         ("--on-change",),
-        "Who gets a new version of the study when the file changes: all; those who are unstarted; "
-        "or only new participants. The others keep the version they have.",
+        "Which participants get a new study version when the file changes: all, those who have "
+        "not started, or only new ones. The others keep their version.",
         metavar="all|unstarted|new",
     )
     app: Path | None = _option(
         None,
         ("--app",),
-        "A folder with a web app for participants, served under /app/.",
+        "A folder with a web app for participants; the server serves it under /app/.",
         metavar="FOLDER",
     )
 
     data: Path | None = _option(
         None,
         ("--data",),
-        "Where the files are kept that apps send, in a folder for each session. By default a "
+        "The folder for files that apps upload; each session has a subfolder. The default is a "
         "folder beside the study file, named after it.",
         metavar="FOLDER",
     )
@@ -101,16 +101,16 @@ class Settings:
     admin_token: str | None = _option(
         None,
         ("--admin-token",),
-        "The experimenters' token. By default one is made at the start, where one is needed; on "
-        "127.0.0.1 none is, unless you give one here.",
+        "The experimenters' token. By default the server creates one if it needs one. On "
+        "127.0.0.1 it needs none, unless you set one here.",
         metavar="TOKEN",
         variable="EXPERIMENT_SERVER_ADMIN_TOKEN",
     )
     open: bool = _option(
         False,
         ("--open",),
-        "Let participants' apps in without tokens, for a network that you trust. The dashboard "
-        "and all that experimenters do still need theirs.",
+        "Participants' apps need no tokens. Use this only in a network that you trust. The "
+        "dashboard and all experimenters' operations still need the admin token.",
         metavar=None,
     )
     tls_cert: Path | None = _option(
@@ -122,21 +122,21 @@ class Settings:
     public_url: str | None = _option(
         None,
         ("--public-url",),
-        "The address that others reach the server at, for example through a reverse proxy: links "
-        "and QR codes begin with it. Tokens are needed then.",
+        "The address of the server for other machines, for example behind a reverse proxy. Links "
+        "and QR codes begin with it. The server then requires tokens.",
         metavar="URL",
     )
     trusted_proxy: tuple[str, ...] = _option(
         (),
         ("--trusted-proxy",),
-        "The address of a reverse proxy, whose X-Forwarded headers are believed. Tokens are "
-        "needed then.",
+        "The address of a reverse proxy whose X-Forwarded headers the server trusts. The server "
+        "then requires tokens.",
         metavar="ADDRESS",
     )
     cors_origin: tuple[str, ...] = _option(
         (),
         ("--cors-origin",),
-        "The origin of a web app on another server that may talk to this one, "
+        "The origin of a web app on another server that may call this server, "
         "for example https://my-app.example.",
         metavar="ORIGIN",
     )
@@ -144,7 +144,7 @@ class Settings:
     max_connections: int = _option(
         CONNECTIONS_MAX,
         ("--max-connections",),
-        "How many connections there may be in all; fewer where the system allows fewer open files.",
+        "The maximum number of connections; lower if the system allows fewer open files.",
         metavar="N",
         minimum=1,
         maximum=1_000_000,
@@ -153,8 +153,8 @@ class Settings:
     max_connections_per_address: int = _option(
         CONNECTIONS_PER_ADDRESS_MAX,
         ("--max-connections-per-address",),
-        "How many connections one address may have. People behind one router share one; those "
-        "behind a --trusted-proxy do not.",
+        "The maximum number of connections from one address. Clients behind one router share an "
+        "address; clients behind a --trusted-proxy do not.",
         metavar="N",
         minimum=1,
         maximum=1_000_000,
@@ -164,28 +164,28 @@ class Settings:
     log_format: LogFormat = _option(
         LogFormat.TEXT,
         ("--log-format",),
-        "How log lines are written: text for people, json for programs.",
+        "The format of log lines: text for people, json for programs.",
         metavar="text|json",
     )
 
     @property
     def guarded(self) -> bool:
-        """Whether tokens are needed."""
+        """Whether the server requires tokens."""
         return bool(
             self.admin_token or self.trusted_proxy or self.public_url or not is_loopback(self.host)
         )
 
     @property
     def data_folder(self) -> Path:
-        """Where the files of all sessions are: `study-data` for `study.toml`."""
+        """The folder for the uploaded files of all sessions: `study-data` for `study.toml`."""
         return self.data or self.config_file.with_name(f"{self.config_file.stem}-data")
 
     @property
     def links_file(self) -> Path:
-        """Where the experimenters' login link is while a server runs that could not show it."""
+        """The file for the experimenters' login link, if the server cannot print it."""
         return self.config_file.with_name(f"{self.config_file.stem}-login-link.txt")
 
     @property
     def place(self) -> str:
-        """The database as `store.database.Place.of` takes it."""
+        """The database, in the form that `store.database.Place.of` takes."""
         return self.database or str(self.config_file.with_suffix(".sqlite3"))

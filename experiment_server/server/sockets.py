@@ -274,7 +274,7 @@ class _Endpoint:
             raise OperationUnknown(
                 f"there is no operation {shown(event)}; the operations are {', '.join(OPERATIONS)}"
             )
-        with self._metrics.counting(operation.name, session.caller.actor):
+        with self._metrics.counted(operation.name, session.caller.actor):
             call = decoded_call(
                 operation,
                 session.caller,

@@ -1,4 +1,4 @@
-"""The files that apps send: kept in a folder, where none is ever lost or overwritten."""
+"""The files that apps upload. They are stored in a folder and never overwritten."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from experiment_server.limits import (
 )
 from experiment_server.store.drafts import FileDraft, flush_folder
 
-# No name that an app chooses begins with a dot.
+# A stored file never begins with a dot.
 _DRAFT = ".", ".part"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Where a file is, below the folder of all sessions, and whether it was there before."""
+class StoredFile:
+    """The path of a file in the folder of all sessions, and whether the upload was a repeat."""
 
     path: str
-    known: bool
+    is_repeat: bool
 
 
 class Draft:
-    """A file that is being written, beside those that are kept; it is no result yet."""
+    """A temporary file for an upload, in the session's folder."""
 
     def __init__(self, folder: Path) -> None:
-        with _written_to(folder):
+        with _write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._file = FileDraft.unnamed(folder, *_DRAFT)
         self.size = 0
@@ -48,144 +48,144 @@ class Draft:
 
     @property
     def digest(self) -> bytes:
-        """The SHA-256 of what was written."""
+        """The SHA-256 of the content."""
         return self._hash.digest()
 
     def write(self, piece: bytes) -> None:
-        """Write more of it; raises StoreUnavailable."""
-        with _written_to(self._file.path.parent):
+        """Append a chunk; raises StoreUnavailable."""
+        with _write_errors(self._file.path.parent):
             self._file.write(piece)
         self.size += len(piece)
         self._hash.update(piece)
 
     def restart(self) -> None:
-        """Begin anew; raises StoreUnavailable."""
-        with _written_to(self._file.path.parent):
+        """Delete the content; raises StoreUnavailable."""
+        with _write_errors(self._file.path.parent):
             self._file.restart()
         self.size = 0
         self._hash = hashlib.sha256()
 
     def finish(self) -> None:
-        """Have it on the disk as a whole; raises StoreUnavailable."""
-        with _written_to(self._file.path.parent):
+        """Flush the file to the disk; raises StoreUnavailable."""
+        with _write_errors(self._file.path.parent):
             self._file.finish()
 
-    def publish(self, place: Path) -> None:
-        """Make it a result, at a place where none is; raises OSError."""
-        self._file.publish(place)
+    def publish(self, path: Path) -> None:
+        """Rename the file to an unused path; raises OSError."""
+        self._file.publish(path)
 
     def discard(self) -> None:
-        """Remove it, unless it was kept."""
+        """Delete the file, unless it was published."""
         self._file.discard()
 
 
 class Results:
-    """The folder of one session's files, which is made when the first of them comes.
+    """The folder of one session's uploads, which is created with the first file.
 
-    Drafts may be written by several threads, each its own. No other process writes there.
+    Several threads may write drafts, each its own. No other process writes to the folder.
     """
 
     def __init__(self, folder: Path, session: str) -> None:
         self._root = folder
         self._folder = folder.joinpath(*_names(session))
         self._lock = threading.Lock()
-        self._namesakes: dict[Path, _Namesakes] = {}
+        self._numbered_files_cache: dict[Path, _NumberedFiles] = {}
         _remove_abandoned(self._folder)
 
     def draft(self) -> Draft:
         """A new draft; raises StoreUnavailable."""
         return Draft(self._folder)
 
-    def keep(self, draft: Draft, path: str, participant_index: int | None = None) -> Kept:
-        """Keep a draft as an app wants to have it, at `path`, whose parts are made safe.
+    def store(self, draft: Draft, path: str, participant_index: int | None = None) -> StoredFile:
+        """Store a draft at the path that an app requests, with unsafe characters replaced.
 
-        With a participant, the path is below a folder of their own. Where another file is already,
-        a number is put behind the name; the same file is not kept twice. Raises ParameterInvalid
-        for a path without any name, StoreUnavailable.
+        The path of a participant's file is in the participant's folder. If another file has the
+        path already, the name gets a number. The same content is stored once. Raises
+        ParameterInvalid for a path without a name, and StoreUnavailable.
         """
         names = _names(path)
         if not names:
-            raise ParameterInvalid(f"filepath has to name a file, and {path[:200]!r} does not")
+            raise ParameterInvalid(f"filepath has to name a file, got {path[:200]!r}")
         if participant_index is not None:
             names.insert(0, f"participant-{participant_index}")
         draft.finish()
-        # Under the lock, so that of two that are alike the second finds the first.
-        with self._lock, _written_to(self._folder.joinpath(*names)):
+        # With the lock, the second of two equal uploads finds the first one.
+        with self._lock, _write_errors(self._folder.joinpath(*names)):
             folder = self._folder
             for name in names[:-1]:
                 folder = _folder_in(folder, name)
-            namesakes = self._namesakes_of(folder / names[-1])
-            if known := namesakes.find(draft):
-                return Kept(self._below_root(known), known=True)
-            target = namesakes.vacant()
-            # Replaces nothing: the place is vacant, and nobody but us puts something there.
+            files = self._numbered_files(folder / names[-1])
+            if is_repeat := files.find(draft):
+                return StoredFile(self._below_root(is_repeat), is_repeat=True)
+            target = files.free_path()
+            # This replaces no file: the path is unused, and only this process writes here.
             draft.publish(target)
-            namesakes.add(target, draft)
-        return Kept(self._below_root(target), known=False)
+            files.add(target, draft)
+        return StoredFile(self._below_root(target), is_repeat=False)
 
-    def _namesakes_of(self, wanted: Path) -> _Namesakes:
-        found = self._namesakes.get(wanted)
+    def _numbered_files(self, requested: Path) -> _NumberedFiles:
+        found = self._numbered_files_cache.get(requested)
         if found is None:
-            if len(self._namesakes) >= RESULT_NAME_CACHE_MAX:
-                self._namesakes.clear()
-            found = self._namesakes[wanted] = _Namesakes(wanted)
+            if len(self._numbered_files_cache) >= RESULT_NAME_CACHE_MAX:
+                self._numbered_files_cache.clear()
+            found = self._numbered_files_cache[requested] = _NumberedFiles(requested)
         return found
 
     def _below_root(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
 
 
-class _Namesakes:
-    """The files that wanted the same name: `hand.csv`, `hand (2).csv`, `hand (3).csv`.
+class _NumberedFiles:
+    """The files with the same requested name: `hand.csv`, `hand (2).csv`, `hand (3).csv`.
 
-    Each is read once at most, and only when another of its size comes.
+    Each is hashed at most once, and only if another file of its size is uploaded.
     """
 
-    def __init__(self, wanted: Path) -> None:
-        self._wanted = wanted
+    def __init__(self, requested: Path) -> None:
+        self._requested = requested
         self._next = 1
-        self._unread: dict[int, list[Path]] = {}
-        self._read: dict[tuple[int, bytes], Path] = {}
-        self._look()
+        self._unhashed: dict[int, list[Path]] = {}
+        self._hashed: dict[tuple[int, bytes], Path] = {}
+        self._scan()
 
     def find(self, draft: Draft) -> Path | None:
-        """The file that is the same as a draft, if there is one."""
-        for path in self._unread.pop(draft.size, ()):
+        """The file with the same content as a draft, None if there is none."""
+        for path in self._unhashed.pop(draft.size, ()):
             with contextlib.suppress(FileNotFoundError):
-                self._read[draft.size, _digest(path)] = path
-        same = self._read.get((draft.size, draft.digest))
+                self._hashed[draft.size, _digest(path)] = path
+        same = self._hashed.get((draft.size, draft.digest))
         return same if same is not None and same.is_file() else None
 
-    def vacant(self) -> Path:
-        """The first place where nothing is."""
-        self._look()
-        return self._place(self._next)
+    def free_path(self) -> Path:
+        """The first unused path."""
+        self._scan()
+        return self._path(self._next)
 
     def add(self, path: Path, draft: Draft) -> None:
-        """Take note of a file that was put there."""
-        self._read[draft.size, draft.digest] = path
+        """Record a file that was stored at the free path."""
+        self._hashed[draft.size, draft.digest] = path
         self._next += 1
 
-    def _look(self) -> None:
-        while os.path.lexists(path := self._place(self._next)):
+    def _scan(self) -> None:
+        while os.path.lexists(path := self._path(self._next)):
             if path.is_file():
-                self._unread.setdefault(path.stat().st_size, []).append(path)
+                self._unhashed.setdefault(path.stat().st_size, []).append(path)
             self._next += 1
 
-    def _place(self, number: int) -> Path:
-        return _numbered(self._wanted, number)
+    def _path(self, number: int) -> Path:
+        return _numbered(self._requested, number)
 
 
 def _folder_in(folder: Path, name: str) -> Path:
-    """The folder of this name, made if need be; a file that has the name keeps it."""
+    """The folder with this name, created if necessary; numbered if a file has the name."""
     for number in itertools.count(1):
-        wanted = _numbered(folder / name, number)
-        if wanted.is_dir():
-            return wanted
-        if not os.path.lexists(wanted):
-            wanted.mkdir()
+        requested = _numbered(folder / name, number)
+        if requested.is_dir():
+            return requested
+        if not os.path.lexists(requested):
+            requested.mkdir()
             flush_folder(folder)
-            return wanted
+            return requested
     raise AssertionError("there is always another number")
 
 
@@ -194,9 +194,9 @@ def _numbered(path: Path, number: int) -> Path:
 
 
 def _names(path: str) -> list[str]:
-    """The parts of a path as names that every system takes, and that lead nowhere else."""
+    """The parts of a path as names that are valid and safe on every system."""
     parts = [part.strip(" .") for part in re.split(r"[/\\]", path)]
-    # What is too deep keeps its last names, which say most.
+    # A path that is too deep keeps its last names.
     names = [
         sanitize_filename(
             part, replacement_text="_", platform="universal", max_len=RESULT_NAME_MAX_LENGTH
@@ -216,7 +216,7 @@ def _digest(path: Path) -> bytes:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the drafts of a server that was killed; a younger one may be another server's."""
+    """Delete old drafts of a killed server; a newer one may belong to another server."""
     before = time.time() - RESULT_ABANDONED_AFTER_S
     with contextlib.suppress(OSError):
         for path in folder.glob(f"{_DRAFT[0]}*{_DRAFT[1]}"):
@@ -225,8 +225,8 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _written_to(place: Path) -> Iterator[None]:
+def _write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreUnavailable(f"{place} cannot be written: {error.strerror or error}") from error
+        raise StoreUnavailable(f"{path} cannot be written: {error.strerror or error}") from error

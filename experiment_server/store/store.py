@@ -138,13 +138,13 @@ class Store:
         """
         return self._writer.lost
 
-    def when_lost(self, tell: Callable[[], object]) -> None:
+    def on_lost(self, tell: Callable[[], object]) -> None:
         """Have `tell` called, from another thread, when nothing more is kept."""
-        self._writer.when_lost(tell)
+        self._writer.on_lost(tell)
 
-    def time_with(self, timed: Callable[[float], None]) -> None:
+    def on_commit(self, timed: Callable[[float], None]) -> None:
         """Have `timed` told how many seconds each group of commits took."""
-        self._writer.time_with(timed)
+        self._writer.on_commit(timed)
 
     def wake_with(self, later: Callable[[Callable[[], None]], object]) -> None:
         """Have what an event loop sends begun once in each of its turns; `later` is `call_soon`."""

@@ -118,7 +118,7 @@ class Writer(Generic[Item]):
         """Why nothing more is done, None as long as the session is ours and can be kept."""
         return self._lost
 
-    def time_with(self, timed: Callable[[float], None]) -> None:
+    def on_commit(self, timed: Callable[[float], None]) -> None:
         """Have `timed` told how many seconds each transaction took."""
         self._timed = timed
 
@@ -130,7 +130,7 @@ class Writer(Generic[Item]):
         """Have who waits for a group told by a call to `deliver`, all of them in one go."""
         self._deliver = deliver
 
-    def when_lost(self, tell: Callable[[], object]) -> None:
+    def on_lost(self, tell: Callable[[], object]) -> None:
         """Have `tell` called, on the writer's thread or that of `lose`, once nothing is done."""
         self._tell_lost = tell
 

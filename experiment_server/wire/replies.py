@@ -88,8 +88,8 @@ class Problem(Struct, frozen=True):
     ] = UNSET
 
 
-class KeptFile(Struct, frozen=True):
-    """Where a file of results is kept."""
+class UploadedFile(Struct, frozen=True):
+    """A file that an app uploaded."""
 
     path: str
-    known: Annotated[bool, Meta(description="Whether the same file was kept before.")]
+    known: Annotated[bool, Meta(description="Whether the same file was stored before.")]

@@ -73,4 +73,4 @@ def test_a_certificate_that_is_none_is_named(study_file, tmp_path):
     message = cli("run", study_file, "-p", "0", "--tls-cert", tmp_path / "cert.pem", code=1)
     assert "cert.pem and its key cannot be used" in message
     message = cli("run", study_file, "-p", "0", "--tls-key", tmp_path / "cert.pem", code=1)
-    assert "--tls-key goes with --tls-cert" in message
+    assert "--tls-key needs --tls-cert" in message

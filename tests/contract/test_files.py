@@ -108,7 +108,7 @@ def test_a_page_of_a_large_log_that_is_damaged_ends_what_is_kept(path, monkeypat
 
     monkeypatch.setattr(integrity, "damage", checked_late)
     store = Store(Place.of(path))
-    store.when_lost(told.set)
+    store.on_lost(told.set)
     held.set()
     assert told.wait(PATIENCE)
     assert isinstance(store.lost, DatabaseDamaged)

@@ -177,7 +177,7 @@ def test_a_lock_that_somebody_else_has_got_ends_the_server(postgresql, administr
 
     store = Store(Place.of(postgresql))
     lost = threading.Event()
-    store.when_lost(lost.set)
+    store.on_lost(lost.set)
     lock = "SELECT pg_advisory_lock(hashtext('experiment-server ' || current_schema), 1)"
     with psycopg.connect(postgresql, autocommit=True) as other:
         queued = threading.Thread(target=other.execute, args=[lock])

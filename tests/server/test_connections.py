@@ -17,7 +17,7 @@ from aiohttp import web
 
 from experiment_server.server import connections
 from experiment_server.server.app import serving
-from experiment_server.server.connection_counts import below_descriptors
+from experiment_server.server.connection_counts import connections_for
 from experiment_server.server.connections import Connection
 from experiment_server.server.settings import Settings
 from tests.waiting import PATIENCE
@@ -198,13 +198,13 @@ async def test_people_behind_a_proxy_do_not_share_its_address(study_file):
     [(10_000, None, 10_000), (10_000, 1024, 924), (10_000, 256, 156), (50, 1024, 50), (9, 8, 4)],
 )
 def test_connections_leave_descriptors_for_the_rest(wanted, descriptors, most):
-    assert below_descriptors(wanted, descriptors) == most
+    assert connections_for(wanted, descriptors) == most
 
 
 async def test_what_is_extended_of_aiohttp_is_there():
     ours = [name for name, item in vars(Connection).items() if inspect.isfunction(item)]
     extended = [
-        name for name in ours if not name.startswith("_") and name not in ("begin", "abort")
+        name for name in ours if not name.startswith("_") and name not in ("on_request", "abort")
     ]
     assert len(extended) == 6
     for name in extended:

@@ -96,7 +96,7 @@ async def test_readiness_tells_of_a_database_that_was_deleted(study_file):
     ):
         study_file.with_suffix(".sqlite3").unlink()
         status, body = await send(http, "GET", "/readyz")
-        assert (status, body["status"][:30]) == (503, "the database takes no changes;")
+        assert (status, body["status"][:30]) == (503, "the database accepts no change")
         status, problem = await send(http, "POST", "/api/move-to-next")
         assert status == 503
         assert "was deleted or replaced" in problem["detail"]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from experiment_server.server.addresses import leads_nowhere_else, urls_for_others
+from experiment_server.server.addresses import are_only_local, urls_for_others
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from tests.cli.test_stored import cli
@@ -21,7 +21,7 @@ PUBLIC = "https://study.example"
 
 
 def has_network():
-    return not leads_nowhere_else(urls_for_others("0.0.0.0", 5000))
+    return not are_only_local(urls_for_others("0.0.0.0", 5000))
 
 
 @pytest.fixture

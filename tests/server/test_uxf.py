@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from experiment_server.errors import ParameterInvalid
 from experiment_server.limits import RESULT_FILE_MAX_BYTES
 from experiment_server.server.app import serving
-from experiment_server.server.forms import form
+from experiment_server.server.forms import form_reader
 from experiment_server.server.settings import Settings
 from experiment_server.store.results import Results
 from tests.conftest import server_running
@@ -30,8 +30,8 @@ PATH = "caf\u00e9_study/P001/S001/trackers/hand_T001.csv"
 
 
 async def post(http, path=PATH, data=TABLE, **more):
-    form = {"filepath": path, "data": data}
-    async with http.post("/api/uxf", data=form, **more) as response:
+    form_reader = {"filepath": path, "data": data}
+    async with http.post("/api/uxf", data=form_reader, **more) as response:
         return response.status, await response.json()
 
 
@@ -43,7 +43,7 @@ def put(results, path, content, participant_index=None):
     draft = results.draft()
     try:
         draft.write(content)
-        return results.keep(draft, path, participant_index)
+        return results.store(draft, path, participant_index)
     finally:
         draft.discard()
 
@@ -114,10 +114,10 @@ def test_whatever_the_path_the_file_is_inside(tmp_path_factory, parts):
 
 
 @pytest.mark.parametrize(
-    "form", [{"filepath": "a.csv"}, {"data": "1"}, {"filepath": "../..", "data": "1"}, {}]
+    "form_reader", [{"filepath": "a.csv"}, {"data": "1"}, {"filepath": "../..", "data": "1"}, {}]
 )
-async def test_a_form_without_what_is_needed_is_refused(http, form):
-    async with http.post("/api/uxf", data=form) as response:
+async def test_a_form_without_what_is_needed_is_refused(http, form_reader):
+    async with http.post("/api/uxf", data=form_reader) as response:
         assert response.status == 400
         assert (await response.json())["code"] == "parameter-invalid"
 
@@ -171,10 +171,10 @@ def test_a_form_is_read_alike_in_any_pieces(fields, sizes):
     def begin(name):
         return found.setdefault(name.encode(), bytearray()).extend
 
-    reader = form(URLENCODED, begin)
+    reader = form_reader(URLENCODED, begin)
     body = urlencode(fields).encode()
     for size in itertools.cycle(sizes):
-        reader.feed(body[:size])
+        reader.write(body[:size])
         body = body[size:]
         if not body:
             break
@@ -184,9 +184,9 @@ def test_a_form_is_read_alike_in_any_pieces(fields, sizes):
 
 
 async def test_a_multipart_form_is_one_too(http, study_file):
-    form = aiohttp.FormData({"filepath": "P1/bytes.bin"})
-    form.add_field("data", b"\xff\x00\xfe", filename="bytes.bin")
-    async with http.post("/api/uxf", data=form) as response:
+    form_reader = aiohttp.FormData({"filepath": "P1/bytes.bin"})
+    form_reader.add_field("data", b"\xff\x00\xfe", filename="bytes.bin")
+    async with http.post("/api/uxf", data=form_reader) as response:
         assert response.status == 200
     assert (folder(study_file) / "P1" / "bytes.bin").read_bytes() == b"\xff\x00\xfe"
 
@@ -202,9 +202,9 @@ async def test_bytes_that_are_no_text_come_as_they_were_sent(http, study_file):
 @pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 413)])
 async def test_large_files_are_taken_up_to_the_limit(http, study_file, more, status):
     size = RESULT_FILE_MAX_BYTES + more
-    form = io.BytesIO(b"filepath=large.csv&data=" + b"9" * size)
+    form_reader = io.BytesIO(b"filepath=large.csv&data=" + b"9" * size)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    async with http.post("/api/uxf", data=form, headers=headers) as response:
+    async with http.post("/api/uxf", data=form_reader, headers=headers) as response:
         assert response.status == status
     kept = [path.stat().st_size for path in folder(study_file).rglob("*.csv")]
     assert kept == ([size] if status == 200 else [])

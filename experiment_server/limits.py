@@ -36,11 +36,11 @@ FACTORIAL_BLOCKS_MAX: Final = 2_000
 # second.
 TRIAL_EXPANSIONS_MAX: Final = 256
 
-# Rows of order tables that stay ready for the next participants, and orders that a group keeps.
-# Squares of any usual size are kept whole; what is beyond is made anew, so that a long run over a
-# table, or over all permutations, needs no more memory than a short one.
+# Rows of order tables that stay ready for the next participants, and items in all the orders that
+# a group keeps. Squares of up to 200 items are kept whole; what is beyond is made anew, so that a
+# long run over a table, or over all permutations, needs no more memory than a short one.
 PREPARED_ROWS_MAX: Final = 2_000
-GROUP_ORDERS_KEPT_MAX: Final = 1_000
+GROUP_ORDERS_ITEMS_MAX: Final = 100_000
 
 # Names in an order that is compared with trees that could stand in its place, and turns that are
 # compared. Orders that people write out by hand are far below; both together take a few

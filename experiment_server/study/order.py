@@ -22,21 +22,21 @@ Item = TypeVar("Item")
 Row = tuple[int, ...]
 
 
-@lru_cache(maxsize=64)
-def balanced_latin_square(size: int) -> tuple[Row, ...]:
-    """The rows of a square over 0..size-1 that balances position and immediate carry-over.
+def balanced_rows(size: int) -> int:
+    """How many rows a square has that balances position and immediate carry-over.
 
     An even size takes `size` rows. An odd size takes `2 * size`, each row followed by its
     reverse: no fewer rows balance the carry-over. A single item has a single row.
     """
+    return 2 * size if size % 2 and size > 1 else size
+
+
+def balanced_row(size: int, row: int) -> Row:
+    """A row of the balanced square over 0..size-1, made by itself: whole squares may be huge."""
+    shift, is_reversed = divmod(row, 2) if size % 2 and size > 1 else (row, 0)
     first = [0, *((step + 1) // 2 if step % 2 else size - step // 2 for step in range(1, size))]
-    rows = []
-    for shift in range(size):
-        row = tuple((item + shift) % size for item in first)
-        rows.append(row)
-        if size % 2 and size > 1:
-            rows.append(row[::-1])
-    return tuple(rows)
+    items = tuple((item + shift) % size for item in first)
+    return items[::-1] if is_reversed else items
 
 
 @lru_cache(maxsize=64)
@@ -106,7 +106,7 @@ def permutation(size: int, turn: int) -> Row:
 def cycle_length(strategy: Strategy, size: int) -> int | None:
     """After how many turns the orders of `size` items start over; None where nothing is dealt."""
     if strategy in (Strategy.LATIN_SQUARE, Strategy.WILLIAMS):
-        return len(balanced_latin_square(size))
+        return balanced_rows(size)
     if strategy is Strategy.PERMUTATIONS:
         return math.factorial(size)
     if strategy in (Strategy.LATIN_SQUARE_0_3, Strategy.RANDOM_LATIN_SQUARE):
@@ -120,11 +120,9 @@ def dealt_row(strategy: Strategy, size: int, turn: int, seed: int) -> Row:
         return permutation(size, turn)
     if strategy is Strategy.RANDOM_LATIN_SQUARE:
         return random_latin_square(size, seed)[turn % size]
-    rows = balanced_latin_square(size)
-    if strategy is Strategy.LATIN_SQUARE_0_3:
-        # Release 0.3 stopped after as many rows as there are items, also where the square is odd.
-        rows = rows[:size]
-    return rows[turn % len(rows)]
+    # Release 0.3 stopped after as many rows as there are items, also where the square is odd.
+    rows = size if strategy is Strategy.LATIN_SQUARE_0_3 else balanced_rows(size)
+    return balanced_row(size, turn % rows)
 
 
 def shuffle(items: list[Item], generator: random.Random) -> None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
-from experiment_server.limits import GROUP_ORDERS_KEPT_MAX
+from experiment_server.limits import GROUP_ORDERS_ITEMS_MAX
 from experiment_server.study.draws import Draws
 from experiment_server.study.model import (
     NO_CELL,
@@ -117,7 +117,7 @@ class OrderedGroup:
             places = dealt_row(self.group.strategy, size, row, self._seed)
         places = places[: self._pick]
         made = (places, tuple(self._items[place] for place in places))
-        if len(self._kept) < GROUP_ORDERS_KEPT_MAX:
+        if (len(self._kept) + 1) * size <= GROUP_ORDERS_ITEMS_MAX:
             self._kept[row] = made
         return made
 

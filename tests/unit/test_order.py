@@ -2,6 +2,7 @@
 
 import math
 import random
+import tracemalloc
 from collections import Counter
 from itertools import pairwise, permutations
 
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from experiment_server.study.draws import Draws
 from experiment_server.study.model import Group, Order, Strategy
 from experiment_server.study.order import (
-    balanced_latin_square,
+    balanced_row,
+    balanced_rows,
     permutation,
     random_latin_square,
     shuffle,
@@ -20,6 +22,10 @@ from experiment_server.study.order import (
 from experiment_server.study.ordering import OrderedGroup, ordered_row
 
 sizes = st.integers(min_value=2, max_value=13)
+
+
+def balanced_latin_square(size):
+    return tuple(balanced_row(size, row) for row in range(balanced_rows(size)))
 
 
 def arranged(names, strategy, turn):
@@ -56,6 +62,18 @@ def test_a_square_lets_every_item_follow_every_other_equally_often(size):
 
 def test_a_single_item_has_a_single_row():
     assert balanced_latin_square(1) == ((0,),)
+
+
+def test_the_square_of_a_long_list_is_never_made_as_a_whole():
+    names = tuple(f"b{number}" for number in range(2000))
+    tracemalloc.start()
+    ordered = OrderedGroup(Group(names, Strategy.LATIN_SQUARE))
+    for turn in range(200):
+        assert len(ordered.names(turn, Draws(0, 1))) == 2000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert ordered.rows == 2000
+    assert peak < 10_000_000, "2,000 rows of 2,000 numbers take 32 MB"
 
 
 def test_the_old_square_stops_after_as_many_rows_as_items():

@@ -155,7 +155,7 @@ config = {}
 
 
 @pytest.mark.parametrize(
-    ("module", "limit"), [(prepared, "PREPARED_ROWS_MAX"), (ordering, "GROUP_ORDERS_KEPT_MAX")]
+    ("module", "limit"), [(prepared, "PREPARED_ROWS_MAX"), (ordering, "GROUP_ORDERS_ITEMS_MAX")]
 )
 def test_what_is_not_kept_is_made_anew(monkeypatch, module, limit):
     study = parse(TABLE).require()

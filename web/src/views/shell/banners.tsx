@@ -25,6 +25,7 @@ export function Banners({ store }: { store: Store }) {
           <ul>
             {errors.map((item) => (
               <li key={`${item.code} ${item.message}`}>
+                {item.file && <b>{item.file}, </b>}
                 {item.line !== null && <b>Line {item.line}: </b>}
                 {item.message}
                 {item.hint !== null && <span class="hint"> ({item.hint})</span>}

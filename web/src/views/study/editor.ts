@@ -1,4 +1,4 @@
-// The editor for study files: TOML in colours, checked by the server, completed by the schema.
+// The editor for a study: TOML in colours and tables, checked by the server, completed by the schema.
 
 import { autocompletion, snippet } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
@@ -25,14 +25,15 @@ import { tags } from "@lezer/highlight";
 import { nonce } from "../../nonce";
 import type { Config, Diagnostic, Verified } from "../../protocol";
 import { completing } from "./completion";
+import { STUDY, type Texts } from "./texts";
 
 const CHECKED_AFTER_MS = 350;
 
 interface Doors {
-  verify: (text: string) => Promise<Verified | undefined>;
+  verify: (texts: Texts) => Promise<Verified | undefined>;
   schema: () => Promise<Config | undefined>;
   onChecked: (verified: Verified) => void;
-  onTyped: (text: string) => void;
+  onTyped: (texts: Texts) => void;
   onSave: () => void;
 }
 
@@ -73,73 +74,115 @@ const LOOK = EditorView.theme({
 export class Editor {
   readonly #view: EditorView;
   readonly #merge = new Compartment();
+  readonly #doors: Doors;
+  /** The files that are not open, each with its own history. */
+  readonly #closed = new Map<string, EditorState>();
+  #open = STUDY;
+  #originals: Texts | null = null;
+  #schema: Promise<Config | undefined>;
 
   constructor(parent: HTMLElement, doors: Doors) {
-    let schema = doors.schema();
-    const check = async (view: EditorView): Promise<Mark[]> => {
-      const verified = await doors.verify(view.state.doc.toString());
-      if (!verified) return [];
-      doors.onChecked(verified);
-      return verified.diagnostics.map((item) => mark(item, view.state.doc));
-    };
-    this.#view = new EditorView({
-      parent,
-      state: EditorState.create({
-        extensions: [
-          EditorView.cspNonce.of(nonce()),
-          lineNumbers(),
-          history(),
-          drawSelection(),
-          highlightActiveLine(),
-          highlightSelectionMatches(),
-          StreamLanguage.define(toml),
-          syntaxHighlighting(COLOURS),
-          LOOK,
-          EditorView.lineWrapping,
-          EditorView.contentAttributes.of({ "aria-label": "The study file" }),
-          lintGutter(),
-          linter(check, { delay: CHECKED_AFTER_MS }),
-          autocompletion({
-            override: [
-              async (context) => {
-                // Asked for again where the connection was away.
-                const known = (await schema) ?? (await (schema = doors.schema()));
-                return known ? completing(known)(context) : null;
-              },
-            ],
-          }),
-          keymap.of([
-            {
-              key: "Mod-s",
-              run: () => {
-                doors.onSave();
-                return true;
-              },
-            },
-            ...defaultKeymap,
-            ...historyKeymap,
-            ...searchKeymap,
-            ...lintKeymap,
-            indentWithTab,
-          ]),
-          EditorView.updateListener.of((update) => {
-            if (update.docChanged) doors.onTyped(update.state.doc.toString());
-          }),
-          this.#merge.of([]),
-        ],
-      }),
-    });
+    this.#doors = doors;
+    this.#schema = doors.schema();
+    this.#view = new EditorView({ parent, state: this.#state(STUDY, "") });
     // What scrolls can be reached from the keyboard before its text is edited.
     this.#view.scrollDOM.tabIndex = 0;
   }
 
-  text(): string {
-    return this.#view.state.doc.toString();
+  #state(path: string, doc: string): EditorState {
+    const doors = this.#doors;
+    const check = async (view: EditorView): Promise<Mark[]> => {
+      const verified = await doors.verify(this.texts());
+      if (!verified || this.#open !== path) return [];
+      doors.onChecked(verified);
+      const here = verified.diagnostics.filter((item) => (item.file ?? STUDY) === path);
+      return here.map((item) => mark(item, view.state.doc));
+    };
+    const completion = autocompletion({
+      override: [
+        async (context) => {
+          // Asked for again where the connection was away.
+          const known = (await this.#schema) ?? (await (this.#schema = doors.schema()));
+          return known ? completing(known)(context) : null;
+        },
+      ],
+    });
+    return EditorState.create({
+      doc,
+      extensions: [
+        EditorView.cspNonce.of(nonce()),
+        lineNumbers(),
+        history(),
+        drawSelection(),
+        highlightActiveLine(),
+        highlightSelectionMatches(),
+        path === STUDY ? [StreamLanguage.define(toml), completion] : [],
+        syntaxHighlighting(COLOURS),
+        LOOK,
+        EditorView.lineWrapping,
+        EditorView.contentAttributes.of({
+          "aria-label": path === STUDY ? "The study file" : `The table ${path}`,
+        }),
+        lintGutter(),
+        linter(check, { delay: CHECKED_AFTER_MS }),
+        keymap.of([
+          {
+            key: "Mod-s",
+            run: () => {
+              doors.onSave();
+              return true;
+            },
+          },
+          ...defaultKeymap,
+          ...historyKeymap,
+          ...searchKeymap,
+          ...lintKeymap,
+          indentWithTab,
+        ]),
+        EditorView.updateListener.of((update) => {
+          if (update.docChanged) doors.onTyped(this.texts());
+        }),
+        this.#merge.of([]),
+      ],
+    });
   }
 
-  replace(text: string): void {
-    const { length } = this.#view.state.doc;
-    this.#view.dispatch({ changes: { from: 0, to: length, insert: text } });
+  texts(): Texts {
+    const closed = [...this.#closed].map(([path, state]) => [path, state.doc.toString()]);
+    return { ...Object.fromEntries(closed), [this.#open]: this.#view.state.doc.toString() };
+  }
+
+  /** Have these texts instead of all others. */
+  replace(texts: Texts): void {
+    for (const path of this.#closed.keys()) if (!(path in texts)) this.#closed.delete(path);
+    if (!(this.#open in texts)) {
+      this.open(STUDY);
+      this.#closed.clear();
+    }
+    for (const [path, text] of Object.entries(texts)) {
+      const state = this.#closed.get(path);
+      if (path === this.#open) {
+        const { length } = this.#view.state.doc;
+        this.#view.dispatch({ changes: { from: 0, to: length, insert: text } });
+      } else if (state === undefined) this.#closed.set(path, this.#state(path, text));
+      else {
+        const changes = { from: 0, to: state.doc.length, insert: text };
+        this.#closed.set(path, state.update({ changes }).state);
+      }
+    }
+    this.#doors.onTyped(this.texts());
+  }
+
+  /** Show another of the files. */
+  open(path: string): void {
+    const state = this.#closed.get(path);
+    if (state === undefined) return;
+    this.#closed.set(this.#open, this.#view.state);
+    this.#closed.delete(path);
+    this.#open = path;
+    this.#view.setState(state);
+    this.#merged();
+    this.check();
   }
 
   /** Put a piece in at the cursor, with its first gap selected. */
@@ -151,7 +194,8 @@ export class Editor {
     this.#view.focus();
   }
 
-  goTo(line: number, column: number): void {
+  goTo(path: string, line: number, column: number): void {
+    this.open(path);
     const at = position(this.#view.state.doc, line, column);
     this.#view.dispatch({
       selection: { anchor: at },
@@ -160,8 +204,14 @@ export class Editor {
     this.#view.focus();
   }
 
-  /** Show what differs from another text; null ends that. */
-  compare(original: string | null): void {
+  /** Show what differs from other texts; null ends that. */
+  compare(originals: Texts | null): void {
+    this.#originals = originals;
+    this.#merged();
+  }
+
+  #merged(): void {
+    const original = this.#originals && (this.#originals[this.#open] ?? "");
     const merge =
       original === null
         ? []

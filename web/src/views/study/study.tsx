@@ -9,47 +9,66 @@ import { Confirm } from "../shell/confirm";
 import { Strip } from "../strip";
 import { Editor } from "./editor";
 import { SNIPPETS } from "./snippets";
+import { alike, edits, STUDY, type Texts, textsOf } from "./texts";
 
 const SHOWN = 5;
 
-/** The study file: edited, checked while typing, and saved for everybody. */
+/** The study file and its tables: edited, checked while typing, and saved for everybody. */
 export function StudyView({ desk }: { desk: Desk }) {
   const { store } = desk;
   const place = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | null>(null);
-  const base = useSignal({ text: "", digest: "" });
+  const base = useSignal<{ texts: Texts; digest: string }>({ texts: {}, digest: "" });
+  const open = useSignal(STUDY);
   const dirty = useSignal(false);
   const checked = useSignal<Verified | null>(null);
   const versions = useSignal<Version[]>([]);
   const compared = useSignal<number | null>(null);
   const stale = useSignal(false);
+  const paths = useSignal<string[]>([STUDY]);
   const [saving, setSaving] = useState(false);
   const live = store.connection.value === "live";
   const digest = store.study.value.digest;
 
+  /** Have these texts in the editor, and the file open that was, if it is one of them. */
+  const show = (texts: Texts) => {
+    editor.current?.replace(texts);
+    if (!(open.peek() in texts)) open.value = STUDY;
+    paths.value = Object.keys(texts);
+  };
+
+  const goTo = (path: string, line: number, column: number) => {
+    if (!paths.value.includes(path)) return;
+    open.value = path;
+    editor.current?.goTo(path, line, column);
+  };
+
   const load = async () => {
-    const [text, study] = await Promise.all([desk.get("study-text", {}), desk.get("study", {})]);
-    if (text === undefined || !study) return;
+    const [source, study] = await Promise.all([
+      desk.get("study-source", {}),
+      desk.get("study", {}),
+    ]);
+    if (!source || !study) return;
     versions.value = study.versions.toReversed();
-    const changed = await digestOf(text);
-    if (dirty.peek() && changed !== base.peek().digest) {
+    const texts = textsOf(source);
+    if (alike(texts, base.peek().texts)) return;
+    if (dirty.peek()) {
       stale.value = true;
       return;
     }
-    if (changed === base.peek().digest) return;
-    base.value = { text, digest: changed };
+    base.value = { texts, digest: source.digest };
     stale.value = false;
-    editor.current?.replace(text);
-    dirty.value = false;
+    show(texts);
   };
 
   useEffect(() => {
     if (!place.current) return;
     const made = new Editor(place.current, {
-      verify: (text) => desk.get("verify", { text, participants: SHOWN }),
+      verify: (texts) =>
+        desk.get("verify", { ...edits(base.peek().texts, texts), participants: SHOWN }),
       schema: () => desk.get("schema", {}),
       onChecked: (verified) => (checked.value = verified),
-      onTyped: (text) => (dirty.value = text !== base.peek().text),
+      onTyped: (texts) => (dirty.value = !alike(texts, base.peek().texts)),
       onSave: () => setSaving(true),
     });
     editor.current = made;
@@ -69,11 +88,12 @@ export function StudyView({ desk }: { desk: Desk }) {
   }, []);
 
   const save = async (force = false) => {
-    const text = editor.current?.text() ?? "";
+    const texts = editor.current?.texts() ?? {};
     const made_from = force ? "*" : base.peek().digest;
-    const saved = await desk.do("save-study", { text, made_from, request_id: requestId() });
+    const edited = edits(base.peek().texts, texts);
+    const saved = await desk.do("save-study", { ...edited, made_from, request_id: requestId() });
     if (!saved) return;
-    base.value = { text, digest: saved.digest };
+    base.value = { texts, digest: saved.digest };
     dirty.value = false;
     stale.value = false;
     versions.value = saved.versions.toReversed();
@@ -84,18 +104,18 @@ export function StudyView({ desk }: { desk: Desk }) {
     compared.value = version;
     if (version === null) editor.current?.compare(null);
     else {
-      const text = await desk.get("study-version", { version });
-      if (text !== undefined) editor.current?.compare(text);
+      const source = await desk.get("study-source", { version });
+      if (source) editor.current?.compare(textsOf(source));
     }
   };
 
   const restore = async (version: number) => {
-    const text = await desk.get("study-version", { version });
-    if (text === undefined) return;
+    const source = await desk.get("study-source", { version });
+    if (!source) return;
     compared.value = null;
     editor.current?.compare(null);
-    editor.current?.replace(text);
-    store.notice.value = `The text of version ${version} is in the editor. Save it to serve it.`;
+    show(textsOf(source));
+    store.notice.value = `What version ${version} was is in the editor. Save it to serve it.`;
   };
 
   const verified = checked.value;
@@ -116,7 +136,7 @@ export function StudyView({ desk }: { desk: Desk }) {
         <button
           type="button"
           disabled={!dirty.value}
-          onClick={() => editor.current?.replace(base.value.text)}
+          onClick={() => show(base.value.texts)}
         >
           Discard
         </button>
@@ -161,13 +181,27 @@ export function StudyView({ desk }: { desk: Desk }) {
         </div>
       )}
       <div class="study-columns">
-        <div class="editor" ref={place} data-testid="editor" />
+        <div>
+          {paths.value.length > 1 && (
+            <Files
+              paths={paths.value}
+              name={store.study.value.name}
+              open={open.value}
+              verified={verified}
+              onOpen={(path) => {
+                open.value = path;
+                editor.current?.open(path);
+              }}
+            />
+          )}
+          <div class="editor" ref={place} data-testid="editor" />
+        </div>
         <div class="study-side">
           <section>
             <h2>Check</h2>
             <Findings
               verified={verified}
-              onGo={(item) => editor.current?.goTo(item.line ?? 1, item.column ?? 1)}
+              onGo={(item) => goTo(item.file ?? STUDY, item.line ?? 1, item.column ?? 1)}
             />
           </section>
           {verified?.ok && (
@@ -234,6 +268,41 @@ export function StudyView({ desk }: { desk: Desk }) {
   );
 }
 
+/** The study and its tables, each with the number of mistakes in it. */
+function Files({
+  paths,
+  name,
+  open,
+  verified,
+  onOpen,
+}: {
+  paths: string[];
+  name: string;
+  open: string;
+  verified: Verified | null;
+  onOpen: (path: string) => void;
+}) {
+  const wrong = (path: string) =>
+    verified?.diagnostics.filter(
+      (item) => item.severity === "error" && (item.file ?? STUDY) === path,
+    ).length ?? 0;
+  return (
+    <div class="files" data-testid="files">
+      {paths.map((path) => (
+        <button
+          key={path}
+          type="button"
+          aria-pressed={path === open}
+          onClick={() => onOpen(path)}
+        >
+          {path === STUDY ? name : path}
+          {wrong(path) > 0 && ` (${wrong(path)})`}
+        </button>
+      ))}
+    </div>
+  );
+}
+
 function Findings({
   verified,
   onGo,
@@ -246,10 +315,14 @@ function Findings({
   return (
     <ul class="findings" data-testid="findings">
       {verified.diagnostics.map((item) => (
-        <li key={`${item.code} ${item.line} ${item.message}`} class={item.severity}>
+        <li
+          key={`${item.code} ${item.file} ${item.line} ${item.message}`}
+          class={item.severity}
+        >
           <button type="button" class="finding" onClick={() => onGo(item)}>
             <b>
               {item.severity}
+              {item.file && `, ${item.file}`}
               {item.line !== null && `, line ${item.line}`}
             </b>{" "}
             {item.message}
@@ -286,11 +359,4 @@ function saveLabel(verified: Verified | null): string {
 
 function namesIn(known: readonly string[], orders: string[][]): string[] {
   return [...new Set([...known, ...orders.flat()])];
-}
-
-/** As the server names a text: its SHA-256. */
-async function digestOf(text: string): Promise<string> {
-  if (!crypto.subtle) return text;
-  const hashed = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return [...new Uint8Array(hashed)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

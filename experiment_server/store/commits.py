@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 
 from msgspec import Struct, field, structs
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from experiment_server.errors import RevisionConflict, SessionLost, StoreUnavailable
@@ -17,7 +17,7 @@ from experiment_server.store import records
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.replies import Reply, keep_reply
 from experiment_server.store.schema import heads, participants, study_versions
-from experiment_server.store.statements import Change, insert_entries, update_states
+from experiment_server.store.statements import Change, insert_entries, move_head, update_states
 from experiment_server.store.writer import Contradiction, Performed
 
 Query = Callable[[Connection], object]
@@ -46,11 +46,6 @@ class Written(Struct):
 
 
 _ADD = insert(participants)
-_NOTE = (
-    update(heads)
-    .where(heads.c.session_id == bindparam("in_session"), heads.c.fence == bindparam("from_fence"))
-    .values(id=bindparam("to_id"), hash=bindparam("to_hash"), fence=bindparam("to_fence"))
-)
 
 
 class SessionCommits:
@@ -190,14 +185,8 @@ class _CommitGroup:
             return
         events = (event for item in self._unlogged for event in item.events)
         entries, self.head = chained(events, self.head)
-        end = {
-            "in_session": self._session,
-            "from_fence": self.fence,
-            "to_fence": self._next_fence,
-            "to_id": self.head.id,
-            "to_hash": self.head.hash,
-        }
-        if self._connection.execute(_NOTE, end).rowcount == 0:
+        fences = self.fence, self._next_fence
+        if not move_head(self._connection, self._session, self.head, *fences):
             raise _FenceMoved
         self.fence, self.wrote = self._next_fence, True
         if entries:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from experiment_server.errors import DatabaseDamaged, DatabaseUnusable
 from experiment_server.limits import START_CHECK_MAX_BYTES
 from experiment_server.store.database import Place, connect_to_read, reason_of
-from experiment_server.store.migration import is_known, newest, revision_of
+from experiment_server.store.migration import newest, revision_of, revisions
 from experiment_server.store.schema import events
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def examined(connection: Connection, place: Place, *, without_log: bool = False)
             "choose another place with --database"
         )
     revision = revision_of(connection)
-    if revision is not None and not is_known(revision):
+    if revision is not None and revision not in revisions():
         raise DatabaseUnusable(
             f"{place} was written by a newer release of experiment-server (schema {revision}); "
             "update this one, or choose another place with --database"

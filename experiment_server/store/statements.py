@@ -18,7 +18,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from experiment_server.limits import STATEMENT_ROWS_MAX
-from experiment_server.participants.events import Entry
+from experiment_server.participants.events import Entry, Head
 from experiment_server.participants.overrides import Overrides
 from experiment_server.participants.state import ParticipantState
 
@@ -94,6 +94,19 @@ def insert_entries(connection: Connection, session: int, entries: Sequence[Entry
     _execute(connection, _insert, entries, values)
 
 
+def move_head(
+    connection: Connection, session: int, head: Head, fence: str, next_fence: str
+) -> bool:
+    """Note the log's new end and fence; False if the fence was no longer there."""
+    mark = _mark(connection)
+    statement = (
+        f"UPDATE heads SET id = {mark}, hash = {mark}, fence = {mark} "  # noqa: S608
+        f"WHERE session_id = {mark} AND fence = {mark}"
+    )
+    values = (head.id, head.hash, next_fence, session, fence)
+    return connection.exec_driver_sql(statement, values).rowcount == 1
+
+
 # What is changed together has one time.
 @lru_cache(maxsize=1024)
 def moment_text(moment: datetime) -> str:
@@ -115,12 +128,17 @@ def _execute(
     rows: Sequence[Row],
     values: Callable[[Row], tuple[Value, ...]],
 ) -> int:
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    mark = _mark(connection)
     written = 0
     for portion in _portions(rows):
         parameters = tuple(chain.from_iterable(map(values, portion)))
         written += connection.exec_driver_sql(statement(len(portion), mark), parameters).rowcount
     return written
+
+
+def _mark(connection: Connection) -> str:
+    """What stands for a value in a statement of this driver."""
+    return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
 def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -1,10 +1,10 @@
-"""What pages in a browser may do here.
+"""Protects the server from pages of other sites in a browser.
 
-A server on loopback trusts the machine it runs on, but a browser on that machine also runs the
-pages of strangers. Two headers tell them apart: a page's Origin must be the address that it is
-talking to, and where no token protects, that address must be one that only means this machine, or
-a stranger's domain could be pointed here (DNS rebinding). Programs that are no browsers send no
-Origin and are let in.
+A server on loopback trusts all programs of its machine, but a browser there also runs other sites'
+pages. Two checks refuse their requests. First, a page's Origin must equal the server's address.
+Second, without tokens, the Host must be a name that can only mean this machine; otherwise an
+attacker could point a domain to this server (DNS rebinding). Programs other than browsers send no
+Origin and are accepted.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from aiohttp import web
 from experiment_server.errors import OriginForeign
 from experiment_server.server.addresses import is_own_name
 
-# Another port of the same machine is the same site, and not ours.
-_ELSEWHERE = frozenset({"cross-site", "same-site"})
+# Another port of the same machine is the same site, but another server.
+_OTHER_SITES = frozenset({"cross-site", "same-site"})
 
 
 def page_policy(styles: str = "'self'") -> str:
-    """Our pages run nothing that is written into a page, and nothing from elsewhere."""
+    """The content security policy of the server's pages: no inline scripts, no other origins."""
     return (
         f"default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self' data:; "
         "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -34,11 +34,11 @@ def page_policy(styles: str = "'self'") -> str:
 
 PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    # With no-referrer, our own login form would come from an Origin of "null".
+    # With no-referrer, browsers would send the Origin "null" with the login form.
     "Referrer-Policy": "same-origin",
     "Content-Security-Policy": page_policy(),
 }
-"""What browsers are told with every response about what our pages may do."""
+"""The security headers of every response."""
 
 _METHODS = "GET, POST, PUT, PATCH"
 _HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match"
@@ -46,11 +46,11 @@ _HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match"
 
 @dataclass(frozen=True, slots=True)
 class BrowserRules:
-    """Which pages are let in.
+    """The rules for requests from browsers.
 
-    `names` are the only names that the server answers to, None for any; with `only_own_names` it
-    answers to those that only mean this machine, and to `public_name`. `cors_origins` are the pages
-    of other servers that may talk to it.
+    `names` are the hosts that the server accepts, None for any. With `only_own_names` it accepts
+    names of this machine, and `public_name`. `cors_origins` are the origins of other servers whose
+    pages may call this one.
     """
 
     names: Collection[str] | None = None
@@ -68,11 +68,11 @@ class BrowserRules:
         *,
         handshake: bool = False,
     ) -> None:
-        """Raise OriginForeign for what a browser sends on behalf of somebody else's page.
+        """Raise OriginForeign for a browser's request from a page of another site.
 
         `host`, `origin` and `fetch_site` are the request's headers Host, Origin and
-        Sec-Fetch-Site, None where absent. A socket's `handshake` changes something, as it is
-        counted: an image tag must not be enough for one.
+        Sec-Fetch-Site, None if absent. A socket's `handshake` counts as a change, so that an image
+        tag of another site cannot open a socket.
         """
         hostname = _hostname(host)
         if self.names is not None and hostname not in self.names:
@@ -80,24 +80,24 @@ class BrowserRules:
                 f"this server answers to localhost and 127.0.0.1, not to {hostname!r}; "
                 "to serve other machines, start it with --host"
             )
-        if self.only_own_names and not self._is_ours(hostname or ""):
+        if self.only_own_names and not self._is_own_host(hostname or ""):
             raise OriginForeign(
-                f"with --open this server answers to its address, not to {hostname!r}; if that is "
-                "its name, start it with --public-url"
+                f"with --open, this server answers to its address, not to {hostname!r}; if that is "
+                "the server's name, set it with --public-url"
             )
         if origin in self.cors_origins:
             return
         if origin is not None and not _same_address(origin, host):
             raise OriginForeign(
-                f"a page of {origin!r} may not talk to this server; open it from the server "
-                f"itself, for example with --app, at {scheme}://{host}/app/, or start the server "
+                f"a page of {origin!r} may not call this server; serve the page from this server, "
+                f"for example with --app at {scheme}://{host}/app/, or start the server "
                 f"with --cors-origin {origin}"
             )
-        if fetch_site in _ELSEWHERE and (handshake or method not in ("GET", "HEAD")):
+        if fetch_site in _OTHER_SITES and (handshake or method not in ("GET", "HEAD")):
             raise OriginForeign("a page from another site may not change anything here")
 
     def check_request(self, request: web.Request, *, is_handshake: bool) -> None:
-        """`check` a request, which may begin a socket."""
+        """Apply `check` to a request."""
         headers = request.headers
         self.check(
             request.scheme,
@@ -109,11 +109,11 @@ class BrowserRules:
         )
 
     def is_preflight(self, request: web.Request) -> bool:
-        """Whether a browser asks on behalf of another server's page what that may do."""
+        """Whether this is a CORS preflight request from an allowed origin."""
         return request.method == "OPTIONS" and request.headers.get("Origin") in self.cors_origins
 
     def allow(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Tell a browser that a page of `cors_origins` may read what it asked for."""
+        """Add the CORS headers that allow a page of `cors_origins` to read the response."""
         if not self.cors_origins:
             return
         origin = request.headers.get("Origin")
@@ -123,12 +123,12 @@ class BrowserRules:
             response.headers["Access-Control-Allow-Headers"] = _HEADERS
             response.headers["Vary"] = "Origin"
 
-    def _is_ours(self, hostname: str) -> bool:
+    def _is_own_host(self, hostname: str) -> bool:
         return hostname == self.public_name or is_own_name(hostname)
 
 
 def announce_origins(app: web.Application, rules: BrowserRules) -> None:
-    """Tell browsers what `rules` allow also with responses that are sent piece by piece."""
+    """Add CORS headers to streamed responses as well."""
 
     async def allow(request: web.Request, response: web.StreamResponse) -> None:
         rules.allow(request, response)
@@ -147,15 +147,15 @@ def _hostname(host: str | None) -> str | None:
 
 
 def _same_address(origin: str, host: str | None) -> bool:
-    # A proxy may speak https for us: the page's own scheme says which port is meant.
+    # A proxy may terminate https, so the default port follows from the page's scheme.
     try:
-        there = urlsplit(origin)
-        here = urlsplit(f"{there.scheme}://{host}")
+        page = urlsplit(origin)
+        server = urlsplit(f"{page.scheme}://{host}")
         default = {"http": 80, "https": 443}
         return (
-            there.scheme in default
-            and there.hostname == here.hostname
-            and (there.port or default[there.scheme]) == (here.port or default[there.scheme])
+            page.scheme in default
+            and page.hostname == server.hostname
+            and (page.port or default[page.scheme]) == (server.port or default[page.scheme])
         )
     except (ValueError, KeyError):
         return False

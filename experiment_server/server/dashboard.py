@@ -1,4 +1,4 @@
-"""The dashboard's page and files, the participants' app, and the Socket.IO client for it."""
+"""Serves the dashboard, the participants' web app, and the Socket.IO client."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from experiment_server.server.security import Authenticator
 from experiment_server.session.session import StudySession
 from experiment_server.wire.encoding import to_json
 
-BUILT = Path(__file__).parent / "dashboard"
-"""Where the build of web/ puts its output; its index.html is a Jinja template."""
+BUILD_FOLDER = Path(__file__).parent / "dashboard"
+"""The output folder of the build of web/; its index.html is a Jinja template."""
 
-NOT_BUILT = (
-    "This checkout has no dashboard yet: run `python web/build_hook.py` (or `make install`). "
+NOT_BUILT_MESSAGE = (
+    "The dashboard is not built: run `python web/build_hook.py` (or `make install`). "
     "The API and the participants' apps work without it.\n"
 )
 
 
 def add_routes(app: web.Application, session: StudySession, authenticator: Authenticator) -> None:
-    """Serve `/`, `/index`, the built files, and what participants' web apps load.
+    """Serve `/`, `/index`, the built files, and the scripts for participants' web apps.
 
-    That is `/client.js`, and `/socket.io/socket.io.min.js` and its like.
+    These are `/client.js` and `/socket.io/*.js`.
     """
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(BUILT), autoescape=True)
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(BUILD_FOLDER), autoescape=True)
 
     async def page(request: web.Request) -> web.Response:
         try:
@@ -40,45 +40,45 @@ def add_routes(app: web.Application, session: StudySession, authenticator: Authe
         try:
             template = environment.get_template("index.html")
         except jinja2.TemplateNotFound:
-            return web.Response(status=503, text=NOT_BUILT)
-        # What this answer's page may show styles with that scripts make: an editor's, a plot's.
+            return web.Response(status=503, text=NOT_BUILT_MESSAGE)
+        # The nonce allows the styles that the editor's and the plots' scripts create.
         nonce = secrets.token_urlsafe(16)
         html = template.render(
             title=f"{session.study_file.name} - experiment-server",
-            # What there is more comes over the socket.
+            # The socket sends the remaining participants.
             snapshot=markup_safe(to_json(await anext(session.overview()))),
             nonce=nonce,
         )
         headers = {
             "Content-Security-Policy": page_policy(styles=f"'self' 'nonce-{nonce}'"),
-            # The page carries the state of this moment; a cached one would show a past one.
+            # The page contains the current state, so a cached page would be outdated.
             "Cache-Control": "no-store",
         }
         return web.Response(text=html, content_type="text/html", headers=headers)
 
     for path in ("/", "/index"):
         app.router.add_get(path, page)
-    if (BUILT / "assets").is_dir():
-        app.router.add_static("/assets", BUILT / "assets")
-    if (BUILT / "client.js").is_file():
-        app.router.add_get("/client.js", _file(BUILT / "client.js"))
-    for script in sorted((BUILT / "socket.io").glob("*.js")):
+    if (BUILD_FOLDER / "assets").is_dir():
+        app.router.add_static("/assets", BUILD_FOLDER / "assets")
+    if (BUILD_FOLDER / "client.js").is_file():
+        app.router.add_get("/client.js", _file(BUILD_FOLDER / "client.js"))
+    for script in sorted((BUILD_FOLDER / "socket.io").glob("*.js")):
         app.router.add_get(f"/socket.io/{script.name}", _file(script))
 
 
 def markup_safe(json: str) -> Markup:
-    """JSON that cannot end the script element, or begin another, that it stands in."""
+    """JSON, escaped so that it can stand in a script element."""
     for character in "<>&'\u2028\u2029":
         json = json.replace(character, f"\\u{ord(character):04x}")
     return Markup(json)  # noqa: S704 - nothing is left that HTML would read as markup
 
 
 def add_headers(app: web.Application) -> None:
-    """Tell browsers what our pages may do, and what is nobody else's business."""
+    """Add the security headers to every response."""
 
     async def guard(request: web.Request, response: web.StreamResponse) -> None:
         if f"{request.path}/".startswith("/app/"):
-            # Somebody's own app decides for itself what it loads; only we may frame it.
+            # A participants' app may load anything; only this server's pages may frame it.
             response.headers["Content-Security-Policy"] = "frame-ancestors 'self'"
         for name, value in PAGE_HEADERS.items():
             response.headers.setdefault(name, value)
@@ -93,11 +93,11 @@ def add_app(app: web.Application, folder: Path) -> None:
         raise web.HTTPMovedPermanently(request.rel_url.with_path("/app/", keep_query=True))
 
     async def hidden(_request: web.Request) -> web.Response:
-        # A folder that was cloned, or edited on somebody's Mac, has files that are no app's.
+        # Hidden files, such as .git or .DS_Store, do not belong to the app.
         raise web.HTTPNotFound
 
     async def revalidate(request: web.Request, response: web.StreamResponse) -> None:
-        # Studies are edited until the last evening; a browser must not run yesterday's script.
+        # Apps change often, and a browser must not run an old script.
         if request.path.startswith("/app/"):
             response.headers["Cache-Control"] = "no-cache"
 

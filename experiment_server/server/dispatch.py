@@ -20,7 +20,7 @@ from experiment_server.server.encoding import problem_of
 from experiment_server.server.logs import REQUEST_ID, current_request, request_id_of
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.proxy import unwrapped
-from experiment_server.server.security import FOR_ALL, Authenticator
+from experiment_server.server.security import PUBLIC_PATHS, Authenticator
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class _Route:
     @classmethod
     def of(cls, path: str, pattern: str) -> _Route:
         """The properties of a path."""
-        return cls(pattern, path in FOR_ALL, path.startswith("/socket.io"))
+        return cls(pattern, path in PUBLIC_PATHS, path.startswith("/socket.io"))
 
     def is_handshake(self, request: web.Request) -> bool:
         """Whether a request belongs to a socket, which sends its token later."""

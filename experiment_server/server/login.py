@@ -1,8 +1,8 @@
-"""A link that lets somebody in: its token becomes a cookie that pages cannot read.
+"""Login links: the token of a link becomes a cookie that scripts cannot read.
 
-A page of another site may lead somebody's browser to a link, to make it speak for somebody else.
-Following it, the browser does not say yet whom it speaks for; so a page of ours leads on first, and
-if the browser then turns out to be let in as another, its user is asked.
+A page of another site could send a browser to a link and so log it in as somebody else. The browser
+does not send its current cookie with such a request. So a page of this server redirects first. If
+the browser is logged in as somebody else, the user has to confirm the change.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aiohttp import web
 
 from experiment_server.errors import ExperimentServerError, TokenInvalid, TokenMissing
 from experiment_server.limits import LINK_CONFIRMATION_TIMEOUT_S, LOGIN_MAX_BYTES
-from experiment_server.server.bodies import small_form
+from experiment_server.server.bodies import read_form
 from experiment_server.server.security import COOKIE, Authenticator
 
 _PAGES = Path(__file__).parent / "pages"
@@ -23,72 +23,82 @@ _PAGE = jinja2.Environment(loader=jinja2.FileSystemLoader(_PAGES), autoescape=Tr
 )
 
 _WELCOME = (
-    "Open the link that the server printed at its start, or the one that you were given, or paste "
+    "Open the link that the server printed at its start, or the link that you received, or paste "
     "its token here."
 )
 
 
-_HELD = "experiment_server_link"
-"""The cookie with the token of a link that was followed, and that lets nobody in yet."""
+_LINK_COOKIE = "experiment_server_link"
+"""The cookie that holds the token of a link until the user is logged in."""
 
-_HERE = "linked"
-"""The query of the page that our own page leads to from a link."""
+_FROM_LINK = "linked"
+"""The query parameter of the page that a link redirects to."""
 
 
 def add_login(app: web.Application, authenticator: Authenticator, *, has_app: bool) -> None:
-    """Serve /login: with `?token=...` as a link, and as the form's target."""
+    """Serve /login, for links with `?token=...` and for the login form."""
 
     async def log_in(request: web.Request) -> web.Response:
         posted = request.method == "POST"
-        fields = await small_form(request, LOGIN_MAX_BYTES) if posted else request.query
+        fields = await read_form(request, LOGIN_MAX_BYTES) if posted else request.query
         token = fields.get("token", "")
-        held = request.cookies.get(_HELD, "") if _HERE in request.query else ""
-        if not (token or held):
+        link_token = request.cookies.get(_LINK_COOKIE, "") if _FROM_LINK in request.query else ""
+        if not (token or link_token):
             return ask(_WELCOME, 200)
         try:
             if posted or request.headers.get("Sec-Fetch-Site") == "none":
-                # By hand: typed, scanned, from a mail program, or our own form.
-                return enter(request, token or held)
-            if held or request.headers.get("Sec-Fetch-Site") == "same-origin":
-                return consider(request, token or held)
-            return lead_on(request, token)
+                # The user typed or scanned the link, opened it from a mail, or sent the login form.
+                return log_in_with(request, token or link_token)
+            if link_token or request.headers.get("Sec-Fetch-Site") == "same-origin":
+                return ask_before_switch(request, token or link_token)
+            return redirect_from_link(request, token)
         except TokenInvalid as error:
             return ask(error.detail, error.status)
 
-    def enter(request: web.Request, token: str) -> web.Response:
+    def log_in_with(request: web.Request, token: str) -> web.Response:
         target, text = _destination(authenticator, token, has_app=has_app)
-        # Not a redirect: after a click in a mail, a browser keeps a strict cookie to itself until
-        # a page of ours leads on.
-        response = _html(title="You are in", text=text, target=target)
+        # An HTTP redirect would not work: after a click in a mail, a browser sends a strict
+        # cookie only with requests that a page of this server makes.
+        response = _html(title="You are logged in", text=text, target=target)
         _set_cookie(request, response, COOKIE, token, path="/")
-        response.del_cookie(_HELD, path="/login")
+        response.del_cookie(_LINK_COOKIE, path="/login")
         return response
 
-    def consider(request: web.Request, token: str) -> web.Response:
+    def ask_before_switch(request: web.Request, token: str) -> web.Response:
         before, after = (
-            _holder(authenticator, request.cookies.get(COOKIE)),
-            _holder(authenticator, token),
+            _token_owner(authenticator, request.cookies.get(COOKIE)),
+            _token_owner(authenticator, token),
         )
         if before in (None, after):
-            return enter(request, token)
+            return log_in_with(request, token)
         response = _html(
             title="Somebody else?",
-            text=f"This browser is let in as {before}. The link that you followed is for {after}.",
-            question=f"Go on as {after}",
-            action=f"/login?{_HERE}",
+            text=f"This browser is logged in as {before}. The link that you opened is for {after}.",
+            question=f"Continue as {after}",
+            action=f"/login?{_FROM_LINK}",
         )
         _set_cookie(
-            request, response, _HELD, token, path="/login", max_age=LINK_CONFIRMATION_TIMEOUT_S
+            request,
+            response,
+            _LINK_COOKIE,
+            token,
+            path="/login",
+            max_age=LINK_CONFIRMATION_TIMEOUT_S,
         )
         return response
 
-    def lead_on(request: web.Request, token: str) -> web.Response:
-        _destination(
-            authenticator, token, has_app=has_app
-        )  # or it is told now that it leads nowhere
-        response = _html(title="One moment", text="You are let in.", target=f"/login?{_HERE}")
+    def redirect_from_link(request: web.Request, token: str) -> web.Response:
+        _destination(authenticator, token, has_app=has_app)  # raises for an invalid token
+        response = _html(
+            title="One moment", text="You are being logged in.", target=f"/login?{_FROM_LINK}"
+        )
         _set_cookie(
-            request, response, _HELD, token, path="/login", max_age=LINK_CONFIRMATION_TIMEOUT_S
+            request,
+            response,
+            _LINK_COOKIE,
+            token,
+            path="/login",
+            max_age=LINK_CONFIRMATION_TIMEOUT_S,
         )
         return response
 
@@ -102,11 +112,11 @@ def add_login(app: web.Application, authenticator: Authenticator, *, has_app: bo
 
 def ask(text: str, status: int) -> web.Response:
     """The page that asks for a token."""
-    return _html(status, title="This study asks for a token", text=text, asks="a token")
+    return _html(status, title="This study asks for a token", text=text, form="token")
 
 
 def ask_because(error: ExperimentServerError) -> web.Response:
-    """The page that asks for a token, saying why another page was not shown."""
+    """The page that asks for a token, with the reason why the requested page was refused."""
     return ask(_WELCOME if isinstance(error, TokenMissing) else error.detail, error.status)
 
 
@@ -118,11 +128,11 @@ def _destination(
     index = authenticator.tokens.participant_of(token)
     if has_app:
         return f"/app/?participant={index}", f"You take part as participant {index}."
-    return None, f"This browser now speaks for participant {index}."
+    return None, f"This browser is now logged in as participant {index}."
 
 
-def _holder(authenticator: Authenticator, token: str | None) -> str | None:
-    """Whose token it is, None for nobody's."""
+def _token_owner(authenticator: Authenticator, token: str | None) -> str | None:
+    """The owner of a token, None if it is invalid."""
     if not token:
         return None
     if authenticator.tokens.is_admin(token):

@@ -1,4 +1,4 @@
-"""Requests that come through a reverse proxy, as they were before it."""
+"""Restores the client's address, scheme and host of requests behind a reverse proxy."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from aiohttp import web
 
 
 def unwrapped(request: web.Request, proxies: Collection[str]) -> web.Request:
-    """A request as its sender sent it.
+    """The request as the client sent it.
 
-    The X-Forwarded headers of these addresses are believed, and those of no others.
+    X-Forwarded headers are trusted only if the request comes from one of `proxies`.
     """
     if request.remote not in proxies:
         return request
-    believed: dict[str, str] = {}
+    trusted: dict[str, str] = {}
     scheme = request.headers.get("X-Forwarded-Proto")
     if scheme in ("http", "https"):
-        believed["scheme"] = scheme
+        trusted["scheme"] = scheme
     if host := request.headers.get("X-Forwarded-Host"):
-        believed["host"] = host
-    # The nearest address that is no proxy of ours: what stands before it, anybody can write.
+        trusted["host"] = host
+    # The last address that is not a trusted proxy. The client can forge the addresses before it.
     chain = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
     for address in reversed(chain):
         if address and address not in proxies:
-            believed["remote"] = address
+            trusted["remote"] = address
             break
-    return request.clone(**believed)  # type: ignore[arg-type]
+    return request.clone(**trusted)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""Responses that are there as a whole before they are sent.
+"""Responses with a complete body, with cached headers.
 
-aiohttp puts the headers of a response together one by one. Nearly all of ours have the same ones,
-which are encoded once a second here, because one of them is the date.
+aiohttp encodes the headers of every response one by one. Nearly all responses of this server have
+the same headers, so they are encoded once a second; one of them is the date.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from experiment_server.server.browsers import PAGE_HEADERS
 def whole_response(
     request: web.Request, body: bytes, content_type: str, status: int = 200
 ) -> web.StreamResponse:
-    """A response with a body that is known; `content_type` has its charset with it."""
+    """A response with a complete body; `content_type` includes the charset."""
     if request.version == HttpVersion11 and request.method != hdrs.METH_HEAD:
         return WholeResponse(body, content_type, status)
     return web.Response(body=body, status=status, headers={hdrs.CONTENT_TYPE: content_type})
 
 
 class WholeResponse(web.StreamResponse):
-    """Writes its headers and its body in one piece, to an HTTP/1.1 client.
+    """A response that sends its headers and its body in one write, to an HTTP/1.1 client.
 
-    It has the headers that every response of ours has, and those that are put into `headers`.
+    It has the headers of all responses of this server, and those in `headers`.
     """
 
     def __init__(self, body: bytes, content_type: str, status: int = 200) -> None:
         super().__init__(status=status)
         self._content = body
         self._media_type = content_type
-        self._asked: web.BaseRequest | None = None
+        self._request: web.BaseRequest | None = None
 
     @property
     def prepared(self) -> bool:
-        """Whether headers can be put into it no more."""
-        return self._asked is not None
+        """Whether the headers can no longer change."""
+        return self._request is not None
 
     @property
     def keep_alive(self) -> bool | None:
-        """Whether the connection stays open, as its client wishes."""
-        return self._asked is not None and self._asked.keep_alive
+        """Whether the connection stays open, as the client requested."""
+        return self._request is not None and self._request.keep_alive
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Take the request that it answers."""
-        self._asked = request
+        """Set the request of this response."""
+        self._request = request
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Send it; raises ConnectionError where nobody is there any more."""
-        request = self._asked
+        """Send the response; raises ConnectionError if the client has disconnected."""
+        request = self._request
         if request is None:
             raise RuntimeError("a response is prepared before it is sent")
         transport = request.transport
@@ -63,31 +63,33 @@ class WholeResponse(web.StreamResponse):
         if not request.keep_alive:
             more.append("Connection: close\r\n")
         more.append(f"Content-Length: {len(self._content)}\r\n\r\n")
-        head = _heads.of(self.status, self._media_type)
-        transport.write(b"".join((head, "".join(more).encode("ascii"), self._content)))
+        headers_bytes = _header_cache.get(self.status, self._media_type)
+        transport.write(b"".join((headers_bytes, "".join(more).encode("ascii"), self._content)))
         await request.writer.drain()
 
 
-class _Heads:
-    """The beginnings of responses, as they are within this second."""
+class _HeaderCache:
+    """Caches encoded status lines and common headers for one second."""
 
     def __init__(self) -> None:
         self._second = 0
         self._encoded: dict[tuple[int, str], bytes] = {}
 
-    def of(self, status: int, content_type: str) -> bytes:
-        """The status line and the headers that responses of a kind have in common."""
+    def get(self, status: int, content_type: str) -> bytes:
+        """The status line and the common headers."""
         second = int(time.time())
         if second != self._second:
             self._second = second
             self._encoded.clear()
-        head = self._encoded.get((status, content_type))
-        if head is None:
-            head = self._encoded[status, content_type] = _head(status, content_type, second)
-        return head
+        headers_bytes = self._encoded.get((status, content_type))
+        if headers_bytes is None:
+            headers_bytes = self._encoded[status, content_type] = _head(
+                status, content_type, second
+            )
+        return headers_bytes
 
 
-_heads = _Heads()
+_header_cache = _HeaderCache()
 
 
 def _head(status: int, content_type: str, second: int) -> bytes:

@@ -1,8 +1,8 @@
-"""Who calls: experimenter, participant, or nobody we know.
+"""Authentication: the caller is an experimenter or a participant.
 
-On loopback whoever reaches the server is on its machine, and needs no token. From anywhere else
-a token is needed for everything but the server's health: as a bearer, in a socket's handshake, or
-as the cookie that a login link leaves.
+On loopback all callers are on the server's machine and need no token. Otherwise every request needs
+one, except for the server's health: as a bearer token, in a socket's handshake, or in the cookie
+that a login link sets.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from experiment_server.session.tokens import Tokens
 from experiment_server.wire.events import Actor
 
 COOKIE = "experiment_server"
-"""The name of the cookie that a login link leaves."""
+"""The name of the cookie that a login link sets."""
 
 CLI_AGENT = "experiment-server-cli"
-"""How the command line names itself in User-Agent."""
+"""The command line's User-Agent."""
 
 _CALLER = web.RequestKey("caller", Caller)
 
-FOR_ALL = ("/", "/index", "/login", "/login.css", "/healthz", "/readyz")
-"""What needs no token: health, and the pages that ask for one themselves."""
+PUBLIC_PATHS = ("/", "/index", "/login", "/login.css", "/healthz", "/readyz")
+"""The paths that need no token: health, and the pages that ask for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """Who was let in, and with which token, None for none."""
+    """An authenticated caller, and its token, None if it has none."""
 
     caller: Caller
     token: str | None = field(default=None, repr=False)
@@ -41,17 +41,17 @@ class Authenticated:
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Lets callers in.
+    """Authenticates callers.
 
-    With `guarded`, tokens are needed; with `lets_participants_in`, not for what participants do.
+    If the server is `guarded`, callers need tokens. If it also `is_open`, participants need none.
     """
 
     tokens: Tokens
     guarded: bool
-    lets_participants_in: bool = False
+    is_open: bool = False
 
     def caller(self, request: web.Request) -> Caller:
-        """Who sends a request, found out once for each request; raises as `authenticate`."""
+        """The caller of a request, cached in the request; raises as `authenticate`."""
         try:
             return request[_CALLER]
         except KeyError:
@@ -61,12 +61,12 @@ class Authenticator:
     def authenticate(
         self, request: web.Request, actor: Actor = Actor.REST, given: object = None
     ) -> Authenticated:
-        """Who sends a request, and by which way; `given` is a token from a socket's handshake.
+        """Authenticate a request; `given` is the token of a socket's handshake.
 
-        Raises TokenMissing, and TokenInvalid: a wrong token is never taken for none.
+        Raises TokenMissing, and TokenInvalid for a wrong token, even if no token is needed.
         """
         token = given if isinstance(given, str) and given else _token(request)
-        if token is None and self.guarded and not self.lets_participants_in:
+        if token is None and self.guarded and not self.is_open:
             token = _password(request)
         if token is not None:
             if self.tokens.is_admin(token):
@@ -75,17 +75,17 @@ class Authenticator:
             return Authenticated(Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index), token)
         if not self.guarded:
             return _on_this_machine(_actor(request, actor))
-        if self.lets_participants_in:
+        if self.is_open:
             return Authenticated(Caller(Role.PARTICIPANT, Actor.PARTICIPANT))
         raise TokenMissing(
-            "this server lets nobody in without a token: open the link that it printed at its "
-            "start, or send `Authorization: Bearer <token>`"
+            "this server requires a token: open the link that it printed at its start, or send "
+            "`Authorization: Bearer <token>`"
         )
 
     def authenticate_experimenter(
         self, request: web.Request, given: object = None
     ) -> Authenticated:
-        """The caller as experimenter; raises what `authenticate` raises, and NotAllowed."""
+        """Authenticate an experimenter; raises as `authenticate`, and NotAllowed."""
         authenticated = self.authenticate(request, Actor.DASHBOARD, given)
         if authenticated.caller.role is not Role.EXPERIMENTER:
             if authenticated.caller.participant_index is None:
@@ -94,13 +94,13 @@ class Authenticator:
         return authenticated
 
     def check(self, authenticated: Authenticated) -> None:
-        """Raise TokenInvalid for who was let in with a token that is no longer good."""
+        """Raise TokenInvalid if the caller's token has expired."""
         token = authenticated.token
         if token is not None and not self.tokens.is_admin(token):
             self.tokens.participant_of(token)
 
-    def valid_for(self, authenticated: Authenticated) -> float | None:
-        """For how many seconds more a token is good; None for ever."""
+    def seconds_valid(self, authenticated: Authenticated) -> float | None:
+        """The seconds until the caller's token expires; None if it never does."""
         token = authenticated.token
         if token is None or self.tokens.is_admin(token):
             return None
@@ -120,9 +120,9 @@ def _token(request: web.Request) -> str | None:
 
 
 def _password(request: web.Request) -> str | None:
-    """The token of a program that can only send Basic credentials, as UXF.
+    """The token from Basic credentials, for programs such as UXF that support nothing else.
 
-    Where nobody needs one it is not looked at: UXF sends its example's password unless told not to.
+    It is not read if no token is needed, because UXF sends an example password by default.
     """
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":

@@ -224,7 +224,7 @@ class _Endpoint:
     def _start_expiry_timer(self, sid: str) -> None:
         """Start a timer that ends the session when its token expires."""
         session = self._sessions[sid]
-        left = self._authenticator.valid_for(session.authenticated)
+        left = self._authenticator.seconds_valid(session.authenticated)
         if left is not None:
             # The timer checks at intervals, because the clock may be set in the meantime.
             wait = min(max(left, 0.0), TOKEN_EXPIRY_INTERVAL_S)

@@ -142,7 +142,7 @@ def test_a_strangers_page_cannot_make_the_experimenter_a_participant(
         expect(page.get_by_test_id("connection")).to_have_text("live")
         page.goto(elsewhere)
         page.evaluate("link => { location.href = link }", link)
-        expect(page.get_by_role("button", name="Go on as participant 1")).to_be_visible()
+        expect(page.get_by_role("button", name="Continue as participant 1")).to_be_visible()
         page.goto(url)
         expect(page.get_by_test_id("connection")).to_have_text("live")
         context.close()

@@ -279,8 +279,8 @@ async def test_a_link_from_elsewhere_does_not_make_an_experimenter_a_participant
             http.cookie_jar.update_cookies(response.cookies, response.url)
         async with http.get(f"{guarded.url}/login?linked") as response:
             page = await response.text()
-            assert "let in as the experimenter" in page
-            assert "Go on as participant 2" in page
+            assert "logged in as the experimenter" in page
+            assert "Continue as participant 2" in page
         async with http.get(f"{guarded.url}/api/participants") as response:
             assert response.status == 200, "still the experimenter"
         # Who means it, says so.

@@ -95,7 +95,7 @@ async def test_a_token_may_be_typed_in(study_file):
 
     async with serving(settings) as running, aiohttp.ClientSession(running.url) as http:
         async with http.post("/login", data={"token": TOKEN}) as response:
-            assert "You are in" in await response.text()
+            assert "You are logged in" in await response.text()
         async with http.post("/login", data={"token": "caf\u00e9 wrong"}) as response:
             assert response.status == 401
         for body in (b"token=%ff%fe", b"token=\xff\xfe", b"%", b"", b"token", b"&" * 4000):

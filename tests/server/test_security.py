@@ -96,7 +96,7 @@ async def test_a_cross_site_form_is_refused_also_without_origin(http):
 def test_a_server_for_other_machines_has_any_name_but_only_its_own_pages():
     ELSEWHERE.check("http", "lab-pc:5000", "http://lab-pc:5000", None, "POST")
     ELSEWHERE.check("http", "192.168.1.20:5000", None, None, "POST")
-    with pytest.raises(OriginForeign, match="may not talk"):
+    with pytest.raises(OriginForeign, match="may not call"):
         ELSEWHERE.check("http", "lab-pc:5000", "http://evil.example", None, "POST")
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from experiment_server.store.study_file import read_source
 from experiment_server.study.expand import expand
 from experiment_server.study.explain import explain
 from experiment_server.study.model import RESERVED_KEYS
@@ -63,7 +64,7 @@ def leaves(config, path=()):
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_block_and_value_is_explained_as_it_is(path):
-    parsed = parse(path.read_text(encoding="utf-8"))
+    parsed = parse(read_source(path))
     for participant in (1, 2, 7, 50):
         blocks = expand(parsed.require(), participant)
         explained = explain(parsed, participant)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from experiment_server.session.operations import Kind, Operation, Parameter, Presence
+from experiment_server.session.operations import Kind, Operation, Parameter, Requirement
 from experiment_server.session.requests import Role
 from experiment_server.session.session import OPERATIONS
 from experiment_server.wire.pushes import APP_EVENTS, DASHBOARD_EVENTS
@@ -110,7 +110,7 @@ def _parameters(operation: Operation) -> str:
 
 
 def _parameter(parameter: Parameter) -> str:
-    mark = "" if parameter.presence is Presence.REQUIRED else "?"
+    mark = "" if parameter.requirement is Requirement.REQUIRED else "?"
     return f"{parameter.name}{mark}: {_PARAMETERS[parameter.kind]}"
 
 

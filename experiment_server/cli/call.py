@@ -124,9 +124,9 @@ def _placeholders(path: str) -> set[str]:
 
 
 def _is_needed(parameter: Parameter) -> bool:
-    from experiment_server.session.operations import Location, Presence
+    from experiment_server.session.operations import Location, Requirement
 
-    return parameter.location is Location.PATH and parameter.presence is Presence.REQUIRED
+    return parameter.location is Location.PATH and parameter.requirement is Requirement.REQUIRED
 
 
 def _answer(request: urllib.request.Request, server: str) -> str:

@@ -16,7 +16,7 @@ from experiment_server.limits import PARTICIPANTS_MAX
 from experiment_server.store.options import MEMORY
 
 if TYPE_CHECKING:
-    from experiment_server.client.simulated import Outcome, Pace
+    from experiment_server.client.simulated import Pace, SimulatedRun
 
 
 def _speed(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
@@ -102,7 +102,7 @@ def command(
 
 async def _rehearse(
     config_file: Path, port: int, participants: int, pace: Pace, *, stay: bool
-) -> list[Outcome]:
+) -> list[SimulatedRun]:
     from experiment_server.client.simulated import take_part
     from experiment_server.server.app import serving
     from experiment_server.server.settings import Settings
@@ -156,7 +156,7 @@ class _Bar:
         self._progress.advance(self._task)
 
 
-def _show(outcomes: list[Outcome]) -> None:
+def _show(outcomes: list[SimulatedRun]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

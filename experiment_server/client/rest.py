@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 from experiment_server.client.address import server_url
 from experiment_server.client.errors import StudyError
+from experiment_server.client.snapshot import Place
 from experiment_server.client.values import JsonObject, JsonValue
 
 Answer = tuple[bool, JsonValue]
@@ -72,7 +73,7 @@ class Client:
         """The current block's config; not ok before the first block and after the last."""
         ok, config = self._read("config", participant_index)
         if ok:
-            self._seen(participant_index, _Place(config["block_id"]))
+            self._seen(participant_index, Place(config["block_id"]))
         return ok, config
 
     def get_all_configs(self, participant_index: int | None = None) -> Answer:
@@ -178,7 +179,7 @@ class Client:
                 self._unanswered.pop(other, None)
         return ok, data
 
-    def _seen(self, participant_index: int | None, place: _Place) -> None:
+    def _seen(self, participant_index: int | None, place: Place) -> None:
         """The program knows where the participant is: what it calls now is meant from there."""
         for change in self._unanswered_moves(participant_index):
             # The server may get to what had no answer even now: without a place that makes two.
@@ -244,20 +245,13 @@ class Client:
         return _failure("unreachable", message, status)
 
 
-class _Place(NamedTuple):
-    """The block that a participant is in, and if it is known when it began."""
-
-    block_id: int
-    started_at: str | None = None
-
-
 class _Change(NamedTuple):
     """A change as a program calls for it; a move may be meant from one place only."""
 
     action: str
     participant: int | None = None
     block: int | None = None
-    place: _Place | None = None
+    place: Place | None = None
     method: str = "POST"
 
 
@@ -265,10 +259,10 @@ class _Asked(NamedTuple):
     """A change as the server is asked for it, by its name."""
 
     key: str
-    place: _Place | None
+    place: Place | None
 
     @classmethod
-    def first(cls, place: _Place | None) -> _Asked:
+    def first(cls, place: Place | None) -> _Asked:
         return cls(uuid.uuid4().hex, place)
 
 
@@ -295,26 +289,25 @@ def _path(action: str, *parameters: int | None) -> str:
     return "/".join([action, *given])
 
 
-def _query(place: _Place | None) -> str:
+def _query(place: Place | None) -> str:
     if place is None:
         return ""
-    given = {"from_block": place.block_id, "from_started_at": place.started_at}
-    return "?" + urlencode({name: value for name, value in given.items() if value is not None})
+    return "?" + urlencode(place.parameters())
 
 
 @overload
-def _place(block: Block) -> _Place: ...
+def _place(block: Block) -> Place: ...
 @overload
 def _place(block: None) -> None: ...
-def _place(block: Block | None) -> _Place | None:
+def _place(block: Block | None) -> Place | None:
     if block is None:
         return None
     if isinstance(block, Mapping):
-        return _Place(block["block_id"], block["block_started_at"])
-    return _Place(block)
+        return Place(block["block_id"], block["block_started_at"])
+    return Place(block)
 
 
-def _is_at(state: Mapping[str, JsonValue], place: _Place | None) -> bool:
+def _is_at(state: Mapping[str, JsonValue], place: Place | None) -> bool:
     if place is None or state["block_id"] != place.block_id:
         return False
     return place.started_at is None or state["block_started_at"] == place.started_at

@@ -36,7 +36,7 @@ class Pace:
 
 
 @dataclass(slots=True)
-class Outcome:
+class SimulatedRun:
     """How it went for one of them.
 
     `blocks` are names with their seconds of the study, `answers` the seconds by the clock that the
@@ -57,10 +57,10 @@ async def take_part(
     *,
     token: str | None = None,
     on_block: Callable[[], None] = lambda: None,
-) -> Outcome:
+) -> SimulatedRun:
     """Take part from arrival to the end, or to where the participant drops out. Never raises."""
     chance = random.Random(f"{pace.seed} {participant}")
-    outcome = Outcome(participant)
+    outcome = SimulatedRun(participant)
     await asyncio.sleep(chance.uniform(0, pace.arrival) / pace.speed)
     drops_out, stays = chance.random() < pace.drop_out, chance.random()
     try:
@@ -85,7 +85,7 @@ async def take_part(
     return outcome
 
 
-async def _move_on(block: Snapshot, outcome: Outcome) -> None:
+async def _move_on(block: Snapshot, outcome: SimulatedRun) -> None:
     asked = time.monotonic()
     try:
         await block.finish()

@@ -37,12 +37,12 @@ from experiment_server.participants.state import (
 )
 from experiment_server.study.model import Names
 from experiment_server.wire.events import (
+    BlockPlace,
     ConfigOverridden,
     Finished,
     Moved,
     ParticipantAdded,
     ParticipantReset,
-    Place,
 )
 
 
@@ -232,15 +232,15 @@ def require_active(state: ParticipantState, sequence: BlockSequence) -> None:
     raise NotInBlock(f"{who}: they have finished all {len(sequence)} of them")
 
 
-def place_of(state: ParticipantState, names: Names) -> Place:
+def place_of(state: ParticipantState, names: Names) -> BlockPlace:
     """Where the participant stands, by id and name."""
     return _place(position(state, len(names)), names)
 
 
-def _place(place: int, names: Names) -> Place:
+def _place(place: int, names: Names) -> BlockPlace:
     if place == START:
-        return Place(place, START_NAME)
-    return Place(place, names[place] if place < len(names) else END_NAME)
+        return BlockPlace(place, START_NAME)
+    return BlockPlace(place, names[place] if place < len(names) else END_NAME)
 
 
 def _move(
@@ -259,7 +259,7 @@ def _moved(
     now: datetime,
     *,
     undoes: int | None = None,
-    origin: Place | None = None,
+    origin: BlockPlace | None = None,
 ) -> Outcome:
     ended = place == len(sequence)
     in_block = not ended and place != START

@@ -31,7 +31,7 @@ from experiment_server.limits import IDEMPOTENCY_KEY_MAX_LENGTH
 from experiment_server.server import uxf
 from experiment_server.server.encoding import MSGPACK, reply
 from experiment_server.server.rest import paths
-from experiment_server.session.operations import Kind, Location, Operation, Parameter, Presence
+from experiment_server.session.operations import Kind, Location, Operation, Parameter, Requirement
 from experiment_server.session.session import OPERATIONS
 from experiment_server.wire.replies import Problem, UploadedFile
 from experiment_server.wire.schema import schema_components
@@ -160,7 +160,7 @@ def _operation(
 
 def _members(parameters: list[Parameter]) -> JsonObject:
     """The object that a body can be, which has more than the one parameter."""
-    required = [item.name for item in parameters if item.presence is Presence.REQUIRED]
+    required = [item.name for item in parameters if item.requirement is Requirement.REQUIRED]
     return {
         "type": "object",
         "properties": {
@@ -231,7 +231,7 @@ def _refusals(operation: Operation) -> list[type[ExperimentServerError]]:
     found: list[type[ExperimentServerError]] = [*_ANYWHERE, *operation.refusals]
     if Location.PATH in locations:
         found.append(IdentifierInvalid)
-    if any(item.presence is Presence.OWN for item in operation.parameters):
+    if any(item.requirement is Requirement.OWN for item in operation.parameters):
         found += _WITH_PARTICIPANT
     elif "participant_index" in names:
         found.append(ParticipantIndexInvalid)

@@ -20,7 +20,7 @@ from experiment_server.session.operations import (
     Location,
     Operation,
     Parameter,
-    Presence,
+    Requirement,
     Table,
 )
 from experiment_server.session.session import OPERATIONS, StudySession
@@ -38,7 +38,7 @@ def paths(operation: Operation) -> Iterator[str]:
     `/api/move-to-block/{block_id}`.
     """
     parameters = _parameters_in(operation, Location.PATH)
-    required = [item.name for item in parameters if item.presence is Presence.REQUIRED]
+    required = [item.name for item in parameters if item.requirement is Requirement.REQUIRED]
     everything = [item.name for item in parameters]
     for names in [everything] if required == everything else [required, everything]:
         yield "/".join(["/api", operation.path, *(f"{{{name}}}" for name in names)])

@@ -28,7 +28,7 @@ from experiment_server.session.operations import (
     Kind,
     Operation,
     Parameter,
-    Presence,
+    Requirement,
 )
 from experiment_server.session.requests import Caller, Request, Role
 from experiment_server.study import values
@@ -106,9 +106,9 @@ def _value(
     default_participant: int,
 ) -> JsonValue:
     if value is None:
-        if parameter.presence is Presence.OPTIONAL:
+        if parameter.requirement is Requirement.OPTIONAL:
             return parameter.default
-        if parameter.presence is Presence.OWN:
+        if parameter.requirement is Requirement.OWN:
             own = caller.participant_index
             value = default_participant if own is None else own
     _check(operation, parameter, value)
@@ -167,7 +167,7 @@ def _check_index(operation: Operation, participant_index: int | None) -> None:
     try:
         require_index(participant_index)
     except ParticipantIndexInvalid:
-        if any(parameter.presence is Presence.OWN for parameter in operation.arguments):
+        if any(parameter.requirement is Requirement.OWN for parameter in operation.arguments):
             raise ParticipantUnknown(participant_index) from None
         raise
 

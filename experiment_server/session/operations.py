@@ -57,7 +57,7 @@ class Location(str, Enum):
     IF_MATCH = "If-Match"
 
 
-class Presence(str, Enum):
+class Requirement(str, Enum):
     """Whether a parameter may be left out."""
 
     REQUIRED = "required"
@@ -74,7 +74,7 @@ class Parameter:
     name: str = ""
     kind: Kind = Kind.INTEGER
     location: Location = Location.PATH
-    presence: Presence = Presence.REQUIRED
+    requirement: Requirement = Requirement.REQUIRED
     default: int | None = None
     minimum: int | None = None
     limit: int | None = None
@@ -147,7 +147,7 @@ FROM_BLOCK = Parameter(
     "the request is refused if the participant is elsewhere",
     "from_block",
     location=Location.QUERY,
-    presence=Presence.OPTIONAL,
+    requirement=Requirement.OPTIONAL,
 )
 FROM_STARTED_AT = Parameter(
     "when that block started, from the snapshot's block_started_at; "
@@ -155,7 +155,7 @@ FROM_STARTED_AT = Parameter(
     "from_started_at",
     Kind.TEXT,
     Location.QUERY,
-    Presence.OPTIONAL,
+    Requirement.OPTIONAL,
     limit=TIMESTAMP_MAX_LENGTH,
 )
 REASON = Parameter(
@@ -163,7 +163,7 @@ REASON = Parameter(
     "reason",
     Kind.TEXT,
     Location.QUERY,
-    Presence.OPTIONAL,
+    Requirement.OPTIONAL,
     limit=REASON_MAX_LENGTH,
 )
 PARTICIPANT = "participant_index"

@@ -11,16 +11,16 @@ from experiment_server.limits import (
     ORDERS_PARTICIPANTS_MAX,
     PARTICIPANT_INDEX_MAX,
 )
-from experiment_server.session.operations import Location, Parameter, Presence
+from experiment_server.session.operations import Location, Parameter, Requirement
 from experiment_server.wire.values import JsonObject
 
-_QUERY, _OPTIONAL = Location.QUERY, Presence.OPTIONAL
+_QUERY, _OPTIONAL = Location.QUERY, Requirement.OPTIONAL
 
 OwnParticipant = Annotated[
     int,
     Parameter(
         "the participant's index, 1 and up; by default the default participant",
-        presence=Presence.OWN,
+        requirement=Requirement.OWN,
     ),
 ]
 NewParticipant = Annotated[int, Parameter("the index to add, 1 and up")]
@@ -29,7 +29,7 @@ DesignRow = Annotated[
     Parameter(
         "the row of the design that they follow; left out, that of their index",
         location=_QUERY,
-        presence=_OPTIONAL,
+        requirement=_OPTIONAL,
         minimum=1,
         limit=PARTICIPANT_INDEX_MAX,
     ),
@@ -48,7 +48,7 @@ TableTexts = Annotated[
     Parameter(
         "texts of tables by their paths, in the place of those on disk",
         location=Location.BODY_MEMBER,
-        presence=_OPTIONAL,
+        requirement=_OPTIONAL,
     ),
 ]
 EditedDigest = Annotated[
@@ -56,7 +56,7 @@ EditedDigest = Annotated[
     Parameter(
         "the digest of the text that was edited, or of the study with its tables",
         location=Location.IF_MATCH,
-        presence=_OPTIONAL,
+        requirement=_OPTIONAL,
     ),
 ]
 VersionNumber = Annotated[int, Parameter("the number of a study version, 1 and up", minimum=1)]
@@ -65,7 +65,7 @@ VersionIfAny = Annotated[
     Parameter(
         "the number of a study version; left out, the files on disk",
         location=_QUERY,
-        presence=_OPTIONAL,
+        requirement=_OPTIONAL,
         minimum=1,
         limit=PARTICIPANT_INDEX_MAX,
     ),
@@ -75,7 +75,7 @@ ListedOrders = Annotated[
     Parameter(
         "the number of participants whose orders are listed",
         location=_QUERY,
-        presence=_OPTIONAL,
+        requirement=_OPTIONAL,
         default=5,
         minimum=0,
         limit=ORDERS_PARTICIPANTS_MAX,
@@ -86,7 +86,7 @@ ReportedParticipants = Annotated[
     Parameter(
         "the number of participants in the report; by default a whole cycle of the orders, or 24",
         location=_QUERY,
-        presence=_OPTIONAL,
+        requirement=_OPTIONAL,
         minimum=1,
         limit=DESIGN_PARTICIPANTS_MAX,
     ),
@@ -96,7 +96,7 @@ OnlyParticipant = Annotated[
     Parameter(
         "only entries of this participant",
         location=_QUERY,
-        presence=_OPTIONAL,
+        requirement=_OPTIONAL,
         minimum=1,
         limit=PARTICIPANT_INDEX_MAX,
     ),
@@ -106,7 +106,7 @@ AfterEntry = Annotated[
     Parameter(
         "only entries with a larger id",
         location=_QUERY,
-        presence=_OPTIONAL,
+        requirement=_OPTIONAL,
         default=0,
         minimum=0,
         limit=EVENT_ID_MAX,
@@ -117,7 +117,7 @@ BeforeEntry = Annotated[
     Parameter(
         "the last entries with a smaller id",
         location=_QUERY,
-        presence=_OPTIONAL,
+        requirement=_OPTIONAL,
         minimum=1,
         limit=EVENT_ID_MAX,
     ),
@@ -127,7 +127,7 @@ EntriesLimit = Annotated[
     Parameter(
         "the maximum number of entries",
         location=_QUERY,
-        presence=_OPTIONAL,
+        requirement=_OPTIONAL,
         default=100,
         minimum=1,
         limit=EVENTS_PAGE_MAX,

@@ -15,7 +15,7 @@ from experiment_server.store.database import Place, connect_to_read, reason_of
 Result = TypeVar("Result")
 
 
-class Reader:
+class LogReader:
     """Reads what is committed, on a thread and a connection of its own.
 
     A read sees all that was acknowledged before it was asked for.

@@ -25,7 +25,7 @@ from experiment_server.store.commits import Commit, Query, SessionCommits, Writt
 from experiment_server.store.database import Place
 from experiment_server.store.migration import migrate
 from experiment_server.store.options import DEFAULT_SESSION, Durability
-from experiment_server.store.reader import Reader
+from experiment_server.store.reader import LogReader
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.replies import Reply, Scope, find_reply, forget_replies
 from experiment_server.store.writer import Done, Work, Writer
@@ -53,7 +53,7 @@ class Store:
         self._place = place
         self._session, self._session_name = 0, session
         self._commits = SessionCommits(self._problem, self._session_lost)
-        self._reader = Reader(place)
+        self._reader = LogReader(place)
         self._locks: list[locks.Lock] = [locks.FileHeld(place.path)] if place.path else []
         self._files: locks.Files | None = None
         self._check: integrity.LateCheck | None = None

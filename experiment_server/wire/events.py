@@ -50,7 +50,7 @@ class Caused(EventData, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
 
 
-class Place(Struct, frozen=True, gc=False):
+class BlockPlace(Struct, frozen=True, gc=False):
     """Where a participant stands in their block order."""
 
     block_id: int
@@ -72,8 +72,8 @@ class Moved(Caused, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
     type: ClassVar = EventType.MOVED
     revision: int
-    origin: Place = field(name="from")
-    destination: Place = field(name="to")
+    origin: BlockPlace = field(name="from")
+    destination: BlockPlace = field(name="to")
     in_block: bool
     study_version: int
     undoes: int | None = None
@@ -94,7 +94,7 @@ class ConfigOverridden(Caused, frozen=True, kw_only=True, omit_defaults=True):
 
     type: ClassVar = EventType.CONFIG_OVERRIDDEN
     revision: int
-    block: Place
+    block: BlockPlace
     patch: JsonObject
     overrides: str
 

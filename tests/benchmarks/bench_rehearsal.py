@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiment_server.client.rest import Client
-from experiment_server.client.simulated import Outcome, Pace, take_part
+from experiment_server.client.simulated import Pace, SimulatedRun, take_part
 from tests.conftest import server_running
 
 PARTICIPANTS = 300
@@ -54,12 +54,12 @@ def main() -> None:
     print(f"  {finished} of {PARTICIPANTS} finished, {statistics.mean(waits):.0f} moves each")
 
 
-async def walk(url: str, indices: list[int]) -> list[Outcome]:
+async def walk(url: str, indices: list[int]) -> list[SimulatedRun]:
     """Let participants walk through the study at once."""
     return await asyncio.gather(*(take_part(url, index, PACE) for index in indices))
 
 
-def within(outcomes: list[Outcome], share: float) -> float:
+def within(outcomes: list[SimulatedRun], share: float) -> float:
     """The time within which this share of all moves was answered, in seconds."""
     answers = sorted(seconds for outcome in outcomes for seconds in outcome.answers)
     return answers[int(share * (len(answers) - 1))]

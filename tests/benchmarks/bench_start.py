@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiment_server.participants.events import Event, Head, chained
 from experiment_server.wire.events import Actor, Moved
-from experiment_server.wire.events import Place as Block
+from experiment_server.wire.events import BlockPlace as Block
 from tests.benchmarks.participants import STUDY, fill
 from tests.conftest import server_running
 

@@ -12,7 +12,7 @@ import socketio
 from experiment_server.server.app import serving
 from experiment_server.server.rest import paths
 from experiment_server.server.settings import Settings
-from experiment_server.session.operations import Location, Presence
+from experiment_server.session.operations import Location, Requirement
 from experiment_server.session.requests import BY_SERVER
 from experiment_server.session.session import OPERATIONS
 from experiment_server.session.tokens import login_path
@@ -112,7 +112,7 @@ def arguments_of(operation):
     wanted = {
         item.name
         for item in operation.parameters
-        if item.presence is not Presence.OPTIONAL or item.location is Location.IF_MATCH
+        if item.requirement is not Requirement.OPTIONAL or item.location is Location.IF_MATCH
     }
     return {name: value for name, value in values.items() if name in wanted}
 

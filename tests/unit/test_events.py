@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from experiment_server.participants.events import Event, Head, chained, flaw, hash_of
 from experiment_server.participants.timings import all_visits
-from experiment_server.wire.events import Actor, Moved, Place
+from experiment_server.wire.events import Actor, BlockPlace, Moved
 from tests.noted import noted
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -84,8 +84,8 @@ def move(index, seconds, name, *, in_block=True, by="participant"):
     data = Moved(
         by=Actor(by),
         revision=1,
-        origin=Place(-1, "START"),
-        destination=Place(0, name),
+        origin=BlockPlace(-1, "START"),
+        destination=BlockPlace(0, name),
         in_block=in_block,
         study_version=1,
     )

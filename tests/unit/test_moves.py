@@ -68,8 +68,8 @@ def test_a_move_tells_where_from_where_to_and_why():
     [event] = change.events
     assert event.data == Moved(
         revision=2,
-        origin=moves.Place(1, "B"),
-        destination=moves.Place(2, "C"),
+        origin=moves.BlockPlace(1, "B"),
+        destination=moves.BlockPlace(2, "C"),
         in_block=True,
         study_version=4,
         by=Actor.DASHBOARD,

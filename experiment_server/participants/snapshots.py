@@ -15,6 +15,7 @@ from experiment_server.participants.state import (
     timestamp,
 )
 from experiment_server.wire.snapshots import (
+    OverriddenValue,
     ParticipantRow,
     ParticipantSnapshot,
     ParticipantSummary,
@@ -31,14 +32,15 @@ def snapshot(
 
     `connected` counts the participant's sockets.
     """
-    config, overrides = None, []
+    config = None
+    overrides: tuple[OverriddenValue, ...] = ()
     # Also before the first block: who has blocks that cannot be made learns it at once.
     blocks = sequence.blocks
     block_id = position(state, len(blocks))
     if 0 <= block_id < len(blocks):
         config = blocks[block_id].config
         if patch := override_of(blocks, state.overrides, block_id):
-            overrides = compared(config, patch)
+            overrides = tuple(compared(config, patch))
             config = merged(config, patch)
     return _told(
         ParticipantSnapshot, state, sequence, connected, config=config, overrides=overrides
@@ -72,7 +74,7 @@ def _told(
     **own: object,
 ) -> Told:
     """What all that is told of a participant has alike, with a kind's own members."""
-    place, count = place_of(state, sequence.names), len(sequence)
+    place, count = place_of(state, sequence.names), len(sequence.names)
     return kind(
         participant_index=state.participant_index,
         active=0 <= place.block_id < count,

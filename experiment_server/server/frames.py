@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from engineio import packet as engine
 from engineio.payload import Payload
@@ -15,7 +16,7 @@ from socketio import msgpack_packet, packet
 
 from experiment_server.limits import PACKET_BURST_MAX
 from experiment_server.server.outgoing import Push
-from experiment_server.wire.encoding import to_json, to_json_bytes, to_msgpack
+from experiment_server.wire.encoding import Encoded, to_json, to_json_bytes, to_msgpack
 
 # A polling client sends together what it has gathered; the library's 16 would lose the rest.
 Payload.max_decode_packets = int(PACKET_BURST_MAX)
@@ -111,12 +112,23 @@ class MsgpackPacket(_CheckedPacket, msgpack_packet.MsgPackPacket):  # type: igno
         return to_msgpack(self._to_dict())
 
 
-def _json_event(namespace: str, data: list[object]) -> bytes:
+def _json_event(namespace: str, name: str, payload: object) -> bytes:
+    start = _json_start(namespace, name)
+    if payload is None:
+        return start + b"]"
+    # A snapshot that was encoded already is taken as it is.
+    json = payload.json if isinstance(payload, Encoded) else to_json_bytes(payload)
+    return b"%b,%b]" % (start, json)
+
+
+@lru_cache(maxsize=64)
+def _json_start(namespace: str, name: str) -> bytes:
     prefix = "" if namespace == "/" else f"{namespace},"
-    return f"{packet.EVENT}{prefix}".encode() + to_json_bytes(data)
+    return f"{packet.EVENT}{prefix}[{to_json(name)}".encode()
 
 
-def _msgpack_event(namespace: str, data: list[object]) -> bytes:
+def _msgpack_event(namespace: str, name: str, payload: object) -> bytes:
+    data = [name] if payload is None else [name, payload]
     return to_msgpack({"type": packet.EVENT, "data": data, "nsp": namespace})
 
 
@@ -126,13 +138,12 @@ class Dialect:
     library, but faster."""
 
     packet_class: type[JsonPacket | MsgpackPacket]
-    encode_event: Callable[[str, list[object]], bytes]
+    encode_event: Callable[[str, str, object], bytes]
     is_binary: bool
 
     def push(self, namespace: str, name: str, payload: object) -> Push:
         """An event for the sockets of a namespace; `payload` None sends none."""
-        data: list[object] = [name] if payload is None else [name, payload]
-        return Push(self.encode_event(namespace, data), is_binary=self.is_binary)
+        return Push(self.encode_event(namespace, name, payload), is_binary=self.is_binary)
 
 
 JSON = Dialect(JsonPacket, _json_event, is_binary=False)

@@ -30,7 +30,7 @@ from experiment_server.server.outgoing import OutgoingQueue
 from experiment_server.server.security import Authenticated, Authenticator
 from experiment_server.server.socket_server import Environ, SocketServer
 from experiment_server.session.calls import Received, decoded_call, shown
-from experiment_server.session.hub import DASHBOARD, PARTICIPANTS, Hub, Message, participant_room
+from experiment_server.session.hub import DASHBOARD, PARTICIPANTS, Hub, Message, Room
 from experiment_server.session.requests import BY_SERVER, Caller, Role
 from experiment_server.session.session import OPERATIONS, StudySession
 from experiment_server.session.tasks import Tasks
@@ -110,7 +110,7 @@ class _Endpoint:
         self._metrics = context.metrics
         self._tasks = context.tasks
         self._sessions: dict[str, _Session] = {}
-        self._rooms: dict[str, dict[str, OutgoingQueue]] = defaultdict(dict)
+        self._rooms: dict[Room, dict[str, OutgoingQueue]] = defaultdict(dict)
         self._dialect = dialect
         self._socket_server = SocketServer(
             dialect.packet_class, context.connection_counter, context.tasks
@@ -134,7 +134,7 @@ class _Endpoint:
         """The number of connected apps, and of connected dashboards."""
         return len(self._rooms[PARTICIPANTS]), len(self._rooms[DASHBOARD])
 
-    def has_listeners(self, room: str) -> bool:
+    def has_listeners(self, room: Room) -> bool:
         """Whether the room has any socket."""
         return bool(self._rooms.get(room))
 
@@ -288,10 +288,10 @@ def _namespace(caller: Caller) -> str:
     return DASHBOARD_NAMESPACE if caller.participant_index is None else APP_NAMESPACE
 
 
-def _rooms_of(caller: Caller) -> tuple[str, ...]:
+def _rooms_of(caller: Caller) -> tuple[Room, ...]:
     if caller.participant_index is None:
         return (DASHBOARD,)
-    return (PARTICIPANTS, participant_room(caller.participant_index))
+    return (PARTICIPANTS, caller.participant_index)
 
 
 async def _within(seconds: float, *work: Awaitable[object]) -> None:

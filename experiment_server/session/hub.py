@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -16,16 +15,14 @@ PARTICIPANTS = "participants"
 """The room of every participant's app."""
 
 
-def participant_room(participant_index: int) -> str:
-    """The room of one participant's apps."""
-    return f"participant:{participant_index}"
+Room: TypeAlias = str | int
+"""The name of a room, or the index of a participant: the room of their apps."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True, gc=False):
     """An event for all sockets in a room, with a struct, a list of structs, or no payload."""
 
-    room: str
+    room: Room
     event: str
     payload: Encoded[ParticipantSnapshot] | Struct | Sequence[Struct] | None
 
@@ -33,7 +30,7 @@ class Message:
 class Transport(Protocol):
     """Sends messages to the sockets of one endpoint."""
 
-    def has_listeners(self, room: str) -> bool:
+    def has_listeners(self, room: Room) -> bool:
         """Whether the room has any socket."""
 
     def deliver(self, message: Message) -> None:
@@ -50,6 +47,6 @@ class Hub:
         """Add a transport; it delivers every later message."""
         self._transports.append(transport)
 
-    def listening(self, room: str) -> list[Transport]:
+    def listening(self, room: Room) -> list[Transport]:
         """The transports with sockets in a room."""
         return [transport for transport in self._transports if transport.has_listeners(room)]

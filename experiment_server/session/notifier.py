@@ -12,7 +12,7 @@ from experiment_server.errors import ExpansionFailed
 from experiment_server.limits import DASHBOARD_BATCH_INTERVAL_S, LOOP_TURN_S
 from experiment_server.participants.events import Entry, Event
 from experiment_server.participants.state import ParticipantState
-from experiment_server.session.hub import DASHBOARD, Hub, Message, participant_room
+from experiment_server.session.hub import DASHBOARD, Hub, Message
 from experiment_server.session.participants import Committed
 from experiment_server.session.tasks import Tasks
 from experiment_server.session.views import ParticipantViews
@@ -81,9 +81,8 @@ class Notifier:
         end = time.monotonic() + LOOP_TURN_S
         while self._pushes:
             event, state = self._pushes.popleft()
-            room = participant_room(state.participant_index)
-            if transports := self._hub.listening(room):
-                message = self._push_message(room, event, state)
+            if transports := self._hub.listening(state.participant_index):
+                message = self._push_message(event, state)
                 for transport in transports:
                     transport.deliver(message)
                 if time.monotonic() > end:
@@ -92,7 +91,8 @@ class Notifier:
         if self._pushing:
             asyncio.get_running_loop().call_soon(self._push_some)
 
-    def _push_message(self, room: str, event: str, state: ParticipantState) -> Message:
+    def _push_message(self, event: str, state: ParticipantState) -> Message:
+        room = state.participant_index
         try:
             return Message(room, event, self._views.snapshot(state))
         except ExpansionFailed as error:

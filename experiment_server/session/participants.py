@@ -231,7 +231,7 @@ class ParticipantRepository:
         planned, now = [], self._clock()
         async for state in in_turns(states):
             sequence = self._versions.sequence(state)
-            if is_active(state, len(sequence)):
+            if is_active(state, len(sequence.names)):
                 outcome = moves.move_to_block(state, sequence, request.cause, now, block_id)
                 planned.append(PlannedChange(state, outcome))
         return planned

@@ -21,7 +21,7 @@ from experiment_server.participants.events import Event
 from experiment_server.participants.state import ParticipantState, timestamp
 from experiment_server.participants.versions import Migration, OnChange
 from experiment_server.session.event_log import EventLog
-from experiment_server.session.hub import DASHBOARD, Message, participant_room
+from experiment_server.session.hub import DASHBOARD, Message
 from experiment_server.session.notifier import Notifier
 from experiment_server.session.parse_worker import ParseWorker
 from experiment_server.session.participants import ParticipantRepository
@@ -313,7 +313,7 @@ class StudyFile:
         change = StudyChangedForApp(self._versions.served.digest, self.name)
         connected = [index for index in self._presence.participants() if index not in kept]
         for index in connected:
-            self._notifier.publish(Message(participant_room(index), "study-changed", change))
+            self._notifier.publish(Message(index, "study-changed", change))
         self._publish_to_dashboards(migration.report())
         states = [await self._states.get(index) for index in connected]
         self._notifier.push(("config-changed", state) for state in states)

@@ -20,14 +20,14 @@ from experiment_server.wire.snapshots import ParticipantRow, ParticipantSnapshot
 from experiment_server.wire.values import Config
 
 
-class _CachedSnapshot(Struct):
-    """A snapshot, with the inputs that it was made from."""
+class _CachedSnapshot(Struct, gc=False):
+    """A snapshot, with the inputs that it was made from, and its config once it was asked for."""
 
     state: ParticipantState
     sequence: BlockSequence
     connected: int
     snapshot: Encoded[ParticipantSnapshot]
-    config: Encoded[Config | None]
+    config: Encoded[Config | None] | None = None
 
 
 class ParticipantViews:
@@ -45,7 +45,10 @@ class ParticipantViews:
     def config(self, state: ParticipantState) -> Encoded[Config | None]:
         """The current block's config; raises NotInBlock and ExpansionFailed."""
         require_active(state, self._versions.sequence(state))
-        return self._cached(state).config
+        cached = self._cached(state)
+        if cached.config is None:
+            cached.config = Encoded(cached.snapshot.value.config)
+        return cached.config
 
     def row(self, state: ParticipantState) -> ParticipantRow:
         """The row of a participant."""
@@ -89,9 +92,7 @@ class ParticipantViews:
             self._cache.move_to_end(index)
             return cached
         snapshot = snapshots.snapshot(state, sequence, connected)
-        cached = _CachedSnapshot(
-            state, sequence, connected, Encoded(snapshot), Encoded(snapshot.config)
-        )
+        cached = _CachedSnapshot(state, sequence, connected, Encoded(snapshot))
         self._cache[index] = cached
         if len(self._cache) > SNAPSHOT_CACHE_MAX:
             self._cache.popitem(last=False)

@@ -61,10 +61,10 @@ class OverriddenValue(Struct, frozen=True):
     file: Annotated[JsonValue, Meta(description="The study file's value; null where it has none.")]
 
 
-class ParticipantSnapshot(ParticipantSummary, frozen=True, kw_only=True):
+class ParticipantSnapshot(ParticipantSummary, frozen=True, kw_only=True, gc=False):
     """Where a participant stands, with the current block's config."""
 
     config: Annotated[
         Config | None, Meta(description="The current block's config; null outside a block.")
     ]
-    overrides: list[OverriddenValue]
+    overrides: tuple[OverriddenValue, ...]

@@ -100,12 +100,17 @@ def request_of(operation, given):
     texts = {name: quote_from_bytes(as_bytes(value), safe="") for name, value in given.items()}
     path = path.format(**texts)
     query, headers, body = [], [], b""
+    members = [item for item in operation.parameters if item.location is Location.BODY_MEMBER]
+    in_members = any(item.name in given for item in members)
     for item in operation.parameters:
         if item.name not in given:
             continue
         value = as_bytes(given[item.name])
         if item.location is Location.QUERY:
             query.append(f"{item.name}={texts[item.name]}")
+        elif item.location is Location.BODY and in_members:
+            body = json.dumps({one.name: given[one.name] for one in (item, *members)}).encode()
+            headers.append(b"Content-Type: application/json")
         elif item.location is Location.BODY:
             body = value if item.kind is Kind.TEXT else json.dumps(given[item.name]).encode()
         elif item.location is Location.IF_MATCH:

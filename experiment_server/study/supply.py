@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from experiment_server.study.arguments import Bound, listed, number, whole
+from experiment_server.study.arguments import Bound, differences, listed, number, whole
 from experiment_server.study.model import FunctionCall
 from experiment_server.study.possible import Listed, Number, Whole
 from experiment_server.wire.values import JsonValue
@@ -97,11 +97,7 @@ def _known_values(bound: Bound) -> frozenset[Hashable] | None:
             given = bound[key]
             if not isinstance(given, list) or not is_known(given):
                 return None
-            weights = given
-            if key == "cum_weights":
-                weights = [
-                    after - before for before, after in zip([0, *given], given, strict=False)
-                ]
+            weights = differences(given) if key == "cum_weights" else given
     return frozenset(
         freeze(value) for value, weight in zip(population, weights, strict=True) if weight > 0
     )

@@ -81,6 +81,10 @@ def test_groups_that_are_shuffled_inside_keep_their_shuffles():
         without_settings("ABC", table([list("ABC"), list("AB")])),
         without_settings("ABC", table([list("ABA"), list("BAA")])),
         without_settings("ABC", table([list("ABC"), list("ABC")])),
+        # verify would warn of the tree.
+        without_settings(
+            ["near", "far", "survey"], table(map(list, permutations(["near", "far", "survey"])))
+        ),
         of_techniques(),
         of_techniques('order = ["select-{technique}-{size}"]', 'groups_strategy = "as_is"'),
         of_techniques(

@@ -1,5 +1,7 @@
 """Unique calls: a study that verifies never runs out of values, for anybody."""
 
+from itertools import accumulate
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +24,7 @@ def study_of(order, **blocks):
 
 SHORT, LONG = ["a", "b"], ["a", "b", "c"]
 
+weights = st.lists(st.sampled_from([0, 1, 2]), min_size=4, max_size=4)
 populations = st.lists(st.sampled_from("abcd"), min_size=1, max_size=4)
 amounts = st.one_of(st.integers(0, 2), st.just(call("randint", 1, 2, params={})))
 unique_calls = st.one_of(
@@ -40,12 +43,34 @@ unique_calls = st.one_of(
         st.integers(0, 3),
     ),
     st.builds(
-        lambda population, weights: {
+        lambda population, weights, cumulative: {
             **call("choices"),
-            "args": {"population": population, "weights": weights[: len(population)]},
+            "args": {
+                "population": population,
+                **(
+                    {"cum_weights": list(accumulate(weights[: len(population)]))}
+                    if cumulative
+                    else {"weights": weights[: len(population)]}
+                ),
+            },
         },
         populations,
-        st.lists(st.sampled_from([0, 1, 2]), min_size=4, max_size=4),
+        weights,
+        st.booleans(),
+    ),
+    st.builds(
+        lambda population, counts: {
+            **call("sample"),
+            "args": {"population": population, "k": 1, "counts": counts[: len(population)]},
+        },
+        populations,
+        st.one_of(weights, st.just([call("randint", 0, 2, params={}) for _ in range(4)])),
+    ),
+    st.builds(
+        call,
+        st.sampled_from(["uniform", "gauss"]),
+        st.sampled_from([0, 1, 0.5]),
+        st.sampled_from([0, 1, call("randint", 0, 1, params={}), call("uniform", 1, 2, params={})]),
     ),
     st.builds(
         lambda population, k: call("sample", call("shuffle", population, params={}), k),

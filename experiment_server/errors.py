@@ -28,6 +28,9 @@
     ├── NotAllowed                the caller's role does not include this operation
     ├── OriginForeign             a browser page from elsewhere sent this
     ├── LimitReached              more than a server of this size takes (limits.py)
+    ├── RecordInvalid             a record of results is none, or names a table that cannot be
+    │   ├── RecordTooLarge
+    │   └── RecordConflict        another record was kept under this id
     ├── RevisionConflict          somebody else committed first (retried by the service)
     ├── StoreUnavailable          the state could not be made durable
     │   ├── SessionLost           another server has taken over the session
@@ -54,17 +57,18 @@ class ExperimentServerError(Exception):
     code: ClassVar[str] = "internal-error"
     status: ClassVar[int] = 500
 
+    def __init_subclass__(cls, code: str | None = None, status: int | None = None) -> None:
+        cls.code = code or cls.code
+        cls.status = status or cls.status
+
     @property
     def detail(self) -> str:
         """What is wrong, where, and what to do, in one or two sentences."""
         return str(self)
 
 
-class StudyInvalid(ExperimentServerError):
+class StudyInvalid(ExperimentServerError, code="study-invalid", status=422):
     """The study has errors; `diagnostics` holds every one that was found in `source`."""
-
-    code = "study-invalid"
-    status = 422
 
     def __init__(self, message: str, diagnostics: Sequence[Any] = (), source: Any = None) -> None:
         super().__init__(message)
@@ -72,42 +76,27 @@ class StudyInvalid(ExperimentServerError):
         self.source = source
 
 
-class StudyTooLarge(ExperimentServerError):
+class StudyTooLarge(ExperimentServerError, code="study-too-large", status=422):
     """Reading the study, or its design report, takes more time or memory than it may."""
 
-    code = "study-too-large"
-    status = 422
 
-
-class StudyFileUnreadable(ExperimentServerError):
+class StudyFileUnreadable(ExperimentServerError, code="study-file-unreadable", status=422):
     """The study file cannot be read as a TOML text."""
 
-    code = "study-file-unreadable"
-    status = 422
 
-
-class ExtraMissing(ExperimentServerError):
+class ExtraMissing(ExperimentServerError, code="extra-missing", status=501):
     """A feature needs a package that is not installed; the message says how to install it."""
 
-    code = "extra-missing"
-    status = 501
 
-
-class OutputUnwritable(ExperimentServerError):
+class OutputUnwritable(ExperimentServerError, code="output-unwritable", status=422):
     """A file that a command was asked to write cannot be written, or is there already."""
 
-    code = "output-unwritable"
-    status = 422
 
-
-class ExpansionFailed(ExperimentServerError):
+class ExpansionFailed(ExperimentServerError, code="expansion-failed", status=422):
     """The study cannot be expanded for this participant.
 
     `problem` is the diagnostic code, `at` the path of the culprit in the study file.
     """
-
-    code = "expansion-failed"
-    status = 422
 
     def __init__(
         self, message: str, problem: str = "expansion-failed", at: tuple[str | int, ...] = ()
@@ -117,11 +106,8 @@ class ExpansionFailed(ExperimentServerError):
         self.at = at
 
 
-class ParticipantUnknown(ExperimentServerError):
+class ParticipantUnknown(ExperimentServerError, code="participant-unknown", status=406):
     """No participant has this index."""
-
-    code = "participant-unknown"
-    status = 406
 
     def __init__(self, participant_index: int) -> None:
         super().__init__(
@@ -130,216 +116,145 @@ class ParticipantUnknown(ExperimentServerError):
         )
 
 
-class ParticipantExists(ExperimentServerError):
+class ParticipantExists(ExperimentServerError, code="participant-exists", status=406):
     """A participant with this index was added before."""
-
-    code = "participant-exists"
-    status = 406
 
     def __init__(self, participant_index: int) -> None:
         super().__init__(f"participant {participant_index} exists already; nothing was changed")
 
 
-class ParticipantIndexInvalid(ExperimentServerError):
+class ParticipantIndexInvalid(ExperimentServerError, code="participant-index-invalid", status=406):
     """A participant index is below 1 or beyond what the store can hold."""
 
-    code = "participant-index-invalid"
-    status = 406
 
-
-class NotInBlock(ExperimentServerError):
+class NotInBlock(ExperimentServerError, code="not-in-block", status=406):
     """The participant has no current block."""
 
-    code = "not-in-block"
-    status = 406
 
-
-class BlockOutOfRange(ExperimentServerError):
+class BlockOutOfRange(ExperimentServerError, code="block-out-of-range", status=404):
     """The participant has no block with this id."""
 
-    code = "block-out-of-range"
-    status = 404
 
-
-class ParticipantElsewhere(ExperimentServerError):
+class ParticipantElsewhere(ExperimentServerError, code="participant-elsewhere", status=409):
     """The participant is not at the block that the request names.
 
     `snapshot` says where they are; None where the error has not yet passed the service.
     """
 
-    code = "participant-elsewhere"
-    status = 409
     snapshot: Any = None
 
 
-class NothingToUndo(ExperimentServerError):
+class NothingToUndo(ExperimentServerError, code="nothing-to-undo", status=409):
     """There is no move of this participant that can be taken back."""
 
-    code = "nothing-to-undo"
-    status = 409
 
-
-class OverrideRefused(ExperimentServerError):
+class OverrideRefused(ExperimentServerError, code="override-refused", status=422):
     """A change of a config names a key that only the server sets."""
 
-    code = "override-refused"
-    status = 422
 
-
-class KeyReused(ExperimentServerError):
+class KeyReused(ExperimentServerError, code="idempotency-key-reused", status=422):
     """An idempotency key came with a request before that was another one."""
 
-    code = "idempotency-key-reused"
-    status = 422
 
-
-class StudyStale(ExperimentServerError):
+class StudyStale(ExperimentServerError, code="study-stale", status=412):
     """The study file has changed since the text that was edited was read."""
 
-    code = "study-stale"
-    status = 412
 
-
-class VersionUnknown(ExperimentServerError):
+class VersionUnknown(ExperimentServerError, code="version-unknown", status=404):
     """The study has no version of this number."""
 
-    code = "version-unknown"
-    status = 404
 
-
-class PreconditionMissing(ExperimentServerError):
+class PreconditionMissing(ExperimentServerError, code="precondition-missing", status=428):
     """A change of the study file does not say which text it was made from."""
 
-    code = "precondition-missing"
-    status = 428
 
-
-class ParameterInvalid(ExperimentServerError):
+class ParameterInvalid(ExperimentServerError, code="parameter-invalid", status=400):
     """A parameter is missing or has the wrong type."""
 
-    code = "parameter-invalid"
-    status = 400
 
-
-class MediaTypeUnsupported(ExperimentServerError):
+class MediaTypeUnsupported(ExperimentServerError, code="media-type-unsupported", status=415):
     """A body is of a type, in a charset, or packed in a way, that is not read here."""
 
-    code = "media-type-unsupported"
-    status = 415
 
-
-class IdentifierInvalid(ExperimentServerError):
+class IdentifierInvalid(ExperimentServerError, code="identifier-invalid", status=404):
     """An identifier in an address is no integer, so nothing is there."""
 
-    code = "identifier-invalid"
-    status = 404
 
-
-class OperationUnknown(ExperimentServerError):
+class OperationUnknown(ExperimentServerError, code="operation-unknown", status=404):
     """The server has no operation of this name."""
 
-    code = "operation-unknown"
-    status = 404
 
-
-class TokenMissing(ExperimentServerError):
+class TokenMissing(ExperimentServerError, code="token-missing", status=401):
     """The caller shows no token where one is needed."""
 
-    code = "token-missing"
-    status = 401
 
-
-class TokenInvalid(ExperimentServerError):
+class TokenInvalid(ExperimentServerError, code="token-invalid", status=401):
     """The caller's token is none of ours, or has expired."""
 
-    code = "token-invalid"
-    status = 401
 
-
-class NotAllowed(ExperimentServerError):
+class NotAllowed(ExperimentServerError, code="not-allowed", status=403):
     """The caller may not do this."""
 
-    code = "not-allowed"
-    status = 403
 
-
-class OriginForeign(ExperimentServerError):
+class OriginForeign(ExperimentServerError, code="origin-foreign", status=403):
     """A browser sent this on behalf of a page that is not ours."""
 
-    code = "origin-foreign"
-    status = 403
 
-
-class LimitReached(ExperimentServerError):
+class LimitReached(ExperimentServerError, code="limit-reached", status=429):
     """More was asked for than the server takes; it may work later."""
 
-    code = "limit-reached"
-    status = 429
+
+class RecordInvalid(ExperimentServerError, code="record-invalid", status=422):
+    """A record of results is not as it has to be; `record_id` names it, where it has an id."""
+
+    def __init__(self, message: str, record_id: str | None = None) -> None:
+        super().__init__(message)
+        self.record_id = record_id
 
 
-class RevisionConflict(ExperimentServerError):
+class RecordTooLarge(RecordInvalid, code="record-too-large", status=413):
+    """A record of results is larger than it may be."""
+
+
+class RecordConflict(RecordInvalid, code="record-conflict", status=409):
+    """A record with other content was kept under the same id."""
+
+
+class RevisionConflict(ExperimentServerError, code="revision-conflict", status=409):
     """The state was changed since it was read."""
 
-    code = "revision-conflict"
-    status = 409
 
-
-class StoreUnavailable(ExperimentServerError):
+class StoreUnavailable(ExperimentServerError, code="store-unavailable", status=503):
     """The change could not be made durable, so it was not made."""
 
-    code = "store-unavailable"
-    status = 503
 
-
-class SessionLost(StoreUnavailable):
+class SessionLost(StoreUnavailable, code="session-lost"):
     """Another server has taken over the session, so this one stops."""
 
-    code = "session-lost"
 
-
-class DatabaseDamaged(StoreUnavailable):
+class DatabaseDamaged(StoreUnavailable, code="database-damaged"):
     """The database turned out to be damaged while it was served, so the server stops."""
 
-    code = "database-damaged"
 
-
-class DatabaseInUse(ExperimentServerError):
+class DatabaseInUse(ExperimentServerError, code="database-in-use", status=503):
     """Another server process holds this database."""
 
-    code = "database-in-use"
-    status = 503
 
-
-class DatabaseUnusable(ExperimentServerError):
+class DatabaseUnusable(ExperimentServerError, code="database-unusable", status=503):
     """The file is no database that this release can work with."""
 
-    code = "database-unusable"
-    status = 503
 
-
-class SessionUnknown(ExperimentServerError):
+class SessionUnknown(ExperimentServerError, code="session-unknown", status=404):
     """The database has no session of this name."""
 
-    code = "session-unknown"
-    status = 404
 
-
-class LogBroken(ExperimentServerError):
+class LogBroken(ExperimentServerError, code="log-broken", status=500):
     """The event log is not as it was written."""
 
-    code = "log-broken"
-    status = 500
 
-
-class ServerRefused(ExperimentServerError):
+class ServerRefused(ExperimentServerError, code="server-refused", status=502):
     """A running server did not do what it was asked for."""
 
-    code = "server-refused"
-    status = 502
 
-
-class StartRefused(ExperimentServerError):
+class StartRefused(ExperimentServerError, code="start-refused", status=503):
     """The server cannot start with these settings on this machine."""
-
-    code = "start-refused"
-    status = 503

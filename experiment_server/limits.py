@@ -253,8 +253,7 @@ LOOP_LAG_INTERVAL_S: Final = 1.0
 # Length of a token. Ours have some 200 characters.
 TOKEN_MAX_LENGTH: Final = 1000
 
-# Interval at which the expiry of an open socket's token is compared with the clock, which may be
-# set meanwhile. Each operation checks the token as well.
+# Interval at which an open socket's token is compared with the clock, which may be set meanwhile.
 TOKEN_EXPIRY_INTERVAL_S: Final = 60.0
 
 # Shortest token that experimenters may choose. A shorter one can be guessed.
@@ -263,8 +262,7 @@ ADMIN_TOKEN_MIN_LENGTH: Final = 16
 # Lifetime of a participant's link: a study's season.
 LINK_LIFETIME_S: Final = 30 * 24 * 60 * 60
 
-# Time that a browser takes at most from opening a login link to its login, the user's confirmation
-# included.
+# Time from opening a login link to the login, the user's confirmation included.
 LINK_CONFIRMATION_TIMEOUT_S: Final = 10 * 60
 
 # Length of the reason for a move: a sentence in the log.
@@ -286,8 +284,7 @@ EVENT_ID_MAX: Final = 2**53 - 1
 # Log entries in one answer, and in one read of a stream: some 500 kB.
 EVENTS_PAGE_MAX: Final = 1000
 
-# Interval at which changes are sent to dashboards. Changes within one interval share a message, so
-# that moving 300 participants is one message.
+# Interval at which changes are sent to dashboards. Those of one interval share a message.
 DASHBOARD_BATCH_INTERVAL_S: Final = 0.05
 
 # Block names in the participants' rows of one message: some 2 MB, which take 20 ms to encode.
@@ -297,7 +294,7 @@ MESSAGE_BLOCK_NAMES_MAX: Final = 100_000
 # takes between emptying and filling a file, and shorter than anybody waits.
 FILE_SETTLE_S: Final = 0.25
 
-# Size of a study file. A file of a thousand blocks has about 200 kB.
+# Size of a study file. A thousand blocks have about 200 kB.
 STUDY_MAX_BYTES: Final = 4 * 1024 * 1024
 
 # Size of a request body, except for files. Nothing is larger than a study.
@@ -309,6 +306,19 @@ PATCH_MAX_BYTES: Final = 1024 * 1024
 
 # Size of the login form. It has a token, of which each character may take three bytes.
 LOGIN_MAX_BYTES: Final = 4 * 1024
+
+# Size of one record of results. A questionnaire has some thousand bytes; larger data are files.
+RECORD_MAX_BYTES: Final = 64 * 1024
+
+# Records in one batch, and in one read of a stream. Each takes some ten milliseconds.
+RECORD_BATCH_MAX: Final = 1000
+RECORD_PAGE_MAX: Final = 1000
+
+# Records of one participant: a day of samples at 10 Hz. Faster ones belong into a file.
+PARTICIPANT_RECORDS_MAX: Final = 1_000_000
+
+# Tables of results in one session. A study has a handful.
+RESULT_TABLES_MAX: Final = 100
 
 # Size of one file of results. An hour of a tracker at 90 Hz takes about 20 MB.
 RESULT_FILE_MAX_BYTES: Final = 32 * 1024 * 1024

@@ -17,7 +17,7 @@ from experiment_server.session.requests import Role
 from experiment_server.session.session import OPERATIONS
 from experiment_server.wire.pushes import APP_EVENTS, DASHBOARD_EVENTS
 from experiment_server.wire.replies import ErrorInfo
-from experiment_server.wire.schema import schema_components
+from experiment_server.wire.schema import received_components, schema_components
 from experiment_server.wire.values import JsonObject
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +35,11 @@ _PRIMITIVES = {
     "boolean": "boolean",
     "null": "null",
 }
-_PARAMETERS = {Kind.INTEGER: "number", Kind.TEXT: "string", Kind.OBJECT: "Config"}
+_PARAMETERS = {
+    Kind.INTEGER: "number",
+    Kind.TEXT: "string",
+    Kind.OBJECT: "Config",
+}
 
 
 def files() -> dict[Path, str]:
@@ -52,6 +56,7 @@ def _module(operations: Iterable[Operation], events: Mapping[str, object]) -> st
     types = [item.result for item in operations] + list(events.values()) + [ErrorInfo]
     schemas, components = schema_components(types)
     results, payloads = schemas[: len(operations)], schemas[len(operations) : -1]
+    components |= received_components(_received(operations))[1]
     parts = [_HEADING]
     parts += [_interface(name, components[name]) for name in sorted(components)]
     parts.append(
@@ -90,7 +95,7 @@ def _interface(name: str, schema: JsonObject) -> str:
 
 def _members(schema: JsonObject) -> Iterator[str]:
     for name, member in schema["properties"].items():
-        mark = "" if name in schema["required"] else "?"
+        mark = "" if name in schema.get("required", ()) else "?"
         yield _comment(member.get("description", ""), "  ")
         yield f"  {name}{mark}: {_type(member)};\n"
 
@@ -111,7 +116,16 @@ def _parameters(operation: Operation) -> str:
 
 def _parameter(parameter: Parameter) -> str:
     mark = "" if parameter.requirement is Requirement.REQUIRED else "?"
+    if parameter.kind is Kind.LIST:
+        (schema,), _ = received_components([parameter.value_type])
+        return f"{parameter.name}{mark}: {_type(schema)}"
     return f"{parameter.name}{mark}: {_PARAMETERS[parameter.kind]}"
+
+
+def _received(operations: Iterable[Operation]) -> list[object]:
+    """The types of the lists that clients send."""
+    parameters = (item for operation in operations for item in operation.arguments)
+    return [item.value_type for item in parameters if item.kind is Kind.LIST]
 
 
 def _type(schema: JsonObject) -> str:

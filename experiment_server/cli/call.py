@@ -14,8 +14,8 @@ import click
 from experiment_server.errors import ServerRefused
 
 if TYPE_CHECKING:
-    from experiment_server.session.operations import Operation, Parameter
-    from experiment_server.wire.values import JsonObject
+    from experiment_server.session.operations import Kind, Operation, Parameter
+    from experiment_server.wire.values import JsonValue
 
 
 @click.command(
@@ -98,8 +98,9 @@ def _request(operation: Operation, given: Mapping[str, str], server: str) -> url
     query = urlencode(placed(Location.QUERY))
     body = "".join(placed(Location.BODY).values())
     if members := placed(Location.BODY_MEMBER):
-        objects = {name: _object(name, text) for name, text in members.items()}
-        body = json.dumps({**placed(Location.BODY), **objects})
+        kinds = {item.name: item.kind for item in operation.parameters}
+        values = {name: _member(name, kinds[name], text) for name, text in members.items()}
+        body = json.dumps({**placed(Location.BODY), **values})
     request = urllib.request.Request(  # noqa: S310 - the user's own server
         f"{server.rstrip('/')}{path}" + (f"?{query}" if query else ""),
         method=operation.method,
@@ -111,9 +112,11 @@ def _request(operation: Operation, given: Mapping[str, str], server: str) -> url
     return request
 
 
-def _object(name: str, text: str) -> JsonObject:
+def _member(name: str, kind: Kind, text: str) -> JsonValue:
+    if kind.value == "text":
+        return text
     try:
-        value: JsonObject = json.loads(text)
+        value: JsonValue = json.loads(text)
     except ValueError:
         raise click.UsageError(f"{name} has to be JSON, got {text!r}") from None
     return value

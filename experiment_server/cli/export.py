@@ -44,8 +44,9 @@ _PAGE = 1000
 @click.command(
     name="export",
     epilog="Writes events.csv and events.jsonl (the whole log), timings.csv (a row per stay in a "
-    "block), participants.csv (where everybody stands), and study-1.toml, study-2.toml, ... (the "
-    "versions that were served). Example: `experiment-server export study.toml -d data/`.",
+    "block), participants.csv (where everybody stands), a CSV for each table of results, "
+    "and study-1.toml, study-2.toml, ... (the versions that were served). Example: "
+    "`experiment-server export study.toml -d data/`.",
 )
 @stored_argument
 @session_option
@@ -59,12 +60,16 @@ _PAGE = 1000
 )
 def command(file: str, session: str, out_dir: Path) -> None:
     """Write what happened in FILE as CSV and JSON Lines, also while a server writes it."""
+    from experiment_server.cli.export_results import ResultTables
     from experiment_server.store import records
 
     with session_of(file, session) as (connection, number):
         versions = records.versions(connection, number)
         texts = {name: text for item in versions for name, text in _files(item)}
-        names = ["events.csv", "events.jsonl", "timings.csv", "participants.csv", *texts]
+        results = ResultTables(connection, number)
+        tables = {table: f"{table}.csv" for table in results.counts}
+        names = ["events.csv", "events.jsonl", "timings.csv", "participants.csv"]
+        names += [*tables.values(), *texts]
         _make_room(out_dir, names)
         count = records.count(connection, number)
         entries = progress(records.all_entries(connection, number), "events", count)
@@ -73,6 +78,9 @@ def command(file: str, session: str, out_dir: Path) -> None:
         _write(out_dir / "timings.csv", visits, VISIT_COLUMNS)
         states = (_participant(state) for state in records.states(connection, number))
         _write(out_dir / "participants.csv", states, _PARTICIPANTS)
+        for table, name in tables.items():
+            with _opened(out_dir / name) as out:
+                results.write(table, out)
         for name, text in texts.items():
             (out_dir / name).parent.mkdir(parents=True, exist_ok=True)
             (out_dir / name).write_bytes(text.encode("utf-8", "surrogatepass"))

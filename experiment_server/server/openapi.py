@@ -30,11 +30,11 @@ from experiment_server.errors import (
 from experiment_server.limits import IDEMPOTENCY_KEY_MAX_LENGTH
 from experiment_server.server import uxf
 from experiment_server.server.encoding import MSGPACK, reply
-from experiment_server.server.rest import paths
+from experiment_server.server.rest import paths, stream_path
 from experiment_server.session.operations import Kind, Location, Operation, Parameter, Requirement
 from experiment_server.session.session import OPERATIONS
 from experiment_server.wire.replies import Problem, UploadedFile
-from experiment_server.wire.schema import schema_components
+from experiment_server.wire.schema import received_components, schema_components
 from experiment_server.wire.tables import MEDIA_TYPES
 from experiment_server.wire.values import JsonObject
 
@@ -49,7 +49,11 @@ _TYPES: dict[Kind, JsonObject] = {
     Kind.INTEGER: {"type": "integer"},
     Kind.TEXT: {"type": "string"},
     Kind.OBJECT: {"type": "object"},
+    Kind.LIST: {"type": "array"},
 }
+
+
+_LIMITS = {Kind.INTEGER: "maximum", Kind.TEXT: "maxLength", Kind.LIST: "maxItems"}
 
 
 def add_route(app: web.Application) -> None:
@@ -69,6 +73,13 @@ def description() -> JsonObject:
     schemas, components = schema_components(
         [*(item.answer for item in answered), UploadedFile, Problem]
     )
+    members = [
+        item.value_type
+        for operation in OPERATIONS.values()
+        for item in operation.arguments
+        if item.kind is Kind.LIST
+    ]
+    components = received_components(members)[1] | components
     by_name = {item.name: schema for item, schema in zip(answered, schemas, strict=False)}
     for operation in OPERATIONS.values():
         for path in paths(operation):
@@ -77,7 +88,7 @@ def description() -> JsonObject:
             described[path][method] = _operation(operation, path, answers)
         if operation.table:
             for output_format, media_type in MEDIA_TYPES.items():
-                path = f"/api/{operation.path}.{output_format}"
+                path = stream_path(operation, output_format)
                 answers = {"200": _success("the rows", {media_type: {}})}
                 described[path]["get"] = _operation(operation, path, answers, f".{output_format}")
     stored = _success("the stored file", {"application/json": {"schema": schemas[-2]}})
@@ -142,20 +153,28 @@ def _operation(
                 },
             }
         )
-    body = next((item for item in operation.parameters if item.location is Location.BODY), None)
-    if body is not None:
-        types = ["text/plain"] if body.kind is Kind.TEXT else ["application/json", MSGPACK]
-        described["requestBody"] = {
-            "description": body.summary,
-            "required": True,
-            "content": {media_type: {"schema": _TYPES[body.kind]} for media_type in types},
-        }
-        members = [item for item in operation.parameters if item.location is Location.BODY_MEMBER]
-        if members:
-            described["requestBody"]["content"]["application/json"] = {
-                "schema": _members([body, *members])
-            }
+    if body := _request_body(operation):
+        described["requestBody"] = body
     return described
+
+
+def _request_body(operation: Operation) -> JsonObject | None:
+    """The body of a request: one parameter, an object with several, or either of both."""
+    whole = next((item for item in operation.parameters if item.location is Location.BODY), None)
+    members = [item for item in operation.parameters if item.location is Location.BODY_MEMBER]
+    content: JsonObject = {}
+    if whole is not None:
+        types = ["text/plain"] if whole.kind is Kind.TEXT else ["application/json", MSGPACK]
+        content = {media_type: {"schema": _TYPES[whole.kind]} for media_type in types}
+    if members:
+        schema = _members([whole, *members] if whole else members)
+        content["application/json"] = {"schema": schema}
+        if whole is None:
+            content[MSGPACK] = {"schema": schema}
+    if not content:
+        return None
+    described: JsonObject = {"required": True, "content": content}
+    return {"description": whole.summary, **described} if whole else described
 
 
 def _members(parameters: list[Parameter]) -> JsonObject:
@@ -164,21 +183,26 @@ def _members(parameters: list[Parameter]) -> JsonObject:
     return {
         "type": "object",
         "properties": {
-            item.name: {**_TYPES[item.kind], "description": item.summary} for item in parameters
+            item.name: {**_schema(item), "description": item.summary} for item in parameters
         },
         "required": required,
         "additionalProperties": False,
     }
 
 
-def _parameter(item: Parameter) -> JsonObject:
-    schema = dict(_TYPES[item.kind])
+def _schema(item: Parameter) -> JsonObject:
+    (described,), _ = received_components([item.value_type])
+    schema = described if item.kind is Kind.LIST else dict(_TYPES[item.kind])
     if item.minimum is not None:
         schema["minimum"] = item.minimum
     if item.limit is not None:
-        schema["maxLength" if item.kind is Kind.TEXT else "maximum"] = item.limit
+        schema[_LIMITS[item.kind]] = item.limit
     if item.default is not None:
         schema["default"] = item.default
+    return schema
+
+
+def _parameter(item: Parameter) -> JsonObject:
     location = {Location.PATH: "path", Location.QUERY: "query", Location.IF_MATCH: "header"}[
         item.location
     ]
@@ -187,7 +211,7 @@ def _parameter(item: Parameter) -> JsonObject:
         "in": location,
         "description": item.summary,
         "required": item.location is Location.PATH,
-        "schema": schema,
+        "schema": _schema(item),
     }
 
 
@@ -205,7 +229,9 @@ def _success(summary: str, content: JsonObject) -> JsonObject:
 
 
 def _errors(operation: Operation) -> JsonObject:
-    has_body = any(item.location is Location.BODY for item in operation.parameters)
+    has_body = any(
+        item.location in (Location.BODY, Location.BODY_MEMBER) for item in operation.parameters
+    )
     return _described(_refusals(operation), has_body=has_body)
 
 

@@ -44,21 +44,28 @@ def paths(operation: Operation) -> Iterator[str]:
         yield "/".join(["/api", operation.path, *(f"{{{name}}}" for name in names)])
 
 
+def stream_path(operation: Operation, output_format: Format) -> str:
+    """The path of an operation's rows in a format: `/api/events.csv`."""
+    *_, path = paths(operation)
+    return f"{path}.{output_format}"
+
+
 def add_routes(
     app: web.Application, session: StudySession, authenticator: Authenticator, metrics: Metrics
 ) -> None:
     """Add a route under /api/ for every operation."""
     for operation in OPERATIONS.values():
+        # `results/trials.csv` is no table of that name.
+        if operation.table:
+            for output_format in MEDIA_TYPES:
+                app.router.add_get(
+                    stream_path(operation, output_format),
+                    _stream(session, authenticator, operation, operation.table, output_format),
+                )
         for path in paths(operation):
             app.router.add_route(
                 operation.method, path, _handler(session, authenticator, metrics, operation)
             )
-        if operation.table:
-            for output_format in MEDIA_TYPES:
-                app.router.add_get(
-                    f"/api/{operation.path}.{output_format}",
-                    _stream(session, authenticator, operation, operation.table, output_format),
-                )
     app.router.add_route("*", "/api/{rest:.*}", _unknown)
 
 
@@ -130,20 +137,31 @@ async def _write(
     pages = table.pages(session, *call.values)
     # The first page is read before the headers are sent, so an error can still set the status.
     first: Sequence[Struct] = await anext(pages, [])
+    columns: tuple[str, ...] = ()
+    if output_format == "csv":
+        columns = await _columns(session, call, table)
     await response.prepare(request)
     if output_format == "csv":
-        await response.write(csv_heading(table.columns).encode())
-    await response.write(_lines(table, first, output_format))
+        await response.write(csv_heading(columns).encode())
+    await response.write(_lines(table, first, columns, output_format))
     async for rows in pages:
-        await response.write(_lines(table, rows, output_format))
+        await response.write(_lines(table, rows, columns, output_format))
     await response.write_eof()
     return response
 
 
-def _lines(table: Table, rows: Sequence[Struct], output_format: Format) -> bytes:
+async def _columns(session: StudySession, call: Call, table: Table) -> tuple[str, ...]:
+    if isinstance(table.columns, tuple):
+        return table.columns
+    return await table.columns(session, *call.values)
+
+
+def _lines(
+    table: Table, rows: Sequence[Struct], columns: Sequence[str], output_format: Format
+) -> bytes:
     if output_format == "jsonl":
         return json_lines(rows).encode()
-    return csv_lines(map(table.cells, rows), table.columns).encode()
+    return csv_lines(map(table.cells, rows), columns).encode()
 
 
 def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[Received]]:
@@ -152,25 +170,42 @@ def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[Received]
     # Reading operations without query parameters ignore any that clients send.
     lenient = not query and not operation.changes
     other = [
-        item for item in operation.parameters if item.location in (Location.BODY, Location.IF_MATCH)
+        *_parameters_in(operation, Location.BODY),
+        *_parameters_in(operation, Location.IF_MATCH),
     ]
+    paths_text = {
+        item.name for item in _parameters_in(operation, Location.PATH) if item.kind is Kind.TEXT
+    }
     members = _parameters_in(operation, Location.BODY_MEMBER)
     text_name = next((item.name for item in _parameters_in(operation, Location.BODY)), "")
 
     async def read(request: web.Request) -> Received:
         given: JsonObject = {
-            name: _integer_of(name, text) for name, text in request.match_info.items()
+            name: text if name in paths_text else _integer_of(name, text)
+            for name, text in request.match_info.items()
         }
         if request.query_string and not lenient:
             given |= _query(request, operation, query)
         for parameter in other:
             given[parameter.name] = await _other_value(request, parameter)
-        if members and (sent := members_of(request, given.get(text_name))) is not None:
+        if members and not text_name:
+            given |= await _members(request, operation)
+        elif members and (sent := members_of(request, given.get(text_name))) is not None:
             del given[text_name]
             given |= sent
         return Received(given, request.headers.get("Idempotency-Key"))
 
     return read
+
+
+async def _members(request: web.Request, operation: Operation) -> JsonObject:
+    """The members of a body that is an object; one that is also in the path is refused."""
+    body = await body_of(request)
+    names = [item.name for item in _parameters_in(operation, Location.BODY_MEMBER)]
+    if not isinstance(body, dict) or request.match_info.keys() & body.keys():
+        takes = ", ".join(names)
+        raise ParameterInvalid(f"{operation.name}: the body has to be an object with {takes}")
+    return body
 
 
 async def _other_value(request: web.Request, parameter: Parameter) -> JsonValue:

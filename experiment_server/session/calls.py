@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from msgspec import Struct, structs
+from msgspec import Struct, ValidationError, convert, structs
 
 from experiment_server.errors import (
     NotAllowed,
@@ -83,7 +83,9 @@ def decoded_call(
                 f"not for participant {index}"
             )
     _check_index(operation, arguments.get(PARTICIPANT))
-    own = operation.arguments_type(*(arguments[item.name] for item in operation.arguments))
+    own = operation.arguments_type(
+        *(_typed(operation, item, arguments[item.name]) for item in operation.arguments)
+    )
     return Call(_request(operation, caller, arguments, received.key), own)
 
 
@@ -151,7 +153,7 @@ def _check(operation: Operation, parameter: Parameter, value: JsonValue) -> None
     elif not _fits(parameter.kind, value):
         problem = f"has to be {parameter.kind.value}, got {shown(value)}"
     elif parameter.limit is not None and _size(value) > parameter.limit:
-        most = "characters at most" if parameter.kind is Kind.TEXT else "at most"
+        most = _MOST[parameter.kind]
         problem = f"has to be {parameter.limit} {most}, got {_size(value)}"
     elif parameter.minimum is not None and value < parameter.minimum:
         problem = f"has to be {parameter.minimum} or more, got {value}"
@@ -172,13 +174,29 @@ def _check_index(operation: Operation, participant_index: int | None) -> None:
         raise
 
 
+_MOST = {Kind.INTEGER: "at most", Kind.TEXT: "characters at most", Kind.LIST: "items at most"}
+_PYTHON_TYPES = {Kind.TEXT: str, Kind.OBJECT: dict, Kind.LIST: list}
+
+
 def _fits(kind: Kind, value: JsonValue) -> bool:
     if kind is Kind.INTEGER:
         return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, str if kind is Kind.TEXT else dict)
+    return isinstance(value, _PYTHON_TYPES[kind])
 
 
-def _size(value: int | str) -> int:
+def _typed(operation: Operation, parameter: Parameter, value: JsonValue) -> JsonValue:
+    if parameter.kind is not Kind.LIST:
+        return value
+    try:
+        return convert(value, parameter.value_type)
+    except ValidationError as error:
+        wrong, _, where = str(error).partition(" - at `$")
+        raise ParameterInvalid(
+            f"{operation.name}: {parameter.name}{where.rstrip('`')}: {wrong}"
+        ) from None
+
+
+def _size(value: int | str | list[JsonValue]) -> int:
     return value if isinstance(value, int) else len(value)
 
 

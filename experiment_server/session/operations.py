@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from types import UnionType
+from types import GenericAlias, UnionType
 from typing import (
     Annotated,
     Literal,
@@ -40,10 +40,16 @@ class Kind(str, Enum):
     INTEGER = "a whole number"
     TEXT = "text"
     OBJECT = "an object"
+    LIST = "a list"
 
 
 _UNIONS = (Union, UnionType)
-_KINDS: Mapping[object, Kind] = {int: Kind.INTEGER, str: Kind.TEXT, dict: Kind.OBJECT}
+_KINDS: Mapping[object, Kind] = {
+    int: Kind.INTEGER,
+    str: Kind.TEXT,
+    dict: Kind.OBJECT,
+    list: Kind.LIST,
+}
 
 
 class Location(str, Enum):
@@ -53,7 +59,7 @@ class Location(str, Enum):
     QUERY = "query"
     BODY = "body"
     BODY_MEMBER = "body member"
-    """Beside the parameter that is the body, where that is sent as a member of a JSON object."""
+    """A member of the object that the body is, or can be where another parameter is the body."""
     IF_MATCH = "If-Match"
 
 
@@ -68,17 +74,20 @@ class Requirement(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of an operation. `limit` is the largest number, or the largest text length."""
+    """A parameter of an operation.
+
+    `limit` is the largest number, or the largest number of characters or items.
+    """
 
     summary: str
     name: str = ""
     kind: Kind = Kind.INTEGER
     location: Location = Location.PATH
     requirement: Requirement = Requirement.REQUIRED
-    default: int | None = None
+    default: int | str | None = None
     minimum: int | None = None
     limit: int | None = None
-    value_type: type | UnionType = int
+    value_type: type | UnionType | GenericAlias = int
     """The type that the method takes."""
 
 
@@ -87,9 +96,10 @@ class Table:
     """An operation's answer as a table, which REST also streams as CSV and JSON Lines.
 
     `pages` takes the session and the parameter values; `cells` converts a row to its CSV cells.
+    `columns` may be a function like `pages`, where not every call has the same.
     """
 
-    columns: tuple[str, ...]
+    columns: tuple[str, ...] | Callable[..., Awaitable[tuple[str, ...]]]
     pages: Callable[..., AsyncIterator[Sequence[Struct]]]
     cells: Callable[..., JsonObject]
 

@@ -10,8 +10,10 @@ from experiment_server.limits import (
     EVENTS_PAGE_MAX,
     ORDERS_PARTICIPANTS_MAX,
     PARTICIPANT_INDEX_MAX,
+    RECORD_BATCH_MAX,
 )
 from experiment_server.session.operations import Location, Parameter, Requirement
+from experiment_server.wire.results import ResultRecord
 from experiment_server.wire.values import JsonObject
 
 _QUERY, _OPTIONAL = Location.QUERY, Requirement.OPTIONAL
@@ -100,6 +102,27 @@ OnlyParticipant = Annotated[
         minimum=1,
         limit=PARTICIPANT_INDEX_MAX,
     ),
+]
+TableName = Annotated[
+    str,
+    Parameter(
+        "a table of results: up to 64 lower-case letters, digits, dashes and underscores",
+        limit=64,
+    ),
+]
+RecordedTable = Annotated[
+    str,
+    Parameter(
+        "the table of results, trials unless named otherwise",
+        location=Location.BODY_MEMBER,
+        requirement=_OPTIONAL,
+        default="trials",
+        limit=64,
+    ),
+]
+Records = Annotated[
+    list[ResultRecord],
+    Parameter("the records, in their order", location=Location.BODY_MEMBER, limit=RECORD_BATCH_MAX),
 ]
 AfterEntry = Annotated[
     int,

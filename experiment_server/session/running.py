@@ -26,6 +26,7 @@ from experiment_server.session.notifier import Notifier
 from experiment_server.session.participants import ParticipantRepository
 from experiment_server.session.presence import Presence
 from experiment_server.session.requests import BY_SERVER, Request
+from experiment_server.session.results import Results
 from experiment_server.session.states import ParticipantStates
 from experiment_server.session.study_file import StudyFile
 from experiment_server.session.tasks import Tasks
@@ -89,6 +90,7 @@ class RunningSession:
         self._notifier = Notifier(hub, tasks, self._views)
         self._idempotency = Idempotency(store, self.now)
         self._states = ParticipantStates(store)
+        self._results = Results(store, self._states, self._versions, self.now, self._logged)
         self._repository = ParticipantRepository(
             store,
             self._states,
@@ -185,6 +187,7 @@ class RunningSession:
         self._states.drop_cache()
         self._versions.drop_cache()
         self._views.drop_cache()
+        self._results.drop_cache()
 
     # Helpers of operations
 

@@ -48,6 +48,7 @@ from experiment_server.session.parameters import (
     OwnParticipant,
 )
 from experiment_server.session.requests import Request
+from experiment_server.session.result_operations import ResultOperations
 from experiment_server.session.study_operations import StudyOperations
 from experiment_server.wire.encoding import Encoded
 from experiment_server.wire.events import LogEntry
@@ -59,7 +60,7 @@ from experiment_server.wire.values import Config
 _MOVE = (FROM_BLOCK, FROM_STARTED_AT, REASON)
 
 
-class StudySession(StudyOperations):
+class StudySession(StudyOperations, ResultOperations):
     """One session of a study: its participants, their moves, its study file, and its event log.
 
     Operations raise ParticipantUnknown for an index that was never added, and StoreUnavailable if

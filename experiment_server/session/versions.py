@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from experiment_server.errors import StudyInvalid
 from experiment_server.limits import SEQUENCE_CACHE_MAX, SEQUENCE_CACHE_SETTINGS_MAX
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.state import ParticipantState
@@ -77,6 +79,15 @@ class StudyVersions:
             found = BlockSequence(study, number, state.participant_index, state.row)
             self._sequences.put(key, found)
         return found
+
+    async def study_numbered(self, number: int) -> Study | None:
+        """The study of a version by its number, None for one that cannot be read any more."""
+        version = next((item for item in self.all if item.version == number), None)
+        if version is None:
+            return None
+        with contextlib.suppress(StudyInvalid):
+            await self.require(version.digest)
+        return self._studies.get(version.digest)
 
     async def require(self, digest: str) -> None:
         """Parse an earlier version, unless that was done already.

@@ -9,14 +9,16 @@ from sqlalchemy import Connection
 
 from experiment_server.participants.events import Entry, Head, flaw
 from experiment_server.participants.overrides import digest_of_overrides
+from experiment_server.participants.results import batch_hash
 from experiment_server.participants.state import START
-from experiment_server.store import records
+from experiment_server.store import records, result_records
 from experiment_server.wire.events import (
     ConfigOverridden,
     EventType,
     Moved,
     ParticipantAdded,
     ParticipantReset,
+    Recorded,
     StudyLoaded,
 )
 
@@ -41,8 +43,8 @@ def check(
 
     `entries` are all of the log's, ascending; `noted` is a hash that was written down before. Every
     entry has to follow the one before it, and the last one has to be the one that is noted beside
-    the log. The versions of the study, and everybody's place, revision, version and overrides, have
-    to be those that the entries lead to.
+    the log. The versions of the study, and everybody's place, revision, version and overrides, and
+    all records of results, have to be those that the entries lead to.
     """
     head, seen = Head(), False
     told = _Told()
@@ -56,8 +58,10 @@ def check(
     kept = records.head(connection, session)
     if kept != head:
         return Verdict(head, f"the log ends at entry {head.id}, and should at {kept.id}", seen)
-    problem = _changed_version(connection, session, told) or _changed_state(
-        connection, session, told
+    problem = (
+        _changed_version(connection, session, told)
+        or _changed_state(connection, session, told)
+        or _changed_records(connection, session, told)
     )
     return Verdict(head, problem, seen)
 
@@ -83,6 +87,7 @@ class _Told:
 
     states: dict[int, _State] = field(default_factory=dict)
     versions: dict[int, str] = field(default_factory=dict)
+    batches: dict[tuple[int, int], Recorded] = field(default_factory=dict)
 
     def take(self, entry: Entry) -> None:
         """Take the next entry."""
@@ -90,6 +95,8 @@ class _Told:
             self._load(entry.told(StudyLoaded))
         elif entry.participant_index is None:
             return
+        elif entry.type == EventType.RECORDED.value:
+            self.batches[entry.participant_index, entry.id] = entry.told(Recorded)
         elif entry.type == EventType.PARTICIPANT_ADDED.value:
             self.states[entry.participant_index] = _State(row=entry.told(ParticipantAdded).row)
         else:
@@ -150,3 +157,22 @@ def _changed_state(connection: Connection, session: int, told: _Told) -> str | N
             return f"the overrides of participant {index} are not those that the log tells of"
     more = sorted(stored.keys() - told.states.keys())
     return f"participant {more[0]} is stored, and the log does not know of them" if more else None
+
+
+def _changed_records(connection: Connection, session: int, told: _Told) -> str | None:
+    unseen = dict(told.batches)
+    for batch in result_records.batches(result_records.all_records(connection, session)):
+        said = unseen.pop((batch.participant_index, batch.event_id), None)
+        which = f"records of participant {batch.participant_index} (entry {batch.event_id})"
+        if said is None:
+            return f"{which} are stored, and the log does not know of them"
+        if (batch.table, len(batch.records), batch_hash(batch.records)) != (
+            said.table,
+            said.count,
+            said.sha256,
+        ):
+            return f"{which} are not those that were sent"
+    if unseen:
+        index, event_id = min(unseen)
+        return f"records of participant {index} (entry {event_id}) are in the log, and are gone"
+    return None

@@ -11,11 +11,13 @@ from msgspec import Struct, field, structs
 from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from experiment_server.errors import RevisionConflict, SessionLost, StoreUnavailable
+from experiment_server.errors import RecordConflict, RevisionConflict, SessionLost, StoreUnavailable
 from experiment_server.participants.events import Entry, Event, Head, chained
+from experiment_server.participants.results import Batch
 from experiment_server.store import records
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.replies import Reply, keep_reply
+from experiment_server.store.result_records import NewRecords, recorded
 from experiment_server.store.schema import heads, participants, study_versions
 from experiment_server.store.statements import Change, insert_entries, move_head, update_states
 from experiment_server.store.writer import Contradiction, Performed
@@ -31,18 +33,24 @@ class Commit(Struct, frozen=True):
     events: Sequence[Event] = ()
     version: StudyVersion | None = None
     reply: Reply | None = None
+    batch: Batch | None = None
 
     @property
     def plain(self) -> bool:
         """Whether it only adds one participant, or takes one from one revision to the next."""
-        return len(self.changes) == 1 and self.version is None and self.reply is None
+        only = self.version is None and self.reply is None and self.batch is None
+        return len(self.changes) == 1 and only
 
 
 class Written(Struct):
-    """A commit's events, and the entries of the log that they became."""
+    """A commit's events, and the entries of the log that they became.
+
+    `batch` has the records of the commit that were new; the last event tells of them.
+    """
 
     events: Sequence[Event]
     entries: list[Entry] = field(default_factory=list)
+    batch: Batch | None = None
 
 
 _ADD = insert(participants)
@@ -154,6 +162,7 @@ class _CommitGroup:
         self._changes: dict[int, Change] = {}
         self._adds = False
         self._unlogged: list[Written] = []
+        self._records = NewRecords(connection, session)
 
     def gather(self, commit: Commit) -> Written:
         """Take a plain commit, to be written together with its neighbours."""
@@ -173,7 +182,9 @@ class _CommitGroup:
         """Write a commit, or all of it not; the error then, which is the commit's own."""
         self._write_changes()
         error = _attempt(self._connection, self._session, commit)
-        return error or self._to_log(commit)
+        if error is not None:
+            return error
+        return self._take(commit.batch, commit.events) if commit.batch else self._to_log(commit)
 
     def write(self) -> None:
         """Write what was taken: the states, then the log's next entries, numbered and chained.
@@ -194,11 +205,27 @@ class _CommitGroup:
         remaining = iter(entries)
         for item in self._unlogged:
             item.entries = [next(remaining) for _ in item.events]
+        self._records.write(
+            (item.batch, item.entries[-1].id)
+            for item in self._unlogged
+            if item.batch and item.batch.records
+        )
         self._unlogged = []
 
     def _write_changes(self) -> None:
         _change_all(self._connection, self._session, list(self._changes.values()))
         self._changes = {}
+
+    def _take(self, batch: Batch, events: Sequence[Event]) -> Written | Exception:
+        try:
+            batch = self._records.take(batch)
+        except RecordConflict as error:
+            return error
+        if batch.records:
+            events = [*events, recorded(batch)]
+        written = Written(events, batch=batch)
+        self._unlogged.append(written)
+        return written
 
     def _to_log(self, commit: Commit) -> Written:
         written = Written(commit.events)

@@ -130,10 +130,12 @@ def all_entries(
         after = page[-1].id
 
 
-def all_moves(connection: Connection, session: int) -> Iterator[Entry]:
-    """All moves, each participant's together; read a page at a time."""
+def all_moves(
+    connection: Connection, session: int, participant_index: int | None = None
+) -> Iterator[Entry]:
+    """All moves, each participant's together, or those of one; read a page at a time."""
     after = (0, 0)
-    while page := moves(connection, session, after=after):
+    while page := moves(connection, session, after=after, participant_index=participant_index):
         yield from page
         after = (page[-1].participant_index or 0, page[-1].id)
 

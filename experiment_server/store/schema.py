@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -155,6 +156,27 @@ study_versions = Table(
     Column("loaded_at", UtcTime, nullable=False),
     Column("reason", String(32), nullable=False),
     Column("tables", TablesText),
+)
+
+# Records of results. `event_id` is the log's entry that covers the batch, `position` the place in
+# the batch. Rows of a participant lie together, in the order in which they were kept.
+records = Table(
+    "records",
+    metadata,
+    _session(),
+    Column("participant_index", Integer, primary_key=True, autoincrement=False),
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("table_name", String(64), nullable=False),
+    Column("record_id", String(100), nullable=False),
+    Column("block_id", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("recorded_at", String(32)),
+    Column("clock_offset_ms", Float),
+    Column("data", Text, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Index("records_by_id", "session_id", "participant_index", "record_id", unique=True),
+    sqlite_with_rowid=False,
 )
 
 # What was answered to requests that carried a key, for those that come again.

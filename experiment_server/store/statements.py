@@ -20,9 +20,12 @@ from sqlalchemy import Connection
 from experiment_server.limits import STATEMENT_ROWS_MAX
 from experiment_server.participants.events import Entry, Head
 from experiment_server.participants.overrides import Overrides
+from experiment_server.participants.results import Batch, Record
 from experiment_server.participants.state import ParticipantState
 
-Value = str | int | None
+Value = str | int | float | None
+NewRecord = tuple[Batch, int, int, Record]
+"""A record of a batch: the id of the log's entry, the place in the batch, and the record."""
 Row = TypeVar("Row")
 
 
@@ -40,6 +43,10 @@ class Change(Struct, frozen=True, gc=False):
 
 _ENTRY_COLUMNS = (
     "session_id", "id", "time", "type", "participant_index", "data", "previous", "hash",
+)  # fmt: skip
+_RECORD_COLUMNS = (
+    "session_id", "participant_index", "event_id", "position", "table_name", "record_id",
+    "block_id", "revision", "recorded_at", "clock_offset_ms", "data", "received_at",
 )  # fmt: skip
 _STATE_TYPES = {
     "block_id": "INTEGER",
@@ -91,7 +98,30 @@ def insert_entries(connection: Connection, session: int, entries: Sequence[Entry
             entry.hash,
         )
 
-    _execute(connection, _insert, entries, values)
+    _execute(connection, _insert_entries, entries, values)
+
+
+def insert_records(connection: Connection, session: int, records: Sequence[NewRecord]) -> None:
+    """Write records of results."""
+
+    def values(new: NewRecord) -> tuple[Value, ...]:
+        batch, event_id, position, record = new
+        return (
+            session,
+            batch.participant_index,
+            event_id,
+            position,
+            batch.table,
+            record.record_id,
+            record.block_id,
+            record.revision,
+            record.recorded_at,
+            record.clock_offset_ms,
+            record.data,
+            moment_text(batch.received_at),
+        )
+
+    _execute(connection, _insert_records, records, values)
 
 
 def move_head(
@@ -169,7 +199,15 @@ def _update(rows: int, mark: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _insert(rows: int, mark: str) -> str:
-    row = f"({', '.join([mark] * len(_ENTRY_COLUMNS))})"
-    columns = ", ".join(_ENTRY_COLUMNS)
-    return f"INSERT INTO events ({columns}) VALUES {', '.join([row] * rows)}"  # noqa: S608
+def _insert_entries(rows: int, mark: str) -> str:
+    return _insert("events", _ENTRY_COLUMNS, rows, mark)
+
+
+@lru_cache(maxsize=64)
+def _insert_records(rows: int, mark: str) -> str:
+    return _insert("records", _RECORD_COLUMNS, rows, mark)
+
+
+def _insert(table: str, columns: Sequence[str], rows: int, mark: str) -> str:
+    row = f"({', '.join([mark] * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608

@@ -20,7 +20,7 @@ from experiment_server.errors import (
 from experiment_server.limits import EVENTS_PAGE_MAX, IDEMPOTENCY_RETENTION_S
 from experiment_server.participants.events import Entry
 from experiment_server.participants.state import ParticipantState
-from experiment_server.store import database, integrity, locks, records
+from experiment_server.store import database, integrity, locks, records, result_records
 from experiment_server.store.commits import Commit, Query, SessionCommits, Written
 from experiment_server.store.database import Place
 from experiment_server.store.migration import migrate
@@ -28,6 +28,7 @@ from experiment_server.store.options import DEFAULT_SESSION, Durability
 from experiment_server.store.reader import LogReader
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.replies import Reply, Scope, find_reply, forget_replies
+from experiment_server.store.result_records import KeptRecord, RecordCount, RecordKey
 from experiment_server.store.writer import Done, Work, Writer
 
 P = ParamSpec("P")
@@ -211,6 +212,24 @@ class Store:
                 participant_index=participant_index,
             )
         )
+
+    def record_page(
+        self, *, after: RecordKey, table: str, participant_index: int | None
+    ) -> Future[list[KeptRecord]]:
+        """The next records of a table after a key, read beside the writer."""
+        return self._read_beside(
+            partial(
+                result_records.page,
+                session=self._session,
+                after=after,
+                table=table,
+                participant_index=participant_index,
+            )
+        )
+
+    def record_counts(self) -> Future[list[RecordCount]]:
+        """How many records there are, by participant, table and block."""
+        return self._read(result_records.counts)
 
     def last_moves(self, participant_index: int, before: int) -> Future[list[Entry]]:
         """A participant's moves before an id, the last one first."""

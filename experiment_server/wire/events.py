@@ -19,6 +19,7 @@ class EventType(str, Enum):
     FINISHED = "finished"
     CONFIG_OVERRIDDEN = "config_overridden"
     PARTICIPANT_RESET = "participant_reset"
+    RECORDED = "recorded"
     STUDY_LOADED = "study_loaded"
     STUDY_REFUSED = "study_refused"
     CONNECTED = "connected"
@@ -105,6 +106,15 @@ class ParticipantReset(Caused, frozen=True, kw_only=True, omit_defaults=True):
     type: ClassVar = EventType.PARTICIPANT_RESET
     revision: int
     dropped: list[tuple[str, int]]
+
+
+class Recorded(Caused, frozen=True, kw_only=True, omit_defaults=True):
+    """Records of a participant were kept. `sha256` is the hash of the batch."""
+
+    type: ClassVar = EventType.RECORDED
+    table: str
+    count: int
+    sha256: str
 
 
 class StudyLoaded(Caused, frozen=True, kw_only=True, omit_defaults=True):

@@ -29,6 +29,12 @@ def schema_components(types: Iterable[object]) -> tuple[list[JsonObject], JsonOb
     return list(schemas), components
 
 
+def received_components(types: Iterable[object]) -> tuple[list[JsonObject], JsonObject]:
+    """As `schema_components`, for what clients send: what has a default may be left out."""
+    schemas, components = msgspec.json.schema_components(list(types), ref_template=_REFERENCE)
+    return list(schemas), components
+
+
 def _encoded_type(kind: object) -> object:
     return get_args(kind)[0] if get_origin(kind) is Encoded else kind
 

@@ -46,6 +46,20 @@ def patch(server, config):
         assert answer.status == 200
 
 
+def record(server, *trials, participant=2):
+    records = [
+        {"record_id": f"a-{trial}", "block_id": 0, "revision": 1, "data": {"rt": trial / 10}}
+        for trial in trials
+    ]
+    request = urllib.request.Request(
+        f"{server.url}/api/results/{participant}",
+        json.dumps({"records": records}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        assert json.load(answer)["accepted"] == len(trials)
+
+
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory):
     """A study file that two participants took part in, in two sessions."""
@@ -58,6 +72,7 @@ def studied(tmp_path_factory):
             ours.move_to_next()
             patch(server, {"speed": 7})
             ours.move_to_next(2)
+            record(server, 1, 2, 3)
             ours.move_to_block(4, 2)
             if session == "main":
                 ours.move_to_next(2)
@@ -155,6 +170,17 @@ def problem_of(path, session):
         ("INSERT INTO study_versions SELECT session_id, 2, digest, text, loaded_at, reason, NULL "
          "FROM study_versions WHERE session_id = 2",
          "version 2 of the study is stored, and was never loaded"),
+        ("UPDATE records SET data = '{\"rt\":0.5}' WHERE record_id = 'a-2' AND session_id = 2",
+         "are not those that were sent"),
+        ("UPDATE records SET block_id = 1 WHERE record_id = 'a-1' AND session_id = 2",
+         "are not those that were sent"),
+        ("UPDATE records SET participant_index = 1 WHERE record_id = 'a-1' AND session_id = 2",
+         "records of participant 1"),
+        ("DELETE FROM records WHERE record_id = 'a-3' AND session_id = 2",
+         "are not those that were sent"),
+        ("INSERT INTO records SELECT session_id, participant_index, 2, 0, table_name, 'a-9', "
+         "block_id, revision, recorded_at, clock_offset_ms, data, received_at FROM records "
+         "WHERE record_id = 'a-3' AND session_id = 2", "the log does not know of them"),
     ],
 )  # fmt: skip
 def test_whatever_is_changed_is_found(database, statement, finding):
@@ -189,6 +215,9 @@ def test_export_writes_everything_and_overwrites_nothing(studied, tmp_path):
     with (out / "participants.csv").open(encoding="utf-8", newline="") as file:
         places = [(row["participant_index"], row["block_id"]) for row in csv.DictReader(file)]
     assert places == [("1", "0"), ("2", "4")]
+    with (out / "trials.csv").open(encoding="utf-8", newline="") as file:
+        trials = [(row["block_name"], row["rt"], row["visit"]) for row in csv.DictReader(file)]
+    assert trials == [("Hello", "0.1", "1"), ("Hello", "0.2", "1"), ("Hello", "0.3", "1")]
     assert digest_of((out / "study-1.toml").read_text("utf-8")) == digest_of(SMALL_STUDY)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert "events.csv" in cli("export", studied, "-d", out, code=1)

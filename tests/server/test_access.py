@@ -38,6 +38,9 @@ PARTICIPANTS_MAY = {
     "status-string": True,
     "state": True,
     "explain": False,
+    "record": True,
+    "result-tables": False,
+    "results": False,
     "participants": False,
     "move-to-next": True,
     "move-to-previous": True,
@@ -108,6 +111,8 @@ def arguments_of(operation):
         "patch": {"speed": 5},
         "text": SMALL_STUDY,
         "made_from": digest_of(SMALL_STUDY),
+        "table": "trials",
+        "records": [{"record_id": "a-1", "block_id": 0, "revision": 1, "data": {"rt": 0.4}}],
     }
     wanted = {
         item.name
@@ -126,6 +131,8 @@ async def by_rest(running, operation, token):
     if "{participant_index}" in list(paths(operation))[-1]:
         path = list(paths(operation))[-1].format(**arguments)
     body = {"json": arguments["patch"]} if "patch" in arguments else {}
+    if "records" in arguments:
+        body = {"json": {"records": arguments["records"]}}
     if "text" in arguments:
         body = {"data": arguments["text"].encode()}
     async with aiohttp.request(

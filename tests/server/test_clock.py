@@ -1,6 +1,5 @@
 """A machine's clock may be set while a study runs; what has passed has passed."""
 
-import json
 from datetime import datetime, timedelta, timezone
 
 import aiohttp
@@ -10,7 +9,7 @@ from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.session import clock
 from experiment_server.session.requests import BY_SERVER
-from tests.server.test_log import get
+from tests.requests import read_json
 
 HOUR = timedelta(hours=1)
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -75,7 +74,7 @@ def test_a_clock_that_is_slowed_down_is_followed(machine):
 
 async def timings(running):
     async with aiohttp.ClientSession(running.url) as http:
-        return json.loads(await get(http, "/api/timings"))
+        return await read_json(http, "/api/timings")
 
 
 async def test_a_stay_lasts_as_long_as_it_lasts(study_file, monkeypatch):

@@ -57,6 +57,10 @@ def nested(depth):
     return value
 
 
+def a_record(record_id, data):
+    return {"record_id": record_id, "block_id": 0, "revision": 1, "data": data}
+
+
 def sent_to(kind):
     """What is sent to a field of a kind, by name, and whether it has to be refused."""
     if kind is Kind.TEXT:
@@ -70,6 +74,17 @@ def sent_to(kind):
         yield from ((f"{name} in a value", {"a": [n]}, True) for name, n in NO_NUMBERS.items())
         yield "too deep", nested(400), True
         yield from ((f"{name} in a value", {"a": text}, False) for name, text in ODD_TEXTS.items())
+    elif kind is Kind.LIST:
+        for name, value, refused in sent_to(Kind.OBJECT):
+            yield f"{name} as data", [a_record("a-2", value)], refused
+        for name, text in NO_TEXTS.items():
+            yield f"{name} as an id", [a_record(text, {})], True
+        yield from (
+            (f"{name} as an id", [a_record(text, {})], False) for name, text in ODD_TEXTS.items()
+        )
+        for number in NO_NUMBERS.values():
+            yield f"{number} as a clock", [{**a_record("a-3", {}), "clock_offset_ms": number}], True
+        yield "no records", [{}, 1, None], True
     yield from ((name, number, False) for name, number in NUMBERS.items())
     yield from ((name, value, False) for name, value in VALUES.items())
 
@@ -99,22 +114,27 @@ def request_of(operation, given):
     path = next(path for path in paths(operation) if path.count("{") == most_in_path(operation))
     texts = {name: quote_from_bytes(as_bytes(value), safe="") for name, value in given.items()}
     path = path.format(**texts)
-    query, headers, body = [], [], b""
-    members = [item for item in operation.parameters if item.location is Location.BODY_MEMBER]
-    in_members = any(item.name in given for item in members)
+    query, headers, body, members = [], [], b"", {}
     for item in operation.parameters:
         if item.name not in given:
             continue
         value = as_bytes(given[item.name])
         if item.location is Location.QUERY:
             query.append(f"{item.name}={texts[item.name]}")
-        elif item.location is Location.BODY and in_members:
-            body = json.dumps({one.name: given[one.name] for one in (item, *members)}).encode()
-            headers.append(b"Content-Type: application/json")
         elif item.location is Location.BODY:
             body = value if item.kind is Kind.TEXT else json.dumps(given[item.name]).encode()
+        elif item.location is Location.BODY_MEMBER:
+            members[item.name] = given[item.name]
         elif item.location is Location.IF_MATCH:
             headers.append(b'If-Match: "' + value + b'"')
+    if members:
+        headers.append(b"Content-Type: application/json")
+        whole = {
+            item.name: given[item.name]
+            for item in operation.parameters
+            if item.location is Location.BODY and item.name in given
+        }
+        body = json.dumps({**whole, **members}).encode()
     if key is not None:
         headers.append(b"Idempotency-Key: " + as_bytes(key))
     target = path + ("?" + "&".join(query) if query else "")

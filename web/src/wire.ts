@@ -13,6 +13,13 @@ export interface Affected {
   kept: number[];
 }
 
+/** The number of records of one participant in one block. */
+export interface BlockCount {
+  participant_index: number;
+  block_id: number;
+  records: number;
+}
+
 /** The number of a participant's blocks, under both keys that are in use in the field. */
 export interface BlocksCount {
   participant_index: number;
@@ -219,12 +226,62 @@ export interface ParticipantSnapshot {
   overrides: OverriddenValue[];
 }
 
+/** How many records of a batch were kept, and how many had been kept before. */
+export interface RecordsKept {
+  accepted: number;
+  known: number;
+  /** From which an app estimates the offset of its clock. */
+  server_time: string;
+}
+
+/** A record as an app sends it: a trial, an answer, a click. */
+export interface ResultRecord {
+  /** Made by the app when it recorded: a client's id and a counter. */
+  record_id: string;
+  /** What was recorded. */
+  data: Config;
+  /** The block in which it was recorded. */
+  block_id: number;
+  /** The revision of the app's snapshot at that time. */
+  revision: number;
+  /** The app's clock, ISO 8601 with a time zone. */
+  recorded_at?: string | null;
+  /** Milliseconds to add to the app's clock to get the server's. */
+  clock_offset_ms?: number | null;
+}
+
+/** A table of results and the number of its records. */
+export interface ResultTable {
+  table: string;
+  records: number;
+  blocks: BlockCount[];
+}
+
 /** The version of the study that is served. */
 export interface ServedStudy {
   name: string;
   digest: string;
   /** Counts the versions that were served, from 1. */
   version: number;
+}
+
+/** A record with the context in which it was recorded, as the log has it. `block_name`, `visit` and `study_version` are null where the log has no such stay. */
+export interface StoredRecord {
+  participant_index: number;
+  /** The row of the design that the participant follows. */
+  row: number;
+  block_id: number;
+  block_name: string | null;
+  /** Counts the participant's stays in blocks, from 1. */
+  visit: number | null;
+  study_version: number | null;
+  /** The block's level of each factor. */
+  factors: Config;
+  data: Config;
+  record_id: string;
+  recorded_at: string | null;
+  clock_offset_ms: number | null;
+  received_at: string;
 }
 
 /** A study file was loaded or refused; whom it concerns is told where a version is new. */
@@ -365,6 +422,12 @@ export interface Operations {
   "verify": [{ text: string; participants?: number; tables?: Config; request_id?: string }, Verified];
   /** The design report of the served study */
   "design": [{ participants?: number }, DesignReport];
+  /** Keep records of results, each once */
+  "record": [{ participant_index?: number; table?: string; records: ResultRecord[]; request_id?: string }, RecordsKept];
+  /** The tables of results, and how many records they have */
+  "result-tables": [Record<string, never>, ResultTable[]];
+  /** The records of a table of results */
+  "results": [{ table: string; participant?: number }, StoredRecord[]];
 }
 
 /** What is pushed. */

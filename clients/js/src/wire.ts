@@ -78,6 +78,30 @@ export interface ParticipantSnapshot {
   overrides: OverriddenValue[];
 }
 
+/** How many records of a batch were kept, and how many had been kept before. */
+export interface RecordsKept {
+  accepted: number;
+  known: number;
+  /** From which an app estimates the offset of its clock. */
+  server_time: string;
+}
+
+/** A record as an app sends it: a trial, an answer, a click. */
+export interface ResultRecord {
+  /** Made by the app when it recorded: a client's id and a counter. */
+  record_id: string;
+  /** What was recorded. */
+  data: Config;
+  /** The block in which it was recorded. */
+  block_id: number;
+  /** The revision of the app's snapshot at that time. */
+  revision: number;
+  /** The app's clock, ISO 8601 with a time zone. */
+  recorded_at?: string | null;
+  /** Milliseconds to add to the app's clock to get the server's. */
+  clock_offset_ms?: number | null;
+}
+
 /** What participants' apps are told of a new version. */
 export interface StudyChangedForApp {
   digest: string;
@@ -108,6 +132,8 @@ export interface Operations {
   "move-to-previous": [{ participant_index?: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
   /** Move to a block by its id */
   "move-to-block": [{ participant_index?: number; block_id: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
+  /** Keep records of results, each once */
+  "record": [{ participant_index?: number; table?: string; records: ResultRecord[]; request_id?: string }, RecordsKept];
 }
 
 /** What is pushed. */

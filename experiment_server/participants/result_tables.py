@@ -1,0 +1,140 @@
+"""Records of results in the context of their recording, and as the rows of a table."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+from experiment_server.participants.results import Record
+from experiment_server.study.model import Binding, Study
+from experiment_server.wire.encoding import from_json
+from experiment_server.wire.events import Moved
+from experiment_server.wire.results import StoredRecord
+from experiment_server.wire.values import JsonObject
+
+_BEFORE_DATA = (
+    "participant_index", "row", "block_id", "block_name", "visit", "study_version",
+)  # fmt: skip
+_AFTER_DATA = ("record_id", "recorded_at", "clock_offset_ms", "received_at")
+
+
+class Stay(NamedTuple):
+    """A participant's stay in a block. `revision` is the one with which it began."""
+
+    revision: int
+    block_id: int
+    name: str
+    visit: int
+    version: int
+
+
+class Stays:
+    """The stays of one participant, in blocks and outside, by the revisions of their moves."""
+
+    def __init__(self, moves: Sequence[Moved]) -> None:
+        self._revisions = [move.revision for move in moves]
+        visits = accumulate(int(move.in_block) for move in moves)
+        self._stays = [
+            Stay(
+                move.revision,
+                move.destination.block_id,
+                move.destination.block_name,
+                visit,
+                move.study_version,
+            )
+            if move.in_block
+            else None
+            for move, visit in zip(moves, visits, strict=True)
+        ]
+
+    def at(self, revision: int, block_id: int) -> Stay | None:
+        """The stay in a block that a revision falls into, None if it was another block."""
+        place = bisect_right(self._revisions, revision) - 1
+        stay = self._stays[place] if place >= 0 else None
+        return stay if stay and stay.block_id == block_id else None
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """What is known of a participant whose records are read."""
+
+    index: int
+    row: int
+    stays: Stays
+
+
+def in_context(
+    participant: Participant,
+    record: Record,
+    received_at: str,
+    levels_of: Callable[[Stay], Binding],
+) -> StoredRecord:
+    """A record with the context that the log has; `levels_of` gives the levels of a block."""
+    stay = participant.stays.at(record.revision, record.block_id)
+    return StoredRecord(
+        participant_index=participant.index,
+        row=participant.row,
+        block_id=record.block_id,
+        block_name=stay.name if stay else None,
+        visit=stay.visit if stay else None,
+        study_version=stay.version if stay else None,
+        factors=dict(levels_of(stay)) if stay else {},
+        data=from_json(record.data, dict),
+        record_id=record.record_id,
+        recorded_at=record.recorded_at,
+        clock_offset_ms=record.clock_offset_ms,
+        received_at=received_at,
+    )
+
+
+def levels_in(study: Study | None, block_name: str) -> Binding:
+    """A block's level of each factor; none for a block or a study that is not known."""
+    block = study.blocks.get(block_name) if study else None
+    return block.levels if block else {}
+
+
+class Columns:
+    """The columns of a table: those of the context, the factors, and the keys of all data."""
+
+    def __init__(self) -> None:
+        self._factors: dict[str, None] = {}
+        self._keys: dict[str, None] = {}
+
+    def take(self, records: Iterable[StoredRecord]) -> None:
+        """Take the next records of the table."""
+        for record in records:
+            self._factors.update(dict.fromkeys(record.factors))
+            self._keys.update(dict.fromkeys(flat(record.data)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, data in the order in which its keys were met first."""
+        data = [_data_column(key) for key in self._keys]
+        factors = [name for name in self._factors if name not in data]
+        return (*_BEFORE_DATA, *factors, *data, *_AFTER_DATA)
+
+
+def cells(record: StoredRecord) -> JsonObject:
+    """The cells of a record, by the names of the columns."""
+    named = {name: getattr(record, name) for name in (*_BEFORE_DATA, *_AFTER_DATA)}
+    data = {_data_column(key): value for key, value in flat(record.data).items()}
+    return {**record.factors, **data, **named}
+
+
+def _data_column(key: str) -> str:
+    """The column of a key of the data, which does not hide one of the context."""
+    return f"data.{key}" if key in _BEFORE_DATA or key in _AFTER_DATA else key
+
+
+def flat(data: JsonObject, prefix: str = "") -> JsonObject:
+    """An object with the keys of objects in it dotted: `{"a": {"b": 1}}` is `{"a.b": 1}`."""
+    cells: JsonObject = {}
+    for key, value in data.items():
+        if isinstance(value, dict) and value:
+            cells |= flat(value, f"{prefix}{key}.")
+        else:
+            cells[f"{prefix}{key}"] = value
+    return cells

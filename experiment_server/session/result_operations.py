@@ -1,0 +1,61 @@
+"""The operations on the results of a session: records sent by apps, and their tables."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+
+from experiment_server.errors import RecordConflict, RecordInvalid, RecordTooLarge
+from experiment_server.participants.result_tables import cells
+from experiment_server.session.operations import EVERYBODY, Table, operation
+from experiment_server.session.parameters import (
+    OnlyParticipant,
+    OwnParticipant,
+    RecordedTable,
+    Records,
+    TableName,
+)
+from experiment_server.session.requests import Request
+from experiment_server.session.running import RunningSession
+from experiment_server.wire.results import RecordsKept, ResultTable, StoredRecord
+
+
+class ResultOperations(RunningSession):
+    """The operations on the results of a session."""
+
+    @operation(
+        "POST", "Keep records of results, each once", roles=EVERYBODY, path="results",
+        refusals=(RecordInvalid, RecordTooLarge, RecordConflict),
+    )  # fmt: skip
+    async def record(
+        self,
+        request: Request,
+        participant_index: OwnParticipant,
+        table: RecordedTable,
+        records: Records,
+    ) -> RecordsKept:
+        """Keep records of a participant, each once, however often it is sent."""
+        return await self._results.record(request, participant_index, table, records)
+
+    @operation("GET", "The tables of results, and how many records they have", path="results")
+    async def result_tables(self, _request: Request) -> list[ResultTable]:
+        """The tables of results."""
+        return await self._results.tables()
+
+    def _record_pages(
+        self, table: str, participant: int | None
+    ) -> AsyncIterator[list[StoredRecord]]:
+        return self._results.pages(table, participant)
+
+    def _record_columns(self, table: str, participant: int | None) -> Awaitable[tuple[str, ...]]:
+        return self._results.columns(table, participant)
+
+    @operation(
+        "GET", "The records of a table of results", path="results", refusals=(RecordInvalid,),
+        table=Table(_record_columns, _record_pages, cells),
+    )  # fmt: skip
+    async def results(
+        self, _request: Request, table: TableName, participant: OnlyParticipant
+    ) -> list[StoredRecord]:
+        """The records of a table, each participant's together."""
+        pages = self._results.pages(table, participant)
+        return [record async for page in pages for record in page]

@@ -1,0 +1,212 @@
+"""Results: takes records in, counts them, and reads them with the context of their recording."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from experiment_server.errors import LimitReached, StoreUnavailable
+from experiment_server.limits import (
+    COMMIT_TIMEOUT_S,
+    PARTICIPANT_RECORDS_MAX,
+    RESULT_TABLES_MAX,
+)
+from experiment_server.participants.events import Entry
+from experiment_server.participants.result_tables import (
+    Columns,
+    Participant,
+    Stay,
+    Stays,
+    in_context,
+    levels_in,
+)
+from experiment_server.participants.results import Batch, require_table, stored
+from experiment_server.participants.state import row_of, timestamp
+from experiment_server.session.requests import Request
+from experiment_server.session.states import ParticipantStates
+from experiment_server.session.versions import StudyVersions
+from experiment_server.store.commits import Commit, Written
+from experiment_server.store.result_records import KeptRecord, RecordKey
+from experiment_server.store.store import Store
+from experiment_server.study.model import Binding, Study
+from experiment_server.wire.events import Moved
+from experiment_server.wire.results import (
+    BlockCount,
+    RecordsKept,
+    ResultRecord,
+    ResultTable,
+    StoredRecord,
+)
+
+_Counted = tuple[int, str, int]
+"""A participant's index, a table and a block's id."""
+
+
+class Results:
+    """The results of a session; `written` is told of the log's entries about them."""
+
+    def __init__(
+        self,
+        store: Store,
+        states: ParticipantStates,
+        versions: StudyVersions,
+        clock: Callable[[], datetime],
+        written: Callable[[list[Entry]], None],
+    ) -> None:
+        self._store = store
+        self._states = states
+        self._versions = versions
+        self._clock = clock
+        self._tell = written
+        self._submitted = 0
+        self._counting = asyncio.Lock()
+        self._counts: Counter[_Counted] | None = None
+        self._uncounted: list[tuple[_Counted, int]] = []
+
+    async def record(
+        self, request: Request, participant_index: int, table: str, sent: Sequence[ResultRecord]
+    ) -> RecordsKept:
+        """Keep records of a participant, each once, and answer once they are durable.
+
+        Raises ParticipantUnknown, RecordInvalid, RecordTooLarge, RecordConflict, LimitReached and
+        StoreUnavailable; nothing of the batch is kept then.
+        """
+        await self._states.get(participant_index)
+        name, now = require_table(table), self._clock()
+        records = tuple(stored(record) for record in sent)
+        if not records:
+            return RecordsKept(0, 0, timestamp(now))
+        await self._require_room(participant_index, name, len(records))
+        written = await self._commit(Batch(participant_index, name, now, request.cause, records))
+        accepted = len(written.batch.records) if written.batch else 0
+        return RecordsKept(accepted, len(records) - accepted, timestamp(self._clock()))
+
+    async def tables(self) -> list[ResultTable]:
+        """The tables, with their numbers of records by participant and block."""
+        by_table: dict[str, list[BlockCount]] = defaultdict(list)
+        for (index, table, block_id), count in sorted((await self._counted()).items()):
+            by_table[table].append(BlockCount(index, block_id, count))
+        return [
+            ResultTable(table, sum(block.records for block in blocks), blocks)
+            for table, blocks in sorted(by_table.items())
+        ]
+
+    async def pages(
+        self, table: str, participant_index: int | None
+    ) -> AsyncIterator[list[StoredRecord]]:
+        """The records of a table, each participant's together in the order of their keeping."""
+        contexts = _Contexts(self._store, self._states, self._versions)
+        async for kept in self._kept(require_table(table), participant_index):
+            yield [await contexts.in_context(record) for record in kept]
+
+    async def columns(self, table: str, participant_index: int | None) -> tuple[str, ...]:
+        """The columns of a table: those of the context, the factors, and the keys of all data."""
+        columns = Columns()
+        async for records in self.pages(table, participant_index):
+            columns.take(records)
+        return columns.names
+
+    def drop_cache(self) -> None:
+        """Forget the counts; they are read again where they are needed."""
+        self._counts = None
+
+    async def _kept(
+        self, table: str, participant_index: int | None
+    ) -> AsyncIterator[list[KeptRecord]]:
+        after = RecordKey()
+        while page := await asyncio.wrap_future(
+            self._store.record_page(after=after, table=table, participant_index=participant_index)
+        ):
+            yield page
+            after = page[-1].key
+
+    async def _require_room(self, participant_index: int, table: str, more: int) -> None:
+        counts = await self._counted()
+        there_are = sum(n for (index, _, _), n in counts.items() if index == participant_index)
+        if there_are + more > PARTICIPANT_RECORDS_MAX:
+            raise LimitReached(
+                f"participant {participant_index} has {there_are:,} records; a participant has at "
+                f"most {PARTICIPANT_RECORDS_MAX:,}. Send samples as a file"
+            )
+        tables = {name for _, name, _ in counts}
+        if table not in tables and len(tables) >= RESULT_TABLES_MAX:
+            raise LimitReached(f"a session has at most {RESULT_TABLES_MAX} tables, and has them")
+
+    async def _commit(self, batch: Batch) -> Written:
+        self._submitted += 1
+        number = self._submitted
+        work = asyncio.wrap_future(self._store.commit(Commit(batch=batch)))
+        # Also for a request that is cancelled meanwhile: what is kept is counted.
+        work.add_done_callback(partial(self._settle, number))
+        done, _ = await asyncio.wait([work], timeout=COMMIT_TIMEOUT_S)
+        if not done:
+            raise StoreUnavailable(
+                "the database has not answered yet; send the same records again: each is kept once"
+            )
+        return work.result()
+
+    def _settle(self, number: int, work: asyncio.Future[Written]) -> None:
+        if work.cancelled() or work.exception():
+            return
+        written = work.result()
+        self._tell(written.entries)
+        if written.batch is None:
+            return
+        batch = written.batch
+        for record in batch.records:
+            self._count((batch.participant_index, batch.table, record.block_id), number)
+
+    def _count(self, key: _Counted, number: int) -> None:
+        if self._counts is not None:
+            self._counts[key] += 1
+        else:
+            self._uncounted.append((key, number))
+
+    async def _counted(self) -> Mapping[_Counted, int]:
+        async with self._counting:
+            if self._counts is None:
+                # The query sees the commits up to here; those that follow are added to its answer.
+                number, self._uncounted = self._submitted, []
+                found = await asyncio.wrap_future(self._store.record_counts())
+                self._counts = Counter({item[:3]: item.records for item in found})
+                for key, later in self._uncounted:
+                    self._counts[key] += later > number
+            return self._counts
+
+
+class _Contexts:
+    """Looks up in the log what participants were in when their records were made."""
+
+    def __init__(self, store: Store, states: ParticipantStates, versions: StudyVersions) -> None:
+        self._store = store
+        self._states = states
+        self._versions = versions
+        self._participant = Participant(0, 0, Stays([]))
+        self._studies: dict[int, Study | None] = {}
+
+    async def in_context(self, kept: KeptRecord) -> StoredRecord:
+        """A record with its context."""
+        index = kept.key.participant_index
+        if index != self._participant.index:
+            moves = await self._moves(index)
+            row = row_of(await self._states.get(index))
+            self._participant = Participant(index, row, Stays(moves))
+            for number in {move.study_version for move in moves} - self._studies.keys():
+                self._studies[number] = await self._versions.study_numbered(number)
+        return in_context(self._participant, kept.record, kept.received_at, self._levels)
+
+    async def _moves(self, participant_index: int) -> list[Moved]:
+        found: list[Moved] = []
+        after = (0, 0)
+        while page := await asyncio.wrap_future(
+            self._store.moves(after=after, participant_index=participant_index)
+        ):
+            found += [entry.told(Moved) for entry in page]
+            after = (participant_index, page[-1].id)
+        return found
+
+    def _levels(self, stay: Stay) -> Binding:
+        return levels_in(self._studies.get(stay.version), stay.name)

@@ -1,0 +1,184 @@
+"""The records of results: written once, whatever is repeated, and read in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Row, func, select, tuple_
+
+from experiment_server.errors import RecordConflict
+from experiment_server.limits import RECORD_PAGE_MAX
+from experiment_server.participants.events import Event
+from experiment_server.participants.results import Batch, Record, batch_hash
+from experiment_server.participants.state import timestamp
+from experiment_server.store.schema import records
+from experiment_server.store.statements import insert_records
+from experiment_server.wire.events import Recorded
+
+
+class RecordKey(NamedTuple):
+    """The place of a record among all of a session, in the order of reading."""
+
+    participant_index: int = 0
+    event_id: int = 0
+    position: int = 0
+
+
+FIRST = RecordKey()
+"""Before all records."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """A record as it was kept."""
+
+    key: RecordKey
+    table: str
+    record: Record
+    received_at: str
+
+
+class RecordCount(NamedTuple):
+    """The number of records of a participant in a table and a block."""
+
+    participant_index: int
+    table: str
+    block_id: int
+    records: int
+
+
+class NewRecords:
+    """The batches of one transaction: told apart from what is kept, and written with the log."""
+
+    def __init__(self, connection: Connection, session: int) -> None:
+        self._connection = connection
+        self._session = session
+        self._unwritten: dict[tuple[int, str], Record] = {}
+
+    def take(self, batch: Batch) -> Batch:
+        """The records of a batch that are new; raises RecordConflict and takes none then."""
+        known = self._known(batch)
+        fresh: dict[str, Record] = {}
+        for record in batch.records:
+            name = record.record_id
+            before = known.get(name) or fresh.get(name)
+            if before is None:
+                fresh[name] = record
+            elif not record.is_same(before):
+                raise RecordConflict(
+                    f"participant {batch.participant_index} has another record {name}; the id of "
+                    "a record is used once",
+                    record_id=name,
+                )
+        for name, record in fresh.items():
+            self._unwritten[batch.participant_index, name] = record
+        return replace(batch, records=tuple(fresh.values()))
+
+    def write(self, batches: Iterable[tuple[Batch, int]]) -> None:
+        """Write batches, each with the id of the log's entry that covers it."""
+        insert_records(
+            self._connection,
+            self._session,
+            [
+                (batch, event_id, position, record)
+                for batch, event_id in batches
+                for position, record in enumerate(batch.records)
+            ],
+        )
+        self._unwritten = {}
+
+    def _known(self, batch: Batch) -> dict[str, Record]:
+        index = batch.participant_index
+        names = [record.record_id for record in batch.records]
+        query = select(records).where(
+            records.c.session_id == self._session,
+            records.c.participant_index == index,
+            records.c.record_id.in_(names),
+        )
+        known = {row.record_id: _record(row) for row in self._connection.execute(query)}
+        for name in names:
+            if unwritten := self._unwritten.get((index, name)):
+                known[name] = unwritten
+        return known
+
+
+def recorded(batch: Batch) -> Event:
+    """What the log tells of a batch."""
+    data = Recorded(
+        by=batch.cause.by,
+        reason=batch.cause.reason,
+        table=batch.table,
+        count=len(batch.records),
+        sha256=batch_hash(batch.records),
+    )
+    return Event(batch.received_at, data, batch.participant_index)
+
+
+def page(
+    connection: Connection,
+    session: int,
+    *,
+    after: RecordKey = FIRST,
+    table: str | None = None,
+    participant_index: int | None = None,
+    limit: int = RECORD_PAGE_MAX,
+) -> list[KeptRecord]:
+    """The next records after a key, each participant's together, in the order of their keeping."""
+    place = tuple_(records.c.participant_index, records.c.event_id, records.c.position)
+    query = select(records).where(records.c.session_id == session, place > after)
+    if table is not None:
+        query = query.where(records.c.table_name == table)
+    if participant_index is not None:
+        query = query.where(records.c.participant_index == participant_index)
+    query = query.order_by(records.c.participant_index, records.c.event_id, records.c.position)
+    return [
+        KeptRecord(
+            RecordKey(row.participant_index, row.event_id, row.position),
+            row.table_name,
+            _record(row),
+            timestamp(row.received_at),
+        )
+        for row in connection.execute(query.limit(limit))
+    ]
+
+
+def all_records(
+    connection: Connection, session: int, table: str | None = None
+) -> Iterator[KeptRecord]:
+    """All records, of one table where it is given; read a page at a time."""
+    after = FIRST
+    while found := page(connection, session, after=after, table=table):
+        yield from found
+        after = found[-1].key
+
+
+def counts(connection: Connection, session: int) -> list[RecordCount]:
+    """How many records there are, by participant, table and block."""
+    by = (records.c.participant_index, records.c.table_name, records.c.block_id)
+    query = select(*by, func.count()).where(records.c.session_id == session).group_by(*by)
+    return [RecordCount(*row) for row in connection.execute(query.order_by(*by))]
+
+
+class KeptBatch(NamedTuple):
+    """The records that one entry of the log covers; `table` is None if they are of several."""
+
+    participant_index: int
+    event_id: int
+    table: str | None
+    records: list[Record]
+
+
+def batches(found: Iterable[KeptRecord]) -> Iterator[KeptBatch]:
+    """The batches of records that are in the order of `page`."""
+    for (index, event_id), kept in groupby(found, lambda item: item.key[:2]):
+        items = list(kept)
+        tables = {item.table for item in items}
+        table = tables.pop() if len(tables) == 1 else None
+        yield KeptBatch(index, event_id, table, [item.record for item in items])
+
+
+def _record(row: Row[tuple[object, ...]]) -> Record:
+    return Record(**{name: row._mapping[name] for name in Record.__slots__})

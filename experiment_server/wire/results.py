@@ -1,0 +1,92 @@
+"""Results: the records that participants' apps send, and what is told of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from experiment_server.wire.snapshots import Timestamp
+from experiment_server.wire.values import JsonObject
+
+
+class ResultRecord(Struct, frozen=True):
+    """A record as an app sends it: a trial, an answer, a click."""
+
+    record_id: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=100,
+            description="Made by the app when it recorded: a client's id and a counter.",
+        ),
+    ]
+    data: Annotated[JsonObject, Meta(description="What was recorded.")]
+    block_id: Annotated[
+        int, Meta(ge=-1, le=2**31 - 1, description="The block in which it was recorded.")
+    ]
+    revision: Annotated[
+        int,
+        Meta(ge=0, le=2**31 - 1, description="The revision of the app's snapshot at that time."),
+    ]
+    recorded_at: Annotated[
+        Timestamp | None, Meta(description="The app's clock, ISO 8601 with a time zone.")
+    ] = None
+    clock_offset_ms: Annotated[
+        float | None,
+        Meta(description="Milliseconds to add to the app's clock to get the server's."),
+    ] = None
+
+
+class RecordsKept(Struct, frozen=True):
+    """How many records of a batch were kept, and how many had been kept before."""
+
+    accepted: int
+    known: int
+    server_time: Annotated[
+        Timestamp, Meta(description="From which an app estimates the offset of its clock.")
+    ]
+
+
+class StoredRecord(Struct, frozen=True, kw_only=True):
+    """A record with the context in which it was recorded, as the log has it.
+
+    `block_name`, `visit` and `study_version` are null where the log has no such stay.
+    """
+
+    participant_index: int
+    row: Annotated[int, Meta(description="The row of the design that the participant follows.")]
+    block_id: int
+    block_name: str | None
+    visit: Annotated[
+        int | None, Meta(description="Counts the participant's stays in blocks, from 1.")
+    ]
+    study_version: int | None
+    factors: Annotated[JsonObject, Meta(description="The block's level of each factor.")]
+    data: JsonObject
+    record_id: str
+    recorded_at: Timestamp | None
+    clock_offset_ms: float | None
+    received_at: Timestamp
+
+
+class BlockCount(Struct, frozen=True):
+    """The number of records of one participant in one block."""
+
+    participant_index: int
+    block_id: int
+    records: int
+
+
+class ResultTable(Struct, frozen=True):
+    """A table of results and the number of its records."""
+
+    table: str
+    records: int
+    blocks: list[BlockCount]
+
+
+class RecordRefused(Struct, frozen=True):
+    """The record of a batch that was refused."""
+
+    record_id: str | UnsetType = UNSET

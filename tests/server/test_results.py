@@ -1,0 +1,219 @@
+"""Records of results: kept once, in their block, and read as a table."""
+
+import asyncio
+import csv
+import io
+import json
+
+import msgpack
+import pytest
+
+from experiment_server.limits import RECORD_MAX_BYTES
+from tests.requests import add_participants, read_json, read_text, send
+
+
+def a_record(number, block_id=0, revision=1, **more):
+    return {
+        "record_id": f"app-{number}",
+        "block_id": block_id,
+        "revision": revision,
+        "recorded_at": "2026-11-24T09:30:00.000Z",
+        "data": {"trial": number, "rt": number / 10, "hit": number % 2 == 0},
+        **more,
+    }
+
+
+async def keep(http, *records, table="trials", participant=1, **options):
+    body = {"table": table, "records": list(records)}
+    return await send(http, "POST", f"/api/results/{participant}", json=body, **options)
+
+
+async def rows_of(http, table="trials"):
+    return list(csv.DictReader(io.StringIO(await read_text(http, f"/api/results/{table}.csv"))))
+
+
+async def test_records_are_kept_once_and_come_out_in_their_block(http):
+    await send(http, "POST", "/api/move-to-next")
+    status, kept = await keep(http, a_record(1), a_record(2))
+    assert (status, kept["accepted"], kept["known"]) == (200, 2, 0)
+    status, kept = await keep(http, a_record(2), a_record(3))
+    assert (status, kept["accepted"], kept["known"]) == (200, 1, 1)
+    rows = await rows_of(http)
+    assert [row["trial"] for row in rows] == ["1", "2", "3"]
+    assert {row["block_name"] for row in rows} == {"Hello"}
+    assert {(row["participant_index"], row["visit"], row["study_version"]) for row in rows} == {
+        ("1", "1", "1")
+    }
+    assert (rows[0]["rt"], rows[0]["hit"], rows[0]["recorded_at"]) == (
+        "0.1",
+        "false",
+        "2026-11-24T09:30:00.000Z",
+    )
+
+
+async def test_a_late_record_belongs_to_the_block_it_was_recorded_in(http):
+    for _ in range(3):
+        await send(http, "POST", "/api/move-to-next")
+    await send(http, "POST", "/api/move-to-block/0")
+    await keep(
+        http,
+        a_record(1, block_id=0, revision=1),
+        a_record(2, block_id=1, revision=2),
+        a_record(3, block_id=0, revision=4),
+        a_record(4, block_id=-1, revision=0),
+    )
+    found = [(row["block_name"], row["visit"]) for row in await rows_of(http)]
+    assert found == [("Hello", "1"), ("A", "2"), ("Hello", "4"), ("", "")]
+
+
+async def test_another_record_under_a_known_id_is_refused_with_all_of_its_batch(http):
+    await keep(http, a_record(1))
+    status, problem = await keep(http, a_record(2), a_record(1, data={"trial": 99}))
+    assert (status, problem["code"]) == (409, "record-conflict")
+    assert "app-1" in problem["detail"]
+    status, problem = await keep(http, a_record(3), a_record(3, block_id=1))
+    assert (status, problem["code"]) == (409, "record-conflict")
+    assert [row["trial"] for row in await rows_of(http)] == ["1"]
+    # Another participant's ids are their own.
+    await add_participants(http, 2)
+    assert (await keep(http, a_record(1, data={"trial": 5}), participant=2))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("record", "status", "said"),
+    [
+        (a_record(1, data={"text": "x" * RECORD_MAX_BYTES}), 413, "record app-1 has"),
+        (a_record(1, recorded_at="yesterday"), 422, "recorded_at 'yesterday' has to be a time"),
+        (a_record(1, recorded_at="2026-11-24T09:30:00"), 422, "has to be a time"),
+        (a_record(1, recorded_at="0001-01-01T00:00:00+23:59"), 422, "is out of range"),
+        (a_record(1, block_id=-2), 400, "records[0].block_id: Expected `int` >= -1"),
+        (a_record(1, revision="1"), 400, "records[0].revision: Expected `int`, got `str`"),
+        (a_record(1, data=[1]), 400, "records[0].data: Expected `object`, got `array`"),
+        (a_record(1, data={"\0": 1}), 400, "has the character NUL"),
+        (a_record(1, data={"n": 2**64}), 400, "does not fit into 64 bits"),
+        (
+            a_record(1, record_id="x" * 101),
+            400,
+            "records[0].record_id: Expected `str` of length <= 100",
+        ),
+        ({"data": {}}, 400, "records[0]: Object missing required field `record_id`"),
+    ],
+)
+async def test_what_is_no_record_is_named(http, record, status, said):
+    got, problem = await keep(http, record)
+    assert got == status
+    assert said in problem["detail"]
+    assert await read_json(http, "/api/results") == []
+
+
+@pytest.mark.parametrize("table", ["", "Trials", "a/b", "ä", "x" * 65, "-a", "events"])
+async def test_a_table_has_a_plain_name(http, table):
+    assert (await keep(http, a_record(1), table=table))[0] in (400, 422)
+
+
+async def test_a_body_that_is_no_batch_is_refused(http):
+    for body in ([], 7, {"records": {}}, {"record": []}, {"table": 1, "records": []}):
+        status, problem = await send(http, "POST", "/api/results", json=body)
+        assert (status, problem["code"]) == (400, "parameter-invalid")
+
+
+async def test_an_app_records_over_its_socket_for_itself_alone(connect, http):
+    app = await connect()
+    await add_participants(http, 2)
+    answer = await app.ask("record", {"records": [a_record(1)]})
+    assert answer["ok"]
+    assert answer["data"]["accepted"] == 1
+    refused = await app.ask("record", {"participant_index": 2, "records": [a_record(1)]})
+    assert refused["error"]["code"] == "not-allowed"
+    refused = await app.ask("results", {"table": "trials"})
+    assert refused["error"]["code"] == "not-allowed"
+
+
+async def test_messagepack_is_as_good(http):
+    body = msgpack.packb({"table": "answers", "records": [a_record(1)]})
+    headers = {"Content-Type": "application/msgpack"}
+    status, _ = await send(http, "POST", "/api/results", data=body, headers=headers)
+    assert status == 200
+    assert (await read_json(http, "/api/results/answers"))[0]["data"]["trial"] == 1
+
+
+async def test_the_tables_are_listed_with_their_counts(server, http):
+    await keep(http, a_record(1), a_record(2, block_id=1))
+    await keep(http, a_record(3), table="answers")
+    counts = [
+        {
+            "table": "answers",
+            "records": 1,
+            "blocks": [{"participant_index": 1, "block_id": 0, "records": 1}],
+        },
+        {
+            "table": "trials",
+            "records": 2,
+            "blocks": [
+                {"participant_index": 1, "block_id": 0, "records": 1},
+                {"participant_index": 1, "block_id": 1, "records": 1},
+            ],
+        },
+    ]
+    assert await read_json(http, "/api/results") == counts
+    server.session.drop_cache()
+    assert await read_json(http, "/api/results") == counts
+
+
+async def test_nested_keys_are_dotted_and_hide_no_context(http):
+    await send(http, "POST", "/api/move-to-next")
+    data = {"hand": {"x": 1, "y": {"z": [2, 3]}}, "block_name": "mine", "empty": {}}
+    await keep(http, a_record(1, data=data))
+    (row,) = await rows_of(http)
+    assert (row["hand.x"], row["hand.y.z"], row["empty"]) == ("1", "[2,3]", "{}")
+    assert (row["block_name"], row["data.block_name"]) == ("Hello", "mine")
+
+
+async def test_the_factors_of_a_block_are_columns(http, study_file):
+    study_file.write_text(
+        '[configuration]\norder = ["{size}"]\n[configuration.factors]\nsize = ["small", "large"]\n'
+        '[[blocks]]\nname = "{size}"\nfactors = ["size"]\nconfig = {}\n',
+        encoding="utf-8",
+    )
+    text = study_file.read_text(encoding="utf-8")
+    headers = {"If-Match": "*"}
+    assert (await send(http, "PUT", "/api/study/toml", data=text, headers=headers))[0] == 200
+    await send(http, "POST", "/api/move-to-next")
+    await keep(http, a_record(1))
+    (row,) = await rows_of(http)
+    assert (row["size"], row["block_name"]) == ("small", "small")
+
+
+async def test_batches_are_in_the_log_with_their_hash(http):
+    await keep(http, a_record(1), a_record(2))
+    await keep(http, a_record(1), a_record(2))  # nothing is new, so nothing happened
+    entries = await read_json(http, "/api/events")
+    (told,) = [entry["data"] for entry in entries if entry["type"] == "recorded"]
+    assert (told["table"], told["count"], len(told["sha256"])) == ("trials", 2, 64)
+
+
+async def test_the_same_record_sent_by_many_at_once_is_kept_once(http):
+    async def sends(first):
+        return await keep(http, *(a_record(number) for number in range(first, first + 20)))
+
+    answers = await asyncio.gather(*(sends(first) for first in range(40)))
+    assert {status for status, _ in answers} == {200}
+    assert sum(kept["accepted"] for _, kept in answers) == 59
+    (table,) = await read_json(http, "/api/results")
+    assert table["records"] == 59
+    rows = await read_json(http, "/api/results/trials")
+    assert sorted(row["data"]["trial"] for row in rows) == list(range(59))
+
+
+async def test_a_table_of_many_is_streamed_whole(http):
+    await add_participants(http, *range(2, 6))
+    for participant in range(1, 6):
+        for start in range(0, 2500, 500):
+            records = [a_record(number) for number in range(start, start + 500)]
+            await keep(http, *records, participant=participant)
+    rows = await rows_of(http)
+    assert [(row["participant_index"], row["trial"]) for row in rows] == [
+        (str(participant), str(number)) for participant in range(1, 6) for number in range(2500)
+    ]
+    lines = (await read_text(http, "/api/results/trials.jsonl?participant=3")).splitlines()
+    assert [json.loads(line)["data"]["trial"] for line in lines] == list(range(2500))

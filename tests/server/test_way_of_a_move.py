@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 
+import aiohttp
 import pytest
 
 from experiment_server.server.app import serving
@@ -96,6 +97,8 @@ async def test_a_move_takes_the_functions_that_the_page_lists(
         app = Listener("/")
         await app.client.connect(running.url, transports=["websocket"])
         await app.expect("state")
+        # That the app has connected is logged in the background, by the same writer.
+        await running.session.flush()
         profile.noting = True
         answer = await app.ask("move-to-next")
         await app.expect("block-changed")
@@ -109,6 +112,24 @@ async def test_a_move_takes_the_functions_that_the_page_lists(
         assert len(files) <= 1, f"{called} is reached by way of {between}"
 
 
+async def test_over_rest_the_way_begins_elsewhere_and_is_the_same(
+    study_file: Path, profile: Profile
+) -> None:
+    async with (
+        serving(Settings(study_file, port=0)) as running,
+        aiohttp.ClientSession(running.url) as http,
+    ):
+        await running.session.flush()
+        profile.noting = True
+        async with http.post("/api/move-to-next") as response:
+            assert response.status == 200
+        profile.noting = False
+    # Nobody's socket is there to be told.
+    assert profile.calls == steps()[1:-1]
+    _, callers = profile.between[0]
+    assert callers[0] == ("server/rest.py", "handle")
+
+
 async def test_no_function_on_the_way_of_a_move_has_a_dictionary_in_its_signature(
     study_file: Path, profile: Profile
 ) -> None:
@@ -116,6 +137,8 @@ async def test_no_function_on_the_way_of_a_move_has_a_dictionary_in_its_signatur
         app = Listener("/")
         await app.client.connect(running.url, transports=["websocket"])
         await app.expect("state")
+        # That the app has connected is logged in the background, by the same writer.
+        await running.session.flush()
         profile.noting = True
         await app.ask("move-to-next", {"request_id": "3f0a"})
         await app.expect("block-changed")

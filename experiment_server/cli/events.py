@@ -109,6 +109,8 @@ def _told(kind: str, data: JsonObject) -> str:
     if "version" in data:
         words.append(f"version {data['version']}")
     words += [f"{name} {_list(data[name])}" for name in _LISTS if data.get(name)]
+    if "table" in data:
+        words.append(f"{data['count']} in {data['table']}")
     if "patch" in data:
         words.append(str(data["patch"]))
     if data.get("first"):

@@ -99,6 +99,7 @@ def test_events_are_shown_a_line_each(studied):
     lines = cli("events", studied).splitlines()
     assert "server started" in lines[0]
     assert any("participant 2   moved  0:Hello -> 4:B  by rest" in line for line in lines)
+    assert any("participant 2   recorded  3 in trials  by rest" in line for line in lines)
     assert any("finished" in line for line in lines)
     assert all("participant 2" in line for line in cli("events", studied, "-i", "2").splitlines())
     assert not any("finished" in line for line in cli("events", studied, "--session", "pilot"))

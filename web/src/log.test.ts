@@ -49,4 +49,12 @@ describe("the log", () => {
     const data = { from: { block_name: "A" }, to: { block_name: "B" }, reason: "headset fell" };
     expect(described(entry(1, { data }))).toBe("from A to B “headset fell”");
   });
+
+  it("counts records and errors, also one", () => {
+    const said = (type: string, data: Entry["data"]) => described(entry(1, { type, data }));
+    expect(said("recorded", { count: 1, table: "trials" })).toBe("1 record in trials");
+    expect(said("recorded", { count: 12, table: "trials" })).toBe("12 records in trials");
+    expect(said("study_refused", { errors: 1 })).toBe("1 error");
+    expect(said("study_refused", { errors: 2 })).toBe("2 errors");
+  });
 });

@@ -76,7 +76,12 @@ export function described({ type, data }: Entry): string {
       words.push(`version ${String(data["version"])}, ${String(data["reason"])}`);
       break;
     case "study_refused":
-      words.push(`${String(data["errors"])} errors`);
+      words.push(`${String(data["errors"])} ${data["errors"] === 1 ? "error" : "errors"}`);
+      break;
+    case "recorded":
+      words.push(
+        `${String(data["count"])} ${data["count"] === 1 ? "record" : "records"} in ${String(data["table"])}`,
+      );
       break;
     default:
       break;

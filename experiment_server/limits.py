@@ -116,9 +116,9 @@ PARTICIPANT_INDEX_MAX: Final = 2**31 - 1
 # others, so that a move of all participants expands no block anew.
 SEQUENCE_CACHE_MAX: Final = 12_000
 
-# Settings of all blocks in cached sequences. Each takes some 100 bytes, so the cache takes at most
-# some 200 MB.
-SEQUENCE_CACHE_SETTINGS_MAX: Final = 2_000_000
+# Values in all blocks of cached sequences, those in lists and tables included. Each takes some 50
+# bytes, so the cache takes at most some 200 MB.
+SEQUENCE_CACHE_VALUES_MAX: Final = 4_000_000
 
 # Encoded snapshots in the cache, for apps that ask again. Each takes some 2 kB.
 SNAPSHOT_CACHE_MAX: Final = 12_000

@@ -25,10 +25,10 @@ class BlockSequence:
         self._participant_index = participant_index
         self._row = row
 
-    @property
-    def settings(self) -> int:
-        """How many settings the blocks have, which tells what they take in memory."""
-        return sum(len(self.study.blocks[name].config) for name in self.names)
+    @cached_property
+    def values(self) -> int:
+        """About how many values the blocks' configs have, which tells what they take in memory."""
+        return sum(self.study.blocks[name].values for name in self.names)
 
     def __len__(self) -> int:
         return len(self.names)

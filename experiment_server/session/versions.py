@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from experiment_server.errors import StudyInvalid
-from experiment_server.limits import SEQUENCE_CACHE_MAX, SEQUENCE_CACHE_SETTINGS_MAX
+from experiment_server.limits import SEQUENCE_CACHE_MAX, SEQUENCE_CACHE_VALUES_MAX
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store.records import StudyVersion
@@ -109,7 +109,7 @@ SequenceKey = tuple[str, int, int | None]
 
 
 class SequenceCache:
-    """A least-recently-used cache of block sequences, bounded by their number and settings.
+    """A least-recently-used cache of block sequences, bounded by their number and values.
 
     The bounds are large enough for all connected participants, so that a move of all participants
     expands no sequence again.
@@ -117,7 +117,7 @@ class SequenceCache:
 
     def __init__(self) -> None:
         self._cached: OrderedDict[SequenceKey, BlockSequence] = OrderedDict()
-        self._settings = 0
+        self._values = 0
 
     def get(self, key: SequenceKey) -> BlockSequence | None:
         """The sequence of a key, None if it is not cached."""
@@ -129,9 +129,9 @@ class SequenceCache:
     def put(self, key: SequenceKey, sequence: BlockSequence) -> None:
         """Add a sequence, and remove the least recently used ones beyond the bounds."""
         self._cached[key] = sequence
-        self._settings += sequence.settings
+        self._values += sequence.values
         while len(self._cached) > 1 and (
-            len(self._cached) > SEQUENCE_CACHE_MAX or self._settings > SEQUENCE_CACHE_SETTINGS_MAX
+            len(self._cached) > SEQUENCE_CACHE_MAX or self._values > SEQUENCE_CACHE_VALUES_MAX
         ):
             _, removed = self._cached.popitem(last=False)
-            self._settings -= removed.settings
+            self._values -= removed.values

@@ -7,7 +7,11 @@ from collections.abc import AsyncIterator, Iterable
 
 from msgspec import Struct
 
-from experiment_server.limits import MESSAGE_BLOCK_NAMES_MAX, SNAPSHOT_CACHE_MAX
+from experiment_server.limits import (
+    MESSAGE_BLOCK_NAMES_MAX,
+    SEQUENCE_CACHE_VALUES_MAX,
+    SNAPSHOT_CACHE_MAX,
+)
 from experiment_server.participants import snapshots
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.moves import require_active
@@ -37,6 +41,8 @@ class ParticipantViews:
         self._versions = versions
         self._presence = presence
         self._cache: OrderedDict[int, _CachedSnapshot] = OrderedDict()
+        # How many values the sequences have that the cache holds.
+        self._values = 0
 
     def snapshot(self, state: ParticipantState) -> Encoded[ParticipantSnapshot]:
         """The snapshot of a participant; raises ExpansionFailed."""
@@ -78,6 +84,7 @@ class ParticipantViews:
     def drop_cache(self) -> None:
         """Empty the cache."""
         self._cache.clear()
+        self._values = 0
 
     def _cached(self, state: ParticipantState) -> _CachedSnapshot:
         index = state.participant_index
@@ -93,7 +100,13 @@ class ParticipantViews:
             return cached
         snapshot = snapshots.snapshot(state, sequence, connected)
         cached = _CachedSnapshot(state, sequence, connected, Encoded(snapshot))
+        replaced = self._cache.pop(index, None)
+        self._values += sequence.values - (replaced.sequence.values if replaced else 0)
         self._cache[index] = cached
-        if len(self._cache) > SNAPSHOT_CACHE_MAX:
-            self._cache.popitem(last=False)
+        # A snapshot holds the blocks that it was made from, also when no other cache has them.
+        while len(self._cache) > 1 and (
+            len(self._cache) > SNAPSHOT_CACHE_MAX or self._values > SEQUENCE_CACHE_VALUES_MAX
+        ):
+            _, removed = self._cache.popitem(last=False)
+            self._values -= removed.sequence.values
         return cached

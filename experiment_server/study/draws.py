@@ -48,16 +48,24 @@ def has_calls(value: TemplateValue) -> bool:
     return isinstance(value, FunctionCall)
 
 
-def prepared(value: TemplateValue) -> Draw:
-    """How a participant gets a value of their own, with every call in it drawn."""
+def prepared(value: TemplateValue, *, as_argument: bool = False) -> Draw:
+    """How a participant gets a value of their own, with every call in it drawn.
+
+    An argument of a call need not be their own, because what the call draws is copied: the rows of
+    a table can be many.
+    """
     if isinstance(value, FunctionCall):
-        return _call(value)
+        return _call(value, as_argument=as_argument)
     if isinstance(value, Rows):
-        return lambda _: _copied(value)
+        return (lambda _: value) if as_argument else (lambda _: _copied(value))
     if not isinstance(value, (dict, list)):
         return lambda _: value
     items = list(value.items() if isinstance(value, dict) else enumerate(value))
-    parts = [(key, prepared(item)) for key, item in items if type(item) not in PLAIN]
+    parts = [
+        (key, prepared(item, as_argument=as_argument))
+        for key, item in items
+        if type(item) not in PLAIN
+    ]
     copy = value.copy
     if not parts:
         return lambda _: copy()
@@ -71,13 +79,13 @@ def prepared(value: TemplateValue) -> Draw:
     return draw
 
 
-def _call(call: FunctionCall) -> Draw:
+def _call(call: FunctionCall, *, as_argument: bool) -> Draw:
     function, bound = FUNCTIONS[call.function_name], call.bound
     if bound is not None and call.function_name == "choices" and bound.keys() == {"population"}:
         population = bound["population"]
         if all(type(item) in PLAIN for item in population):
             return _unique_choice(call, population) if call.unique else _choice(population)
-    arguments = prepared(call.args if bound is None else None)
+    arguments = prepared(call.args if bound is None else None, as_argument=True)
 
     def drawn(draws: Draws) -> JsonValue:
         mine = bound if bound is not None else function.bind(arguments(draws))
@@ -86,7 +94,7 @@ def _call(call: FunctionCall) -> Draw:
         else:
             value = function.draw(draws.generator, mine)
         # What is drawn may be a part of the arguments, and even twice the same one.
-        return _copied(value)
+        return value if as_argument else _copied(value)
 
     return _explained(call, drawn)
 

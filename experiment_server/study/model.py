@@ -76,6 +76,7 @@ class BlockTemplate:
 
     `condition` is false for practice, instructions, questionnaires and
     breaks, which the design report leaves out. `levels` has the block's level of each factor.
+    `values` is about how many values its config has once it is expanded.
     """
 
     name: str
@@ -83,6 +84,7 @@ class BlockTemplate:
     config: Config
     condition: bool = True
     levels: Binding = field(default_factory=dict)
+    values: int = 0
 
 
 @dataclass(frozen=True, slots=True)

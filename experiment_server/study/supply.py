@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from experiment_server.study.arguments import Bound, differences, listed, number, whole
-from experiment_server.study.model import FunctionCall
+from experiment_server.study.model import FunctionCall, Rows
 from experiment_server.study.possible import Listed, Number, Whole
 from experiment_server.wire.values import JsonValue
 
@@ -31,7 +31,11 @@ class Supply:
 def freeze(value: JsonValue) -> Hashable:
     """A hashable stand-in for a config value; equal values have equal stand-ins."""
     if isinstance(value, dict):
-        return ("table", frozenset((key, freeze(item)) for key, item in value.items()))
+        try:
+            return ("table", frozenset(value.items()))
+        except TypeError:
+            # Lists and tables in it have stand-ins of their own.
+            return ("table", frozenset((key, freeze(item)) for key, item in value.items()))
     if isinstance(value, list):
         return ("list", tuple(map(freeze, value)))
     stand_in: Hashable = value
@@ -51,7 +55,9 @@ def least_distinct(values: Listed) -> int:
         return values.distinct
     if not values.in_place:
         return min(1, values.shortest)
-    return len(set(map(freeze, filter(is_known, values.items)))) or min(1, values.shortest)
+    rows = isinstance(values.items, Rows)
+    known = values.items if rows else filter(is_known, values.items)
+    return len(set(map(freeze, known))) or min(1, values.shortest)
 
 
 def supply_of_population(bound: Bound) -> Supply:

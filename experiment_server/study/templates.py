@@ -21,6 +21,7 @@ from experiment_server.study.model import (
     TemplateValue,
 )
 from experiment_server.study.positions import Path
+from experiment_server.study.sizes import expected_values
 from experiment_server.study.variables import Variables, ring
 from experiment_server.wire.values import JsonObject, JsonValue
 
@@ -80,7 +81,12 @@ def build_templates(
             break
         recognised = calls.recognise(config, raw.owner, (*raw.at, "config"))
         templates[raw.name] = BlockTemplate(
-            raw.name, raw.extends, recognised, raw.condition, raw.levels
+            raw.name,
+            raw.extends,
+            recognised,
+            raw.condition,
+            raw.levels,
+            expected_values(recognised),
         )
     return templates
 

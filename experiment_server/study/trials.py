@@ -14,7 +14,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from experiment_server.limits import DRAW_VALUES_MAX, RUN_WORK_MAX
 from experiment_server.study.arguments import ArgumentsInvalid, Bound, by_name, listed, whole
 from experiment_server.study.diagnostics import nearest, shown
-from experiment_server.study.model import Rows, TemplateValue
+from experiment_server.study.model import PLAIN, Rows, TemplateValue
 from experiment_server.study.possible import Listed
 from experiment_server.study.runs import Kind, Plan, known_order, random_order
 from experiment_server.study.supply import freeze, is_known, least_distinct
@@ -25,7 +25,7 @@ def bind_rows(args: TemplateValue) -> JsonObject:
     """The arguments of rows: those rows of a table that are as `where` says."""
     bound = by_name(args, ("table", "where"), ("table", "where"))
     table = bound.get("table")
-    if not (
+    if not isinstance(table, Rows) and not (
         isinstance(table, list) and all(isinstance(row, dict) for row in table) and is_known(table)
     ):
         raise ArgumentsInvalid(
@@ -37,14 +37,16 @@ def bind_rows(args: TemplateValue) -> JsonObject:
         raise ArgumentsInvalid(
             f"needs as where a table of columns and their values, got {shown(where)}"
         )
-    what = f"table {table.name}" if isinstance(table, Rows) else "the table"
+    picked = Rows(table)
     for column, wanted in where.items():
-        _check_column(what, table, column, wanted)
-    picked = [row for row in table if _is_as(row, where)]
+        options = _options(column, wanted)
+        picked = Rows(row for row in picked if column in row and _stand_in(row[column]) in options)
+        if not picked or options - {_stand_in(row[column]) for row in picked}:
+            # Perhaps another column has left them out: then there are other rows with them.
+            _check_column(table, column, wanted)
     if not picked:
         asked = " and ".join(f"{column} = {shown(wanted)}" for column, wanted in where.items())
-        raise ArgumentsInvalid(f"finds no row with {asked} in {what}" if asked else
-                               f"finds no row in {what}")  # fmt: skip
+        raise ArgumentsInvalid(f"finds no row{asked and f' with {asked}'} in {_called(table)}")
     return {"rows": picked}
 
 
@@ -59,49 +61,47 @@ def outcome_of_rows(bound: Bound) -> Listed:
     return Listed(rows, len(rows), len(rows), in_place=True)
 
 
-def _check_column(
-    what: str, table: Sequence[JsonObject], column: str, wanted: TemplateValue
-) -> None:
-    columns = dict.fromkeys(name for row in table for name in row)
-    if column not in columns:
-        close = nearest(column, columns)
-        raise ArgumentsInvalid(
-            f'has a where for the column "{column}", which {what} does not have'
-            + (f" ({close})" if close else f"; it has {', '.join(columns)}")
-        )
+def _options(column: str, wanted: TemplateValue) -> set[Hashable]:
+    """The values of which a row has to have one."""
     options = wanted if isinstance(wanted, list) else [wanted]
     if not all(isinstance(option, (str, int, float)) for option in options):
         raise ArgumentsInvalid(
             f"needs for {column} in where a value, or a list of values of which each is good, "
             f"got {shown(wanted)}"
         )
+    return set(map(_stand_in, options))
+
+
+def _check_column(table: Sequence[JsonObject], column: str, wanted: JsonValue) -> None:
+    """Raise ArgumentsInvalid for a column that is not there, or a value that is not in it."""
+    columns = dict.fromkeys(name for row in table for name in row)
+    if column not in columns:
+        close = nearest(column, columns)
+        raise ArgumentsInvalid(
+            f'has a where for the column "{column}", which {_called(table)} does not have'
+            + (f" ({close})" if close else f"; it has {', '.join(columns)}")
+        )
     there = {_stand_in(row[column]): row[column] for row in table if column in row}
-    for option in options:
+    for option in wanted if isinstance(wanted, list) else [wanted]:
         if _stand_in(option) not in there:
             met = ", ".join(map(shown, itertools.islice(there.values(), _SHOWN)))
             more = ", ..." if len(there) > _SHOWN else ""
             raise ArgumentsInvalid(
-                f"finds no row with {column} = {shown(option)} in {what}; there are {met}{more}"
+                f"finds no row with {column} = {shown(option)} in {_called(table)}; "
+                f"there are {met}{more}"
             )
 
 
 _SHOWN = 6
 
 
-def _is_as(row: JsonObject, where: Mapping[str, JsonValue]) -> bool:
-    return all(
-        column in row
-        and any(
-            _stand_in(row[column]) == _stand_in(option)
-            for option in (wanted if isinstance(wanted, list) else [wanted])
-        )
-        for column, wanted in where.items()
-    )
+def _called(table: Sequence[JsonObject]) -> str:
+    return f"table {table.name}" if isinstance(table, Rows) else "the table"
 
 
 def _stand_in(value: JsonValue) -> Hashable:
     """What is equal for equal values: 1 is 1.0, and not true."""
-    return isinstance(value, bool), freeze(value)
+    return isinstance(value, bool), value if type(value) in PLAIN else freeze(value)
 
 
 def bind_cross(args: TemplateValue) -> JsonObject:

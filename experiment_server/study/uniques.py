@@ -10,7 +10,7 @@ from experiment_server.limits import TRIAL_EXPANSIONS_MAX
 from experiment_server.study.diagnostics import Findings
 from experiment_server.study.expand import block_order, cell_place
 from experiment_server.study.functions import FUNCTIONS
-from experiment_server.study.model import FunctionCall, Group, Study, TemplateValue
+from experiment_server.study.model import FunctionCall, Group, Rows, Study, TemplateValue
 from experiment_server.study.supply import Supply
 
 
@@ -66,7 +66,7 @@ def _unique_calls(value: TemplateValue) -> Iterator[FunctionCall]:
         if value.unique:
             yield value
         yield from _unique_calls(value.args)
-    elif isinstance(value, (dict, list)):
+    elif isinstance(value, (dict, list)) and not isinstance(value, Rows):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _unique_calls(item)
 

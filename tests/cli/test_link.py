@@ -37,7 +37,7 @@ def test_a_link_lets_its_participant_in(study_file):
         assert get(f"{url}/api/state")[0] == 401
         at = ("--server", url, "--token", ADMIN)
         assert json.loads(cli("call", "participants", *at))[0]["participant_index"] == 1
-        assert "without a token" in cli("call", "participants", "--server", url, code=1)
+        assert "requires a token" in cli("call", "participants", "--server", url, code=1)
 
 
 def test_open_is_said_loudly(study_file):

@@ -34,13 +34,14 @@ from experiment_server.server.connection_counts import (
     connections_for,
     raise_descriptor_limit,
 )
-from experiment_server.server.connections import listening
+from experiment_server.server.connections import ServerHandler, listening
 from experiment_server.server.dispatch import Dispatch
 from experiment_server.server.garbage import short_collections
 from experiment_server.server.login import add_login
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.metrics import add_routes as add_metrics
 from experiment_server.server.readiness import Readiness
+from experiment_server.server.routes import OperationRoutes
 from experiment_server.server.security import Authenticator
 from experiment_server.server.settings import Settings
 from experiment_server.server.sockets import SocketContext, SocketEndpoints
@@ -121,12 +122,9 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         rules = _browser_rules(settings)
         metrics = Metrics(session, store)
         tasks.start(metrics.watch_lag(), "watch-lag")
-        app = web.Application(
-            middlewares=[
-                Dispatch(authenticator, rules, metrics, settings.trusted_proxy).middleware()
-            ],
-            client_max_size=BODY_MAX_BYTES,
-        )
+        routes = OperationRoutes()
+        dispatch = Dispatch(authenticator, rules, metrics, routes, settings.trusted_proxy)
+        app = web.Application(middlewares=[dispatch.middleware()], client_max_size=BODY_MAX_BYTES)
         if rules.cors_origins:
             announce_origins(app, rules)
         dashboard.add_headers(app)
@@ -137,7 +135,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         add_metrics(app, session, authenticator, metrics, Readiness(store))
         openapi.add_route(app)
         uxf.add_route(app, authenticator, Results(settings.data_folder, settings.session))
-        rest.add_routes(app, session, authenticator, metrics)
+        rest.add_routes(app, routes, session, authenticator, metrics)
         connections = _connections(settings)
         metrics.count_connections(connections.count)
         connection_counter = ConnectionCounter(
@@ -146,7 +144,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         endpoints = SocketEndpoints(
             app, SocketContext(session, authenticator, metrics, tasks, connection_counter), hub
         )
-        async with _listening(app, connections, settings) as port.number:
+        async with _listening(app, dispatch.entrance, connections, settings) as port.number:
             tasks.start(watch(session.study_file), "watch-study-file")
             try:
                 url, urls = port.url_for_this_machine(), port.urls_for_others()
@@ -242,13 +240,16 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 
 @contextlib.asynccontextmanager
 async def _listening(
-    app: web.Application, connections: Connections, settings: Settings
+    app: web.Application,
+    entrance: Callable[[ServerHandler], ServerHandler],
+    connections: Connections,
+    settings: Settings,
 ) -> AsyncIterator[int]:
     tls = _tls(settings)
     async with contextlib.AsyncExitStack() as stack:
         try:
             port = await stack.enter_async_context(
-                listening(app, connections, settings.host, settings.port, tls)
+                listening(app, entrance, connections, settings.host, settings.port, tls)
             )
         except OSError as error:
             raise StartRefused(

@@ -40,6 +40,13 @@ PAGE_HEADERS = {
 }
 """The security headers of every response."""
 
+
+def add_page_headers(response: web.StreamResponse) -> None:
+    """Add those of `PAGE_HEADERS` that a response does not have."""
+    for name, value in PAGE_HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
 _METHODS = "GET, POST, PUT, PATCH"
 _HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match"
 

@@ -30,6 +30,9 @@ from experiment_server.limits import (
 )
 from experiment_server.server.connection_counts import Connections
 
+ServerHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+"""Answers every request of a server."""
+
 log = logging.getLogger(__name__)
 
 _REFUSAL = (
@@ -235,10 +238,16 @@ def _set_send_timeout(sock: socket.socket | None) -> None:
 
 @contextlib.asynccontextmanager
 async def listening(
-    app: web.Application, connections: Connections, host: str, port: int, tls: SSLContext | None
+    app: web.Application,
+    entrance: Callable[[ServerHandler], ServerHandler],
+    connections: Connections,
+    host: str,
+    port: int,
+    tls: SSLContext | None,
 ) -> AsyncIterator[int]:
     """Serve an application on an address while the context is open; yields the port.
 
+    `entrance` makes the handler of all requests from that of the application.
     Raises OSError if the server cannot listen on the address.
     """
     runner = web.AppRunner(
@@ -247,7 +256,7 @@ async def listening(
     await runner.setup()
     try:
         server = cast(web.Server, runner.server)
-        server.request_handler = _with_start(server.request_handler)
+        server.request_handler = _with_start(entrance(server.request_handler))
         sockets = await asyncio.get_running_loop().create_server(
             lambda: Connection(connections, server),
             host,
@@ -264,10 +273,7 @@ async def listening(
         await runner.cleanup()
 
 
-_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-
-def _with_start(handler: _Handler) -> _Handler:
+def _with_start(handler: ServerHandler) -> ServerHandler:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         protocol = request.protocol
         if isinstance(protocol, Connection):

@@ -10,7 +10,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from experiment_server.errors import ExperimentServerError
-from experiment_server.server.browsers import PAGE_HEADERS, page_policy
+from experiment_server.server.browsers import add_page_headers, page_policy
 from experiment_server.server.login import ask_because
 from experiment_server.server.security import Authenticator
 from experiment_server.session.session import StudySession
@@ -80,8 +80,7 @@ def add_headers(app: web.Application) -> None:
         if f"{request.path}/".startswith("/app/"):
             # A participants' app may load anything; only this server's pages may frame it.
             response.headers["Content-Security-Policy"] = "frame-ancestors 'self'"
-        for name, value in PAGE_HEADERS.items():
-            response.headers.setdefault(name, value)
+        add_page_headers(response)
 
     app.on_response_prepare.append(guard)
 

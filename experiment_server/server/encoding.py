@@ -16,7 +16,7 @@ from experiment_server.server.login import ask_because
 from experiment_server.server.logs import current_request
 from experiment_server.server.responses import whole_response
 from experiment_server.session.turns import in_turns
-from experiment_server.wire.encoding import to_json_bytes, to_msgpack
+from experiment_server.wire.encoding import Encoded, to_json_bytes, to_msgpack
 from experiment_server.wire.refusals import SERVER_FAILED, encodable, error_info
 from experiment_server.wire.replies import ErrorInfo, Problem
 from experiment_server.wire.values import JsonObject, JsonValue
@@ -34,7 +34,9 @@ async def reply(request: web.Request, body: object) -> web.StreamResponse:
     """
     as_msgpack = MSGPACK in request.headers.get("Accept", "")
     write = to_msgpack if as_msgpack else to_json_bytes
-    if isinstance(body, list):
+    if isinstance(body, Encoded):
+        written = body.msgpack if as_msgpack else body.json
+    elif isinstance(body, list):
         items = [write(item) async for item in in_turns(body)]
         if as_msgpack:
             written = msgpack.Packer().pack_array_header(len(items)) + b"".join(items)
@@ -44,6 +46,11 @@ async def reply(request: web.Request, body: object) -> web.StreamResponse:
         written = write(body)
     # Existing clients compare bodies with texts such as "true", so there is no final line break.
     return whole_response(request, written, MSGPACK if as_msgpack else _JSON)
+
+
+def text_reply(request: web.Request, text: str) -> web.StreamResponse:
+    """A success response with plain text."""
+    return whole_response(request, text.encode(), "text/plain; charset=utf-8")
 
 
 def unquoted(tag: str) -> str:

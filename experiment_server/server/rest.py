@@ -11,8 +11,16 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from experiment_server.errors import IdentifierInvalid, OperationUnknown, ParameterInvalid
-from experiment_server.server.encoding import body_of, members_of, reply, text_of, unquoted
+from experiment_server.server.encoding import (
+    body_of,
+    members_of,
+    reply,
+    text_of,
+    text_reply,
+    unquoted,
+)
 from experiment_server.server.metrics import Metrics
+from experiment_server.server.routes import INTEGER, OperationRoutes, Serve
 from experiment_server.server.security import Authenticator
 from experiment_server.session.calls import Call, Received, decoded_call
 from experiment_server.session.operations import (
@@ -26,9 +34,6 @@ from experiment_server.session.operations import (
 from experiment_server.session.session import OPERATIONS, StudySession
 from experiment_server.wire.tables import MEDIA_TYPES, Format, csv_heading, csv_lines, json_lines
 from experiment_server.wire.values import JsonObject, JsonValue
-
-# Python's int() would also accept "١٢" and "1_0".
-_INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 def paths(operation: Operation) -> Iterator[str]:
@@ -44,6 +49,11 @@ def paths(operation: Operation) -> Iterator[str]:
         yield "/".join(["/api", operation.path, *(f"{{{name}}}" for name in names)])
 
 
+def _names_in(path: str) -> list[str]:
+    """The names of the parameters in a path."""
+    return re.findall(r"\{(\w+)\}", path)
+
+
 def stream_path(operation: Operation, output_format: Format) -> str:
     """The path of an operation's rows in a format: `/api/events.csv`."""
     *_, path = paths(operation)
@@ -51,9 +61,13 @@ def stream_path(operation: Operation, output_format: Format) -> str:
 
 
 def add_routes(
-    app: web.Application, session: StudySession, authenticator: Authenticator, metrics: Metrics
+    app: web.Application,
+    routes: OperationRoutes,
+    session: StudySession,
+    authenticator: Authenticator,
+    metrics: Metrics,
 ) -> None:
-    """Add a route under /api/ for every operation."""
+    """Add a route under /api/ for every operation, to aiohttp's and, where it can, to `routes`."""
     for operation in OPERATIONS.values():
         # `results/trials.csv` is no table of that name.
         if operation.table:
@@ -63,21 +77,26 @@ def add_routes(
                     _stream(session, authenticator, operation, operation.table, output_format),
                 )
         for path in paths(operation):
-            app.router.add_route(
-                operation.method, path, _handler(session, authenticator, metrics, operation)
-            )
+            serve = _handler(session, authenticator, metrics, operation, _names_in(path))
+            app.router.add_route(operation.method, path, _matched(serve))
+            if operation.path == operation.name:
+                routes.add(operation.method, path, serve)
     app.router.add_route("*", "/api/{rest:.*}", _unknown)
 
 
 def _handler(
-    session: StudySession, authenticator: Authenticator, metrics: Metrics, operation: Operation
-) -> Handler:
-    read = _reader(operation)
+    session: StudySession,
+    authenticator: Authenticator,
+    metrics: Metrics,
+    operation: Operation,
+    names: Sequence[str],
+) -> Serve:
+    read = _reader(operation, names)
 
-    async def handle(request: web.Request) -> web.StreamResponse:
+    async def handle(texts: Sequence[str], request: web.Request) -> web.StreamResponse:
         caller = authenticator.caller(request)
         with metrics.counted(operation.name, caller.actor):
-            received = await read(request)
+            received = await read(request, texts)
             call = decoded_call(operation, caller, received, session.default_participant_index)
             result = await operation.handler(session, call.request, *call.values)
         body = operation.rest_body(result) if operation.rest_body else result
@@ -88,10 +107,17 @@ def _handler(
             response: web.StreamResponse = web.Response(status=304)
         else:
             text = operation.media_type == "text/plain"
-            response = web.Response(text=str(body)) if text else await reply(request, body)
+            response = text_reply(request, str(body)) if text else await reply(request, body)
         if tag is not None:
             response.etag = tag
         return response
+
+    return handle
+
+
+def _matched(serve: Serve) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await serve(tuple(request.match_info.values()), request)
 
     return handle
 
@@ -109,11 +135,11 @@ def _stream(
     table: Table,
     output_format: Format,
 ) -> Handler:
-    read = _reader(operation)
+    read = _reader(operation, _names_in(stream_path(operation, output_format)))
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = authenticator.caller(request)
-        received = await read(request)
+        received = await read(request, tuple(request.match_info.values()))
         call = decoded_call(operation, caller, received, session.default_participant_index)
         response = web.StreamResponse(
             headers={
@@ -164,8 +190,10 @@ def _lines(
     return csv_lines(map(table.cells, rows), columns).encode()
 
 
-def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[Received]]:
-    """The function that reads an operation's parameters from a request."""
+def _reader(
+    operation: Operation, names: Sequence[str]
+) -> Callable[[web.Request, Sequence[str]], Awaitable[Received]]:
+    """The function that reads an operation's parameters from a request, those in its path given."""
     query = {item.name: item for item in _parameters_in(operation, Location.QUERY)}
     # Reading operations without query parameters ignore any that clients send.
     lenient = not query and not operation.changes
@@ -179,10 +207,10 @@ def _reader(operation: Operation) -> Callable[[web.Request], Awaitable[Received]
     members = _parameters_in(operation, Location.BODY_MEMBER)
     text_name = next((item.name for item in _parameters_in(operation, Location.BODY)), "")
 
-    async def read(request: web.Request) -> Received:
+    async def read(request: web.Request, texts: Sequence[str]) -> Received:
         given: JsonObject = {
             name: text if name in paths_text else _integer_of(name, text)
-            for name, text in request.match_info.items()
+            for name, text in zip(names, texts, strict=True)
         }
         if request.query_string and not lenient:
             given |= _query(request, operation, query)
@@ -232,7 +260,7 @@ def _query(
             )
         if known[name].kind is Kind.TEXT:
             given[name] = text
-        elif _INTEGER.fullmatch(text):
+        elif INTEGER.fullmatch(text):
             given[name] = int(text)
         else:
             raise ParameterInvalid(
@@ -246,7 +274,7 @@ def _parameters_in(operation: Operation, location: Location) -> list[Parameter]:
 
 
 def _integer_of(name: str, text: str) -> int:
-    if not _INTEGER.fullmatch(text):
+    if not INTEGER.fullmatch(text):
         raise IdentifierInvalid(f"{text!r} is not a {name}: it has to be a whole number")
     return int(text)
 

@@ -50,6 +50,10 @@ class Authenticator:
     guarded: bool
     is_open: bool = False
 
+    def admit(self, request: web.Request) -> None:
+        """Put the caller of a request into it, for `caller`; raises as `authenticate`."""
+        request[_CALLER] = self.authenticate(request).caller
+
     def caller(self, request: web.Request) -> Caller:
         """The caller of a request, cached in the request; raises as `authenticate`."""
         try:

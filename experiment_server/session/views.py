@@ -46,12 +46,13 @@ class ParticipantViews:
 
     def snapshot(self, state: ParticipantState) -> Encoded[ParticipantSnapshot]:
         """The snapshot of a participant; raises ExpansionFailed."""
-        return self._cached(state).snapshot
+        return self._cached(state, self._versions.sequence(state)).snapshot
 
     def config(self, state: ParticipantState) -> Encoded[Config | None]:
         """The current block's config; raises NotInBlock and ExpansionFailed."""
-        require_active(state, self._versions.sequence(state))
-        cached = self._cached(state)
+        sequence = self._versions.sequence(state)
+        require_active(state, sequence)
+        cached = self._cached(state, sequence)
         if cached.config is None:
             cached.config = Encoded(cached.snapshot.value.config)
         return cached.config
@@ -86,9 +87,9 @@ class ParticipantViews:
         self._cache.clear()
         self._values = 0
 
-    def _cached(self, state: ParticipantState) -> _CachedSnapshot:
+    def _cached(self, state: ParticipantState, sequence: BlockSequence) -> _CachedSnapshot:
         index = state.participant_index
-        sequence, connected = self._versions.sequence(state), self._presence.apps(index)
+        connected = self._presence.apps(index)
         cached = self._cache.get(index)
         if (
             cached is not None

@@ -54,6 +54,35 @@ async def test_requests_on_one_connection_are_answered_in_their_order(server):
     assert bodies[4].startswith("Participant 1")
 
 
+@pytest.mark.parametrize("path", ["block-id/1", "state/1", "state/404404", "block-id/x", "config"])
+async def test_a_path_that_has_to_be_decoded_is_answered_alike(server, path):
+    """`%` takes the way through aiohttp's matching, which other paths do not need."""
+    name, slash, index = path.partition("/")
+    status, headers, body = parts(await exchange(server, get(f"/api/{path}")))
+    encoded = f"/api/{name.replace('o', '%6F')}{slash}{index.replace('1', '%31')}"
+    status_2, headers_2, body_2 = parts(await exchange(server, get(encoded)))
+    assert (status_2, headers_2.keys()) == (status, headers.keys())
+    varying = headers["X-Request-ID"], headers_2["X-Request-ID"]
+    assert body_2.replace(varying[1], varying[0]) == body
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_what_a_client_has_already_is_not_sent_again(server):
+    _, headers, _ = parts(await exchange(server, get("/api/state/1")))
+    again = get("/api/state/1").replace("\r\n\r\n", f"\r\nIf-None-Match: {headers['Etag']}\r\n\r\n")
+    status, headers_2, body = parts(await exchange(server, again))
+    assert (status, body) == ("HTTP/1.1 304 Not Modified", "")
+    assert headers_2["Etag"] == headers["Etag"]
+    assert headers_2["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_client_that_asks_before_it_sends_is_told_to_go_on(server):
+    asks = get("/api/move-to-next/1").replace("GET", "POST")
+    asks = asks.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n")
+    heard = await exchange(server, asks)
+    assert heard.startswith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+
+
 async def test_a_client_of_http_1_0_is_answered_in_its_own_version(server):
     status, headers, body = parts(await exchange(server, get("/api/active", version="1.0")))
     assert (status, body) == ("HTTP/1.0 200 OK", "false")

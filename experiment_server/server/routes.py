@@ -1,0 +1,69 @@
+"""The routes of operations, found with one lookup.
+
+aiohttp matches a path with patterns, and prepares each request for nested applications. Most
+requests need neither: they are for an operation, with whole numbers in the path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from experiment_server.server.security import PUBLIC_PATHS
+
+Serve = Callable[[Sequence[str], web.Request], Awaitable[web.StreamResponse]]
+"""Answers a request, given the parameters in its path."""
+
+# Python's int() would also accept "١٢" and "1_0".
+INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The properties of a route.
+
+    `pattern` is its name in metrics. `is_public` says that it needs no token, and `has_sockets`
+    that clients open sockets there.
+    """
+
+    pattern: str
+    is_public: bool
+    has_sockets: bool
+
+    @classmethod
+    def of(cls, path: str, pattern: str) -> Route:
+        """The properties of a path."""
+        return cls(pattern, path in PUBLIC_PATHS, path.startswith("/socket.io"))
+
+    def is_handshake(self, request: web.Request) -> bool:
+        """Whether a request belongs to a socket, which sends its token later."""
+        return self.has_sockets and "EIO" in request.query
+
+
+class OperationRoutes:
+    """Finds operations by the method, the name and the number of parameters of a request."""
+
+    def __init__(self) -> None:
+        self._routes: dict[tuple[str, str, int], tuple[Route, Serve]] = {}
+
+    def add(self, method: str, path: str, serve: Serve) -> None:
+        """Add a route such as `/api/config/{participant_index}`."""
+        _, _, name, *parameters = path.split("/")
+        self._routes[method, name, len(parameters)] = Route.of(path, path), serve
+
+    def find(self, request: web.BaseRequest) -> tuple[Route, Handler] | None:
+        """The route and the handler of a request; None if aiohttp has to find or refuse it."""
+        _, *parts = request.rel_url.raw_path.split("/")
+        if len(parts) < 2 or parts[0] != "api" or hdrs.EXPECT in request.headers:
+            return None
+        _, name, *values = parts
+        found = self._routes.get((request.method, name, len(values)))
+        if found is None or not all(map(INTEGER.fullmatch, values)):
+            return None
+        route, serve = found
+        return route, partial(serve, values)

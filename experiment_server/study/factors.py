@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from experiment_server.limits import FACTORIAL_BLOCKS_MAX, STUDY_BLOCKS_MAX
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.families import PLACEHOLDER, Families, Levels, filled, is_same
+from experiment_server.study.keys import CALL
 from experiment_server.study.model import Between, BetweenStrategy, Binding, Cell, Level, Names
 from experiment_server.study.positions import Path
 from experiment_server.study.templates import RawBlock
@@ -223,7 +224,8 @@ def _members(
     for combination in itertools.product(*(levels[name] for name in raw.factors)):
         chosen = dict(zip(raw.factors, combination, strict=True))
         name = filled(raw.name, chosen)
-        member = replace(raw, name=name, config={**chosen, **raw.config}, levels=chosen)
+        config = {**chosen, **_with_levels(raw.config, chosen)}
+        member = replace(raw, name=name, config=config, levels=chosen)
         if name in members:
             findings.error(
                 "block-duplicate",
@@ -233,6 +235,18 @@ def _members(
             )
         members[name] = (member, chosen)
     return members
+
+
+def _with_levels(value: JsonValue, levels: Binding, *, in_call: bool = False) -> JsonValue:
+    """A config in which "{factor}" is the member's level, where it is an argument of a call."""
+    if isinstance(value, dict):
+        calls = in_call or ("function_name" in value and value.keys() <= CALL.keys())
+        return {key: _with_levels(item, levels, in_call=calls) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_levels(item, levels, in_call=in_call) for item in value]
+    if in_call and isinstance(value, str) and value[:1] == "{" and value[-1:] == "}":
+        return levels.get(value[1:-1], value)
+    return value
 
 
 def _fits(raw: RawBlock, levels: Levels, findings: Findings) -> bool:

@@ -97,6 +97,17 @@ def need_axe(page):
     assert [violation["id"] for violation in outcome["violations"]] == []
 
 
+def test_a_participants_page_says_which_row_of_the_design_they_follow(page):
+    base = page.url.partition("#")[0]
+    request = urllib.request.Request(f"{base}api/add-participant/9?row=2", method="PUT")
+    urllib.request.urlopen(request).close()
+    page.goto(f"{base}#/participant/9")
+    expect(page.get_by_test_id("design-row")).to_contain_text("follows row 2 of the design")
+    page.goto(f"{base}#/participant/1")
+    expect(page.get_by_test_id("drawer-block")).to_have_text("START")
+    expect(page.get_by_test_id("design-row")).to_have_count(0)
+
+
 def test_saving_the_study_alone_leaves_tables_as_they_are_on_disk(page, study_file):
     content = page.get_by_test_id("editor").locator(".cm-content")
     expect(content).to_contain_text("seconds = 1")

@@ -1,6 +1,7 @@
 """Tables beside a study that is served: read, watched, kept with its versions, and checked."""
 
 import json
+import urllib.request
 
 import aiohttp
 import pytest
@@ -11,6 +12,7 @@ from experiment_server.participants.versions import OnChange
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.store.study_file import read_source
+from tests.conftest import server_running
 
 STUDY = """
 [configuration.tables]
@@ -250,9 +252,32 @@ async def test_a_study_may_still_be_declared_as_json(http, study_file, server):
         assert (response.status, (await response.json())["code"]) == (400, "parameter-invalid")
 
 
-def test_export_writes_the_tables_of_each_version(study_file):
-    from tests.conftest import server_running
+def test_a_backup_has_the_tables_of_all_versions(study_file, tmp_path):
+    words = study_file.parent / "words.csv"
+    with server_running(study_file, "--on-change", "new"):
+        pass
+    words.write_text(MORE, encoding="utf-8")
+    with server_running(study_file, "--on-change", "new"):
+        pass
+    copy = tmp_path / "copy.sqlite3"
+    backed_up = CliRunner().invoke(main, ["backup", str(study_file), str(copy)])
+    assert backed_up.exit_code == 0, backed_up.output
+    assert CliRunner().invoke(main, ["events", str(copy), "--check"]).exit_code == 0
+    # From the copy, whoever kept the first version goes on with its tables.
+    (tmp_path / "study.sqlite3").unlink()
+    with server_running(study_file, "--on-change", "new", "--database", copy) as server:
+        base = server.url
+        with urllib.request.urlopen(f"{base}/api/all-configs/1") as response:
+            assert json.load(response)[0]["words"] == [CHAIR, LAMP]
+        with urllib.request.urlopen(f"{base}/api/study/source?version=1") as response:
+            assert json.load(response)["tables"] == [{"path": "words.csv", "text": WORDS}]
+    out = tmp_path / "out"
+    assert CliRunner().invoke(main, ["export", str(copy), "-d", str(out)]).exit_code == 0
+    for number, text in ((1, WORDS), (2, MORE)):
+        assert (out / f"study-{number}-tables" / "words.csv").read_text("utf-8") == text
 
+
+def test_export_writes_the_tables_of_each_version(study_file):
     with server_running(study_file):
         pass
     out = study_file.parent / "out"

@@ -82,6 +82,24 @@ def test_calls_go_around_calls():
         assert longest_run([trial["word"] for trial in trials]) == 1
 
 
+def test_a_family_takes_the_rows_of_its_own_level():
+    text = (
+        '[configuration]\norder = ["learn-{list}"]\n[configuration.tables]\nwords = "words.csv"\n'
+        "[configuration.factors]\nlist = [1, 2]\n"
+        '[[blocks]]\nname = "learn-{list}"\nfactors = ["list"]\n[blocks.config]\n'
+        'text = "{list}"\n'
+        'words = { function_name = "rows", args = ["$words", { list = "{list}" }] }\n'
+        'some = { function_name = "sample", args = [{ function_name = "rows", '
+        'args = ["$words", { list = ["{list}"], word = ["chair", "sky"] }] }, 1] }\n'
+    )
+    found = parse(StudySource(text, (TableFile("words.csv", WORDS),))).require()
+    one, two = (block.config for block in expand(found, 1))
+    assert (one["words"], two["words"]) == ([CHAIR, DOOR], [LAMP, SKY])
+    assert (one["some"], two["some"]) == ([CHAIR], [SKY])
+    # Only an argument is the level; what an app is told stays as it is written.
+    assert (one["text"], one["list"], two["list"]) == ("{list}", 1, 2)
+
+
 def test_a_participant_may_change_what_they_were_given():
     found = study(call("rows", '["$words"]'), call("cross", "[{ a = [[1], [2]] }, 2]"))
     before = expand(found, 1)

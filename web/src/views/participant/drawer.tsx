@@ -113,6 +113,12 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
             {row.active ? `block ${row.block_id + 1} of ${row.blocks_count}` : outside(row)}
           </span>{" "}
           <Since row={row} offset={store.clockOffset.value} />
+          {row.row !== row.participant_index && (
+            <span class="place" data-testid="design-row">
+              {" "}
+              follows row {row.row} of the design
+            </span>
+          )}
         </p>
         <div class="actions start">
           <Moves desk={desk} row={row} />

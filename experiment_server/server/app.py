@@ -52,9 +52,9 @@ from experiment_server.session.tasks import Tasks
 from experiment_server.session.tokens import Tokens
 from experiment_server.session.watcher import watch
 from experiment_server.store.database import Place
-from experiment_server.store.results import Results
 from experiment_server.store.store import Store
 from experiment_server.store.study_file import read_source
+from experiment_server.store.uploaded_files import UploadedFiles
 from experiment_server.study.parse import parse
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             dashboard.add_app(app, settings.app)
         add_metrics(app, session, authenticator, metrics, Readiness(store))
         openapi.add_route(app)
-        uxf.add_route(app, authenticator, Results(settings.data_folder, settings.session))
+        uxf.add_route(app, authenticator, UploadedFiles(settings.data_folder, settings.session))
         rest.add_routes(app, routes, session, authenticator, metrics)
         connections = _connections(settings)
         metrics.count_connections(connections.count)

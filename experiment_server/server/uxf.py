@@ -24,7 +24,7 @@ from experiment_server.limits import (
 from experiment_server.server.encoding import reply
 from experiment_server.server.forms import FORMS, ContentWriter, FormReader, form_reader
 from experiment_server.server.security import Authenticator
-from experiment_server.store.results import Draft, Results, StoredFile
+from experiment_server.store.uploaded_files import Draft, StoredFile, UploadedFiles
 from experiment_server.wire.replies import UploadedFile
 from experiment_server.wire.values import JsonObject
 
@@ -37,7 +37,7 @@ FIELDS = ("filepath", "data")
 _ENCODING_OVERHEAD = 3
 
 
-def add_route(app: web.Application, authenticator: Authenticator, results: Results) -> None:
+def add_route(app: web.Application, authenticator: Authenticator, results: UploadedFiles) -> None:
     """Add the upload route for all roles; each participant has a folder."""
     # A thread pool decodes forms, so that they do not block the event loop.
     threads = ThreadPoolExecutor(RESULT_FILES_CONCURRENT_MAX, thread_name_prefix="results")
@@ -78,7 +78,7 @@ class _Upload:
     Raises ParameterInvalid, StoreUnavailable, and 413 for too large a file or too long a path.
     """
 
-    def __init__(self, results: Results, participant_index: int | None) -> None:
+    def __init__(self, results: UploadedFiles, participant_index: int | None) -> None:
         self._results = results
         self._participant_index = participant_index
         self._path: bytearray | None = None

@@ -20,7 +20,7 @@ from experiment_server.limits import RESULT_FILE_MAX_BYTES
 from experiment_server.server.app import serving
 from experiment_server.server.forms import form_reader
 from experiment_server.server.settings import Settings
-from experiment_server.store.results import Results
+from experiment_server.store.uploaded_files import UploadedFiles
 from tests.conftest import server_running
 from tests.waiting import PATIENCE, others_wait_less_than
 
@@ -105,7 +105,7 @@ def test_whatever_the_path_the_file_is_inside(tmp_path_factory, parts):
     root = tmp_path_factory.mktemp("results")
     path = "".join(parts)
     try:
-        kept = put(Results(root / "data", "pilot"), path, b"1")
+        kept = put(UploadedFiles(root / "data", "pilot"), path, b"1")
     except ParameterInvalid:
         return
     found = [item for item in root.rglob("*") if item.is_file()]
@@ -248,7 +248,7 @@ async def test_a_page_of_a_stranger_cannot_leave_files(http, study_file):
 
 
 async def test_a_participant_cannot_name_another_ones_folder(tmp_path):
-    results = Results(tmp_path, "main")
+    results = UploadedFiles(tmp_path, "main")
     kept = put(results, "../participant-2/P002/trials.csv", b"1", participant_index=1)
     assert kept.path == "main/participant-1/participant-2/P002/trials.csv"
 
@@ -283,11 +283,11 @@ def test_no_file_is_read_for_each_one_that_comes_later(tmp_path):
     def read():
         return int(counters.read_text(encoding="ascii").split()[1])
 
-    results = Results(tmp_path, "main")
+    results = UploadedFiles(tmp_path, "main")
     before = read()
     kept = [put(results, "a.csv", os.urandom(size)).path for _ in range(count)]
     # A server that starts anew reads each of them once.
-    put(Results(tmp_path, "main"), "a.csv", os.urandom(size))
+    put(UploadedFiles(tmp_path, "main"), "a.csv", os.urandom(size))
     assert kept[-1] == f"main/a ({count}).csv"
     assert read() - before < 2 * size * count
 

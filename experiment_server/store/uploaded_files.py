@@ -79,7 +79,7 @@ class Draft:
         self._file.discard()
 
 
-class Results:
+class UploadedFiles:
     """The folder of one session's uploads, which is created with the first file.
 
     Several threads may write drafts, each its own. No other process writes to the folder.

@@ -19,9 +19,9 @@ def command(file: str) -> None:
     from rich.table import Table
 
     from experiment_server.store import records
-    from experiment_server.store.integrity import reading
+    from experiment_server.store.integrity import open_for_reading
 
-    with reading(place_of(file)) as connection:
+    with open_for_reading(place_of(file)) as connection:
         summaries = records.session_summaries(connection)
     if not summaries:
         note("No sessions yet; experiment-server run begins one.")

@@ -51,9 +51,9 @@ def session_of(file: str, name: str) -> Iterator[tuple[Connection, int]]:
     Raises DatabaseUnusable, and SessionUnknown.
     """
     from experiment_server.store import database, records
-    from experiment_server.store.integrity import reading
+    from experiment_server.store.integrity import open_for_reading
 
-    with reading(place_of(file)) as connection:
+    with open_for_reading(place_of(file)) as connection:
         session = database.session_id(connection, name)
         if session is None:
             known = ", ".join(item.name for item in records.session_summaries(connection))

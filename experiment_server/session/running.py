@@ -122,8 +122,8 @@ class RunningSession:
         """Load the session from the store, and serve the study file."""
         # The writer thread hands all results of one transaction to the event loop at once.
         loop = asyncio.get_running_loop()
-        self._store.wake_with(loop.call_soon)
-        self._store.deliver_with(loop.call_soon_threadsafe)
+        self._store.set_wake_scheduler(loop.call_soon)
+        self._store.set_dispatcher(loop.call_soon_threadsafe)
         states = await self._states.all()
         self._versions.restore(await asyncio.wrap_future(self._store.versions()), states)
         self._tasks.start(self._idempotency.sweep(), "sweep-replies")

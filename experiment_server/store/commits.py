@@ -1,4 +1,4 @@
-"""What is kept together, and how a group of it is written in one transaction."""
+"""Commits of a session, and how a group of them is written in one transaction."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from experiment_server.participants.events import Entry, Event, Head, chained
 from experiment_server.participants.results import Batch
 from experiment_server.store import records
 from experiment_server.store.records import StudyVersion
-from experiment_server.store.replies import Reply, keep_reply
+from experiment_server.store.replies import Reply, insert_reply
 from experiment_server.store.result_records import NewRecords, recorded
 from experiment_server.store.schema import heads, participants, study_versions
 from experiment_server.store.statements import Change, insert_entries, move_head, update_states
-from experiment_server.store.writer import Contradiction, Performed
+from experiment_server.store.writer import Execution, GroupConflict
 
 Query = Callable[[Connection], object]
-"""A question to the database, which sees all that was submitted before it."""
+"""A read of the database, which sees all commits that were submitted before it."""
 
 
 class Commit(Struct, frozen=True):
-    """What is kept together, or not at all."""
+    """Changes and events that are written together, or not at all."""
 
     changes: Sequence[Change] = ()
     events: Sequence[Event] = ()
@@ -36,16 +36,16 @@ class Commit(Struct, frozen=True):
     batch: Batch | None = None
 
     @property
-    def plain(self) -> bool:
-        """Whether it only adds one participant, or takes one from one revision to the next."""
+    def is_simple(self) -> bool:
+        """Whether it only adds or changes one participant, so that it can be grouped."""
         only = self.version is None and self.reply is None and self.batch is None
         return len(self.changes) == 1 and only
 
 
 class Written(Struct):
-    """A commit's events, and the entries of the log that they became.
+    """The events of a commit, and their entries in the log.
 
-    `batch` has the records of the commit that were new; the last event tells of them.
+    `batch` has the new records of the commit; the last event describes them.
     """
 
     events: Sequence[Event]
@@ -57,11 +57,11 @@ _ADD = insert(participants)
 
 
 class SessionCommits:
-    """Writes the commits of one session, for the store's writer and on its thread.
+    """Writes the commits of one session, on the writer's thread.
 
-    A fence, which each transaction moves on, tells whether the session is still this server's:
-    `lost` makes the error for one that is not. `problem` says why nothing can be kept in the files
-    any more, None while it can.
+    Each transaction changes the session's fence. If the fence has another value than this server
+    wrote, another server has the session, and `lost` creates the error. `problem` returns the
+    reason why the database files can no longer be written, or None.
     """
 
     def __init__(self, problem: Callable[[], str | None], lost: Callable[[], SessionLost]) -> None:
@@ -71,22 +71,24 @@ class SessionCommits:
         self._head = Head()
         self._server, self._transactions = secrets.token_hex(8), 0
 
-    def take_over(self, connection: Connection, session: int) -> None:
-        """Make a session this server's own, and go on where its log ends."""
+    def acquire(self, connection: Connection, session: int) -> None:
+        """Take over a session by writing a new fence, and read the end of its log."""
         self._session = session
-        ours = {"fence": self._fence(0)}
-        mine = heads.c.session_id == session
-        if connection.execute(update(heads).where(mine).values(ours)).rowcount == 0:
-            connection.execute(insert(heads).values(session_id=session, **asdict(Head()), **ours))
+        new_fence = {"fence": self._fence(0)}
+        own_head = heads.c.session_id == session
+        if connection.execute(update(heads).where(own_head).values(new_fence)).rowcount == 0:
+            connection.execute(
+                insert(heads).values(session_id=session, **asdict(Head()), **new_fence)
+            )
         self._head = records.head(connection, session)
 
-    def perform(
+    def execute(
         self, connection: Connection, items: Sequence[Commit | Query], careful: bool
-    ) -> Performed:
-        """Write a group of commits, and ask what queries ask, in the connection's transaction.
+    ) -> Execution:
+        """Execute a group of commits and queries in the connection's transaction.
 
-        With `careful` each commit is written by itself. Raises SessionLost, and Contradiction where
-        a commit of the group cannot be written.
+        With `careful`, each commit is written by itself. Raises SessionLost, and GroupConflict if
+        the group has a commit that cannot be written.
         """
         group = _CommitGroup(
             connection,
@@ -96,30 +98,30 @@ class SessionCommits:
             next_fence=self._fence(self._transactions + 1),
         )
         outcomes: list[object] = []
-        gone = self._problem()
+        problem = self._problem()
         try:
             for item in items:
                 if not isinstance(item, Commit):
-                    # A query sees all that was submitted before it, also in the log.
+                    # A query sees all commits before it, also their log entries.
                     group.write()
-                    outcomes.append(_ask(connection, item))
-                elif gone:
-                    outcomes.append(StoreUnavailable(gone))
-                elif item.plain and not careful:
-                    outcomes.append(group.gather(item))
+                    outcomes.append(_run_query(connection, item))
+                elif problem:
+                    outcomes.append(StoreUnavailable(problem))
+                elif item.is_simple and not careful:
+                    outcomes.append(group.add(item))
                 else:
-                    outcomes.append(group.attempt(item))
+                    outcomes.append(group.execute(item))
             group.write()
-        except _FenceMoved:
+        except _FenceChanged:
             raise self._lost() from None
         if not group.wrote:
-            return Performed(outcomes)
-        return Performed(outcomes, partial(self._committed, group, outcomes), group.fence)
+            return Execution(outcomes)
+        return Execution(outcomes, partial(self._committed, group, outcomes), group.fence)
 
-    def kept(self, connection: Connection, performed: Performed) -> bool:
-        """Whether a transaction was committed; raises SessionLost where another server went on."""
+    def was_committed(self, connection: Connection, execution: Execution) -> bool:
+        """Whether a transaction was committed; raises SessionLost if another server has written."""
         found = records.fence(connection, self._session)
-        if found == performed.fence:
+        if found == execution.fence:
             return True
         if found == self._fence(self._transactions):
             return False
@@ -128,10 +130,10 @@ class SessionCommits:
     def _committed(self, group: _CommitGroup, outcomes: list[object]) -> None:
         self._head = group.head
         self._transactions += 1
-        if gone := self._problem():
-            # Nobody can say in which file it is now.
+        if problem := self._problem():
+            # The transaction may have been written to the wrong file.
             outcomes[:] = [
-                StoreUnavailable(gone) if isinstance(outcome, Written) else outcome
+                StoreUnavailable(problem) if isinstance(outcome, Written) else outcome
                 for outcome in outcomes
             ]
 
@@ -139,15 +141,15 @@ class SessionCommits:
         return f"{self._server}-{transactions}"
 
 
-class _FenceMoved(Exception):
-    """Another server has written since this one did."""
+class _FenceChanged(Exception):
+    """The fence has changed, because another server has written."""
 
 
 class _CommitGroup:
-    """Commits on their way into one transaction.
+    """The commits of one transaction.
 
-    `head` is the log's end, and `fence` its fence, with what is written; `wrote` tells whether
-    anything is.
+    `head` is the end of the log and `fence` its fence, both after the writes so far. `wrote` says
+    whether the group has written anything.
     """
 
     def __init__(
@@ -161,59 +163,61 @@ class _CommitGroup:
         self._session = session
         self._changes: dict[int, Change] = {}
         self._adds = False
-        self._unlogged: list[Written] = []
+        self._unwritten: list[Written] = []
         self._records = NewRecords(connection, session)
 
-    def gather(self, commit: Commit) -> Written:
-        """Take a plain commit, to be written together with its neighbours."""
+    def add(self, commit: Commit) -> Written:
+        """Add a simple commit, which is written together with others."""
         change = commit.changes[0]
         index = change.state.participant_index
         before = self._changes.get(index)
         if before is not None and before.state.revision == change.read_revision:
-            # Two changes of a participant in a row are written as one.
+            # Two successive changes of one participant are written as one.
             change = Change(change.state, before.read_revision)
         elif before is not None or change.adds is not self._adds:
             self._write_changes()
             self._adds = change.adds
         self._changes[index] = change
-        return self._to_log(commit)
+        return self._queue_events(commit)
 
-    def attempt(self, commit: Commit) -> Written | Exception:
-        """Write a commit, or all of it not; the error then, which is the commit's own."""
+    def execute(self, commit: Commit) -> Written | Exception:
+        """Write a commit, all or nothing; returns the commit's error if it fails."""
         self._write_changes()
-        error = _attempt(self._connection, self._session, commit)
+        error = _execute_commit(self._connection, self._session, commit)
         if error is not None:
             return error
-        return self._take(commit.batch, commit.events) if commit.batch else self._to_log(commit)
+        return (
+            self._take(commit.batch, commit.events) if commit.batch else self._queue_events(commit)
+        )
 
     def write(self) -> None:
-        """Write what was taken: the states, then the log's next entries, numbered and chained.
+        """Write the added commits: the states, then the numbered and hash-chained log entries.
 
-        Raises _FenceMoved, before anything is added to the log.
+        Raises _FenceChanged before it writes to the log.
         """
         self._write_changes()
-        if not self._unlogged:
+        if not self._unwritten:
             return
-        events = (event for item in self._unlogged for event in item.events)
+        events = (event for item in self._unwritten for event in item.events)
         entries, self.head = chained(events, self.head)
         fences = self.fence, self._next_fence
         if not move_head(self._connection, self._session, self.head, *fences):
-            raise _FenceMoved
+            raise _FenceChanged
         self.fence, self.wrote = self._next_fence, True
         if entries:
             insert_entries(self._connection, self._session, entries)
         remaining = iter(entries)
-        for item in self._unlogged:
+        for item in self._unwritten:
             item.entries = [next(remaining) for _ in item.events]
         self._records.write(
             (item.batch, item.entries[-1].id)
-            for item in self._unlogged
+            for item in self._unwritten
             if item.batch and item.batch.records
         )
-        self._unlogged = []
+        self._unwritten = []
 
     def _write_changes(self) -> None:
-        _change_all(self._connection, self._session, list(self._changes.values()))
+        _write_changes_of(self._connection, self._session, list(self._changes.values()))
         self._changes = {}
 
     def _take(self, batch: Batch, events: Sequence[Event]) -> Written | Exception:
@@ -224,19 +228,19 @@ class _CommitGroup:
         if batch.records:
             events = [*events, recorded(batch)]
         written = Written(events, batch=batch)
-        self._unlogged.append(written)
+        self._unwritten.append(written)
         return written
 
-    def _to_log(self, commit: Commit) -> Written:
+    def _queue_events(self, commit: Commit) -> Written:
         written = Written(commit.events)
-        self._unlogged.append(written)
+        self._unwritten.append(written)
         return written
 
 
-def _change_all(connection: Connection, session: int, changes: Sequence[Change]) -> None:
-    """Make changes of a kind one after the other.
+def _write_changes_of(connection: Connection, session: int, changes: Sequence[Change]) -> None:
+    """Write changes of one kind: additions or updates.
 
-    Raises Contradiction if one finds another revision, or somebody who was added before.
+    Raises GroupConflict if a participant exists already, or has another revision.
     """
     if not changes:
         return
@@ -247,13 +251,13 @@ def _change_all(connection: Connection, session: int, changes: Sequence[Change])
                 [{"session_id": session, **structs.asdict(change.state)} for change in changes],
             )
         except IntegrityError:
-            raise Contradiction from None
+            raise GroupConflict from None
         return
     if update_states(connection, session, changes) != len(changes):
-        raise Contradiction
+        raise GroupConflict
 
 
-def _attempt(connection: Connection, session: int, commit: Commit) -> Exception | None:
+def _execute_commit(connection: Connection, session: int, commit: Commit) -> Exception | None:
     savepoint = connection.begin_nested()
     try:
         for change in commit.changes:
@@ -265,10 +269,10 @@ def _attempt(connection: Connection, session: int, commit: Commit) -> Exception 
                 insert(study_versions).values(session_id=session, **structs.asdict(commit.version))
             )
         if commit.reply:
-            keep_reply(connection, session, commit.reply)
+            insert_reply(connection, session, commit.reply)
     except SQLAlchemyError:
         raise
-    except Exception as error:  # noqa: BLE001 - what goes wrong with one must not stop the others
+    except Exception as error:  # noqa: BLE001 - it must not affect the other commits
         savepoint.rollback()
         return error
     savepoint.commit()
@@ -281,22 +285,22 @@ def _add(connection: Connection, session: int, change: Change) -> None:
             connection.execute(_ADD, {"session_id": session, **structs.asdict(change.state)})
     except IntegrityError:
         index = change.state.participant_index
-        raise RevisionConflict(f"participant {index} was added before") from None
+        raise RevisionConflict(f"participant {index} exists already") from None
 
 
 def _update(connection: Connection, session: int, changes: Sequence[Change]) -> None:
     if update_states(connection, session, changes) != len(changes):
-        who = ", ".join(str(change.state.participant_index) for change in changes[:_NAMED])
-        raise RevisionConflict(f"of participants {who} one was changed meanwhile")
+        who = ", ".join(str(change.state.participant_index) for change in changes[:_NAMED_MAX])
+        raise RevisionConflict(f"one of the participants {who} was changed meanwhile")
 
 
-_NAMED = 5
+_NAMED_MAX = 5
 
 
-def _ask(connection: Connection, query: Query) -> object:
+def _run_query(connection: Connection, query: Query) -> object:
     try:
         return query(connection)
     except SQLAlchemyError:
         raise
-    except Exception as error:  # noqa: BLE001 - what goes wrong with one must not stop the others
+    except Exception as error:  # noqa: BLE001 - it must not affect the commits
         return error

@@ -1,7 +1,6 @@
-"""Whether a database is whole and of this release, found out before anything is written to it.
+"""Checks before a start that a database is intact and that this release can use it.
 
-Of a large database of SQLite the log, which is nearly all of it, is left for `LateCheck`, which
-looks at it beside the server that has begun.
+The log is nearly all of a large SQLite database. `BackgroundCheck` checks it after the start.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def reading(place: Place) -> Iterator[Connection]:
-    """A connection that reads one consistent state of an intact database of this release.
+def open_for_reading(place: Place) -> Iterator[Connection]:
+    """Open a read-only connection to one consistent state of an intact database.
 
     Raises DatabaseUnusable.
     """
@@ -36,11 +35,10 @@ def reading(place: Place) -> Iterator[Connection]:
             if connection.dialect.name == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ")
             connection.begin()
-            found = examined(connection, place)
+            found = checked_revision(connection, place)
             if found != newest():
                 raise DatabaseUnusable(
-                    f"{place} was written by an older release; experiment-server run brings it "
-                    "up to date"
+                    f"{place} was written by an older release; `experiment-server run` upgrades it"
                 )
             yield connection
     except SQLAlchemyError as error:
@@ -49,24 +47,24 @@ def reading(place: Place) -> Iterator[Connection]:
         engine.dispose()
 
 
-def inspect(place: Place, *, log_can_wait: bool = False) -> bool:
-    """Look at a database before anything is written to it.
+def inspect(place: Place, *, defer_log: bool = False) -> bool:
+    """Check a database before anything is written to it.
 
-    Returns whether its log is still to be checked: where that can wait, it is left out if it is
-    large. Raises DatabaseUnusable, with
-    the database left as it is, when it is damaged, no database of ours, or from a newer release.
+    Returns whether the log still has to be checked: `defer_log` leaves out a large log. Raises
+    DatabaseUnusable, without changing the database, if it is damaged, not a study's database, or
+    from a newer release.
     """
     size = place.path.stat().st_size if place.path is not None and place.path.exists() else 0
     if place.path is not None and not size:
         return False
-    without_log = log_can_wait and size > START_CHECK_MAX_BYTES
+    without_log = defer_log and size > START_CHECK_MAX_BYTES
     engine = connect_to_read(place, untouched=True)
     try:
         with engine.connect() as connection:
-            found = examined(connection, place, without_log=without_log)
+            found = checked_revision(connection, place, without_log=without_log)
             if without_log and found != newest():
-                # A migration may rewrite the log, damage and all.
-                examined(connection, place)
+                # A migration may rewrite a damaged log, so the log is checked before.
+                checked_revision(connection, place)
                 return False
     except SQLAlchemyError as error:
         if place.path is None:
@@ -80,13 +78,15 @@ def inspect(place: Place, *, log_can_wait: bool = False) -> bool:
     return without_log
 
 
-def examined(connection: Connection, place: Place, *, without_log: bool = False) -> str | None:
-    """The revision of an intact database's schema, None for an empty database.
+def checked_revision(
+    connection: Connection, place: Place, *, without_log: bool = False
+) -> str | None:
+    """Check a database, and return its schema revision, None if it is empty.
 
-    Raises DatabaseUnusable for a damaged one, and one of a newer release.
+    Raises DatabaseUnusable if it is damaged or from a newer release.
     """
     if connection.dialect.name == "sqlite" and (
-        finding := damage(connection, without_log=without_log)
+        finding := find_damage(connection, without_log=without_log)
     ):
         raise DatabaseUnusable(
             f"{place} is damaged ({finding}); nothing was changed. Restore it from a backup, or "
@@ -101,14 +101,14 @@ def examined(connection: Connection, place: Place, *, without_log: bool = False)
     return revision
 
 
-def damage(connection: Connection, *, without_log: bool = False) -> str | None:
-    """What is wrong with a database of SQLite, None where nothing is; may raise DatabaseError."""
+def find_damage(connection: Connection, *, without_log: bool = False) -> str | None:
+    """Describe the damage of a SQLite database, None if it is intact; may raise DatabaseError."""
     check = _CHECK_ALL_BUT_LOG if without_log else "PRAGMA quick_check(1)"
     finding = connection.exec_driver_sql(check).scalar()
     return None if finding in (None, "ok") else " ".join(str(finding).split())
 
 
-# The log is nearly all of a database that is large; reading it takes as long.
+# The log is nearly all of a large database, so checking it takes most of the time.
 _CHECK_ALL_BUT_LOG = f"""
     SELECT checked.quick_check FROM sqlite_schema AS kept
     JOIN pragma_quick_check(kept.name) AS checked
@@ -116,45 +116,43 @@ _CHECK_ALL_BUT_LOG = f"""
 """  # noqa: S608 - the name of a table of ours
 
 
-class LateCheck:
-    """Checks a whole database on a thread and a connection of its own, from now on.
+class BackgroundCheck:
+    """Checks a whole database on its own thread and connection.
 
-    `damaged` is told on that thread what was found, and nothing if the database is whole; `ended`
-    is set once it has ended.
+    It calls `on_damage` on that thread if it finds damage, and sets `ended` at the end.
     """
 
-    def __init__(self, place: Place, damaged: Callable[[DatabaseDamaged], None]) -> None:
+    def __init__(self, place: Place, on_damage: Callable[[DatabaseDamaged], None]) -> None:
         self._place = place
-        self._tell = damaged
-        self._driver: sqlite3.Connection | None = None
+        self._on_damage = on_damage
+        self._connection: sqlite3.Connection | None = None
         self._closed = False
         self.ended = threading.Event()
         threading.Thread(target=self._run, name="store-check", daemon=True).start()
 
     def close(self) -> None:
-        """End the check, if it is still under way, within a second."""
+        """Stop a running check, within a second."""
         self._closed = True
-        # An interruption that comes before a statement has begun does not concern it.
+        # An interrupt before the statement starts has no effect, so it is repeated.
         for _ in range(100):
             self._interrupt()
             if self.ended.wait(0.01):
                 return
 
     def _interrupt(self) -> None:
-        if self._driver is not None:
-            # It may have come to its end just now.
+        if self._connection is not None:
+            # The check may have ended and closed the connection.
             with contextlib.suppress(sqlite3.ProgrammingError):
-                self._driver.interrupt()
+                self._connection.interrupt()
 
     def _run(self) -> None:
         finding = self._finding()
         self.ended.set()
         if finding is not None and not self._closed:
-            self._tell(
+            self._on_damage(
                 DatabaseDamaged(
-                    f"{self._place} is damaged ({finding}), so nothing more is kept, and the "
-                    "server stops. Restore it from a backup, or choose another place with "
-                    "--database"
+                    f"{self._place} is damaged ({finding}), so the server accepts no changes and "
+                    "stops. Restore it from a backup, or choose another place with --database"
                 )
             )
 
@@ -162,8 +160,8 @@ class LateCheck:
         engine = connect_to_read(self._place)
         try:
             with engine.connect() as connection:
-                self._driver = connection.connection.driver_connection
-                return None if self._closed else damage(connection)
+                self._connection = connection.connection.driver_connection
+                return None if self._closed else find_damage(connection)
         except OperationalError as error:
             if not self._closed:
                 log.warning("%s could not be checked: %s", self._place, reason_of(error))

@@ -1,4 +1,4 @@
-"""The queue between those who have something written and the one thread that writes."""
+"""The queue of jobs for the writer thread."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ Job = TypeVar("Job")
 
 
 class JobQueue(Generic[Job]):
-    """Jobs for one thread, in the order in which they were put, taken many at a time.
+    """A first-in-first-out queue, from which one thread takes many jobs at a time.
 
-    That thread is woken when a job is put. For jobs of an event loop it is woken once in each turn
-    of the loop (`wake_with`): it has one interpreter lock with the loop, and each job by itself
-    would have the two take it from each other.
+    `put` wakes that thread. With `set_wake_scheduler`, jobs of an event loop wake it once in each
+    iteration of the loop. Otherwise the thread and the loop would exchange the interpreter lock for
+    each job.
     """
 
     def __init__(self) -> None:
         self._jobs: deque[Job] = deque()
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._closed = False
-        self._later: Callable[[Callable[[], None]], object] | None = None
+        self._schedule: Callable[[Callable[[], None]], object] | None = None
         self._loop_thread = 0
         self._is_waking = False
 
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def wake_with(self, later: Callable[[Callable[[], None]], object]) -> None:
-        """Have the reader woken by calls to `later`, for jobs that come from the caller's thread.
+    def set_wake_scheduler(self, schedule: Callable[[Callable[[], None]], object]) -> None:
+        """Wake the reader by calls of `schedule`, for jobs from the calling thread.
 
-        `later` calls what it is given after all that the thread is about to do.
+        `schedule` takes a function, and calls it after the work that the thread has scheduled.
         """
-        self._later, self._loop_thread = later, threading.get_ident()
+        self._schedule, self._loop_thread = schedule, threading.get_ident()
 
     def put(self, job: Job) -> None:
-        """Put a job at the end."""
+        """Append a job."""
         self._jobs.append(job)
-        if self._later is None or threading.get_ident() != self._loop_thread:
+        if self._schedule is None or threading.get_ident() != self._loop_thread:
             self._wake()
         elif not self._is_waking:
             self._is_waking = True
-            self._later(self._wake)
+            self._schedule(self._wake)
 
     def close(self) -> None:
-        """Let the reader come to an end when it has taken all jobs."""
+        """End the reader after it has taken all jobs."""
         self._closed = True
         self._wake()
 
-    def take(self, most: int, timeout: float) -> list[Job] | None:
-        """The first jobs, empty if none came within so many seconds; None at the end."""
+    def take(self, maximum: int, timeout: float) -> list[Job] | None:
+        """Take the first jobs; empty after a timeout in seconds, None at the end."""
         try:
             self._wakes.get(timeout=timeout)
         except queue.Empty:
             return []
         taken: list[Job] = []
-        while self._jobs and len(taken) < most:
+        while self._jobs and len(taken) < maximum:
             taken.append(self._jobs.popleft())
         if self._jobs or (self._closed and taken):
             self._wakes.put(None)

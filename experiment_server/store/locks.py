@@ -1,4 +1,4 @@
-"""One server at a time: what keeps a second one away, and what notices that it no longer does."""
+"""Locks that allow one server per session at a time, and that detect when they are lost."""
 
 from __future__ import annotations
 
@@ -25,47 +25,48 @@ log = logging.getLogger(__name__)
 
 
 class Lock(Protocol):
-    """What keeps a second server away."""
+    """A lock against a second server."""
 
     def renew(self) -> None:
-        """Take it again if it was lost; raises DatabaseInUse if somebody else has it now."""
+        """Acquire the lock again if it was lost; raises DatabaseInUse if another server has it."""
 
     def release(self) -> None:
-        """Let the next server in."""
+        """Release the lock."""
 
 
-class FileHeld:
-    """Holds a database file for this process; the system frees it however the process ends.
+class DatabaseFileLock:
+    """A lock file for a SQLite database; the system releases it when the process ends.
 
-    Raises DatabaseInUse, naming the other server, or DatabaseUnusable where no file can be made.
+    Raises DatabaseInUse, which names the other server, or DatabaseUnusable if the lock file
+    cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = Path(f"{path}.lock")
-        # Not bound to a thread: it is let go of by another one.
+        # Another thread releases the lock, so it must not be bound to one.
         self._lock = FileLock(self._file, thread_local=False)
-        self._take()
+        self._acquire()
 
     def renew(self) -> None:
-        """Take it again if the file was deleted or replaced; raises DatabaseInUse."""
-        if identity(self._file) == self._identity:
+        """Acquire the lock again if the file was deleted or replaced; raises DatabaseInUse."""
+        if identity_of(self._file) == self._identity:
             return
         self._lock.release()
         try:
-            self._take()
+            self._acquire()
         except DatabaseUnusable as error:
             log.warning("%s", error)
             return
         log.warning(
-            "%s was deleted or replaced; this server has made and locked it again", self._file
+            "%s was deleted or replaced; this server created and locked it again", self._file
         )
 
     def release(self) -> None:
         """Let the next server in."""
         self._lock.release()
 
-    def _take(self) -> None:
+    def _acquire(self) -> None:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -73,27 +74,27 @@ class FileHeld:
         except OSError as error:
             raise DatabaseUnusable(
                 f"{self._file} cannot be written: {error.strerror or error}; "
-                "choose another place with --database, or :memory: to keep nothing"
+                "choose another place with --database, or :memory: to store nothing"
             ) from None
-        self._identity = identity(self._file)
+        self._identity = identity_of(self._file)
 
 
 class SessionLock:
-    """Holds one session of a PostgreSQL database for as long as a connection of its own lasts.
+    """A lock on one session of a PostgreSQL database, held by its own connection.
 
-    Raises DatabaseInUse, naming the other server.
+    Raises DatabaseInUse, which names the other server.
     """
 
     def __init__(self, place: Place, session: int) -> None:
         self._place = place
         self._session = session
         self._engine = connect_to_server(place, keeps_connections=False)
-        self._connection: Connection | None = self._take()
+        self._connection: Connection | None = self._acquire()
 
     def renew(self) -> None:
-        """Take it again if its connection has ended; raises DatabaseInUse.
+        """Acquire the lock again if its connection was lost; raises DatabaseInUse.
 
-        While the database cannot be reached nobody knows, and nothing is done.
+        If the database is unreachable, this does nothing.
         """
         if self._connection is not None:
             try:
@@ -110,23 +111,23 @@ class SessionLock:
             else:
                 return
         try:
-            self._connection = self._take()
+            self._connection = self._acquire()
         except SQLAlchemyError:
             return
-        log.warning("the lock on session %d of %s was taken again", self._session, self._place)
+        log.warning("the lock on session %d of %s was acquired again", self._session, self._place)
 
     def release(self) -> None:
         """Let the next server in."""
         self._close()
         self._engine.dispose()
 
-    def _take(self) -> Connection:
+    def _acquire(self) -> Connection:
         connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         with connection.begin():
-            held = connection.execute(
+            acquired = connection.execute(
                 select(func.pg_try_advisory_lock(lock_family(), self._session))
             ).scalar()
-        if not held:
+        if not acquired:
             connection.close()
             raise DatabaseInUse(_in_use(self._place, self._session))
         return connection
@@ -138,27 +139,27 @@ class SessionLock:
             self._connection = None
 
 
-class Files:
-    """The files of an open SQLite database, as they were when it was opened."""
+class FileIdentities:
+    """The identities of a SQLite database's files, recorded when it was opened."""
 
     def __init__(self, path: Path) -> None:
         paths = (Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm"))
-        self._identities = {file: identity(file) for file in paths}
+        self._identities = {file: identity_of(file) for file in paths}
 
     def problem(self) -> str | None:
-        """What has become of a file that is no longer the one that was opened, None if all are."""
-        for file, known in self._identities.items():
-            if identity(file) != known:
+        """Describe a file that was deleted or replaced, None if all are unchanged."""
+        for file, identity in self._identities.items():
+            if identity_of(file) != identity:
                 return (
-                    f"{file} was deleted or replaced while the server ran, so nothing more can be "
-                    "kept. What the server had kept before can still be read from it and exported; "
-                    "put the file back, or export and start the server anew"
+                    f"{file} was deleted or replaced while the server ran, so the server "
+                    "accepts no more changes. It still serves and exports earlier changes; put the "
+                    "file back, or export and restart the server"
                 )
         return None
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another one of the same name, None where there is none."""
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """The device and inode of a file, None if it does not exist."""
     try:
         status = path.stat()
     except OSError:
@@ -167,7 +168,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 def other_server(place: Place, session: int | None) -> str:
-    """The server that opened a session last: ` (process 12, port 5000 of lab)`, or nothing."""
+    """The server that opened a session last: ` (process 12, port 5000 of lab)`, or ""."""
     if place.path and not place.path.is_file():
         return ""
     query = select(serving).order_by(serving.c.started_at.desc())
@@ -187,5 +188,5 @@ def other_server(place: Place, session: int | None) -> str:
 def _in_use(place: Place, session: int | None) -> str:
     return (
         f"{place} is in use by another server{other_server(place, session)}; "
-        "stop that one, or give this one its own state with --database"
+        "stop that server, or choose another database with --database"
     )

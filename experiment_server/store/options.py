@@ -1,4 +1,4 @@
-"""What may be chosen about a store, known without loading it."""
+"""The options of a store, in a module that loads fast."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 DEFAULT_SESSION: Final = "main"
 
 MEMORY: Final = ":memory:"
-"""The name of the place that keeps nothing."""
+"""The name of a database in memory."""
 
 
 class Durability(str, Enum):
-    """What an acknowledged change survives: `full`, everything; `fast`, all but a power cut."""
+    """What an acknowledged change survives: `full`, a power failure; `fast`, a server crash."""
 
     FULL = "full"
     FAST = "fast"

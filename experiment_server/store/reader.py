@@ -1,4 +1,4 @@
-"""Long reads, beside the writer: an export of the whole log holds no change up."""
+"""A thread for long reads, so that an export of the whole log does not delay changes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Result = TypeVar("Result")
 
 
 class LogReader:
-    """Reads what is committed, on a thread and a connection of its own.
+    """Reads committed data on its own thread and connection.
 
-    A read sees all that was acknowledged before it was asked for.
+    A read sees all changes that were acknowledged before it.
     """
 
     def __init__(self, place: Place) -> None:
@@ -27,11 +27,11 @@ class LogReader:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-reader")
 
     def read(self, query: Callable[[Connection], Result]) -> Future[Result]:
-        """What a query finds; the future fails with StoreUnavailable if the database refuses."""
+        """Run a query; the future fails with StoreUnavailable if the database refuses."""
         return self._thread.submit(self._read, query)
 
     def close(self) -> None:
-        """Begin no read any more; one that is under way comes to its end by itself."""
+        """Cancel queued reads; a running read finishes."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         if self._engine is not None:
             self._engine.dispose()

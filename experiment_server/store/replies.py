@@ -1,4 +1,4 @@
-"""What was answered to requests with a key, for those that come again."""
+"""The stored replies to requests with an idempotency key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from experiment_server.store.schema import replies
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What an idempotency key is unique in. `participant_index` is 0 where none is meant."""
+    """The scope of an idempotency key. `participant_index` is 0 if the operation has none."""
 
     operation: str
     participant_index: int
@@ -24,7 +24,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What was answered to a request. `request` is its fingerprint, `text` the answer's JSON."""
+    """The reply to a request. `request` is the request's fingerprint, `text` the answer's JSON."""
 
     scope: Scope
     request: str
@@ -35,7 +35,7 @@ class Reply:
 def find_reply(
     connection: Connection, session: int, scope: Scope, oldest: datetime
 ) -> Reply | None:
-    """What was answered to a request since a moment, None if it is new."""
+    """The reply to a request that is not older than `oldest`, None if there is none."""
     query = select(replies.c.request, replies.c.reply, replies.c.created_at).where(
         *_in_scope(session, scope), replies.c.created_at >= oldest
     )
@@ -43,8 +43,8 @@ def find_reply(
     return Reply(scope, *row) if row else None
 
 
-def keep_reply(connection: Connection, session: int, reply: Reply) -> None:
-    """Keep a reply; raises RevisionConflict if the request has been answered before."""
+def insert_reply(connection: Connection, session: int, reply: Reply) -> None:
+    """Insert a reply; raises RevisionConflict if the request has a reply already."""
     too_old = reply.created_at - timedelta(seconds=IDEMPOTENCY_RETENTION_S)
     connection.execute(
         delete(replies).where(*_in_scope(session, reply.scope), replies.c.created_at < too_old)
@@ -61,15 +61,15 @@ def keep_reply(connection: Connection, session: int, reply: Reply) -> None:
                 )
             )
     except IntegrityError:
-        raise RevisionConflict("this request has been answered before") from None
+        raise RevisionConflict("this request has a reply already") from None
 
 
 def forget_replies(connection: Connection, session: int, oldest: datetime) -> int:
-    """Remove the replies from before a moment; how many these were."""
-    gone = connection.execute(
+    """Delete replies older than `oldest`; returns their number."""
+    deleted = connection.execute(
         delete(replies).where(replies.c.session_id == session, replies.c.created_at < oldest)
     )
-    return gone.rowcount
+    return deleted.rowcount
 
 
 def _in_scope(session: int, scope: Scope) -> tuple[ColumnElement[bool], ...]:

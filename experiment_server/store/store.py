@@ -1,4 +1,4 @@
-"""A study's durable state: an acknowledged change survives the power cord."""
+"""The durable state of a study: an acknowledged change survives a power failure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from experiment_server.store.reader import LogReader
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.replies import Reply, Scope, find_reply, forget_replies
 from experiment_server.store.result_records import KeptRecord, RecordCount, RecordKey
-from experiment_server.store.writer import Done, Work, Writer
+from experiment_server.store.writer import Callback, Work, Writer
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -38,8 +38,8 @@ Result = TypeVar("Result")
 class Store:
     """The durable state of one session of a study.
 
-    `address` is told to a second server that finds the session in use. Raises DatabaseInUse and
-    DatabaseUnusable; a database that cannot be used is left as it is.
+    A second server that finds the session in use reports the `address`. Raises DatabaseInUse, and
+    DatabaseUnusable without changing the database.
     """
 
     def __init__(
@@ -53,22 +53,27 @@ class Store:
     ) -> None:
         self._place = place
         self._session, self._session_name = 0, session
-        self._commits = SessionCommits(self._problem, self._session_lost)
+        self._commits = SessionCommits(self._problem, self._session_lost_error)
         self._reader = LogReader(place)
-        self._locks: list[locks.Lock] = [locks.FileHeld(place.path)] if place.path else []
-        self._files: locks.Files | None = None
-        self._check: integrity.LateCheck | None = None
+        self._locks: list[locks.Lock] = [locks.DatabaseFileLock(place.path)] if place.path else []
+        self._files: locks.FileIdentities | None = None
+        self._background_check: integrity.BackgroundCheck | None = None
         log_unchecked = False
         try:
             if not place.in_memory:
-                log_unchecked = integrity.inspect(place, log_can_wait=True)
+                log_unchecked = integrity.inspect(place, defer_log=True)
             engine = database.connect(place, durability)
         except BaseException:
-            self._let_go()
+            self._release_locks()
             raise
         self._writer: Writer[Commit | Query] = Writer(
             engine,
-            Work(self._commits.perform, self._commits.kept, self._watch, self._let_go),
+            Work(
+                self._commits.execute,
+                self._commits.was_committed,
+                self._renew_locks,
+                self._release_locks,
+            ),
         )
         try:
             self._open(place, session, address, clock())
@@ -76,7 +81,7 @@ class Store:
             self._writer.close()
             raise
         if log_unchecked:
-            self._check = integrity.LateCheck(place, self._writer.lose)
+            self._background_check = integrity.BackgroundCheck(place, self._writer.lose)
 
     def _open(self, place: Place, session: str, address: str, now: datetime) -> None:
         def prepare(connection: Connection) -> None:
@@ -84,89 +89,91 @@ class Store:
             self._session = database.open_session(connection, session, now)
 
         def begin(connection: Connection) -> None:
-            # First of all: a server that had the session before keeps nothing more from here on.
-            self._commits.take_over(connection, self._session)
+            # This comes first: from here on, a server that had the session can commit nothing.
+            self._commits.acquire(connection, self._session)
             database.announce(connection, self._session, address, now)
 
         try:
-            self._ask(prepare).result()
+            self._query(prepare).result()
             if place.path is None and not place.in_memory:
                 self._locks.append(locks.SessionLock(place, self._session))
-            self._ask(begin).result()
+            self._query(begin).result()
         except (StoreUnavailable, SQLAlchemyError) as error:
             reason = database.reason_of(error)
             raise DatabaseUnusable(f"{place} cannot be opened: {reason}") from None
         if place.path:
-            self._files = locks.Files(place.path)
+            self._files = locks.FileIdentities(place.path)
 
     def signing_key(self) -> Future[str]:
-        """The key that this session's tokens are signed with."""
-        return self._read(records.signing_key)
+        """The key that signs this session's tokens."""
+        return self._query_session(records.signing_key)
 
     def load(self) -> Future[list[ParticipantState]]:
-        """All participants, ascending by index."""
-        return self._read(records.states)
+        """The states of all participants, ascending by index."""
+        return self._query_session(records.states)
 
     def read(self, participant_index: int) -> Future[ParticipantState | None]:
-        """One participant as committed, None if there is no such participant."""
-        return self._read(records.state, participant_index)
+        """The committed state of a participant, None if the participant does not exist."""
+        return self._query_session(records.state, participant_index)
 
     def commit(self, commit: Commit) -> Future[Written]:
-        """Keep all of a commit or nothing; the future is done once it is on the disk.
+        """Write a commit, all or nothing; the future is done when it is on the disk.
 
-        It fails with RevisionConflict if a participant is no longer at the revision that was
-        read, or to be added and there already, or if the request has been answered before; and
-        with StoreUnavailable if the database refuses.
+        It fails with RevisionConflict if a participant is no longer at the revision that was read,
+        if a new participant exists already, or if the request has a stored reply. It fails with
+        StoreUnavailable if the database refuses.
         """
         future: Future[Written] = Future()
         self.send(commit, partial(_settle, future))
         return future
 
-    def send(self, commit: Commit, done: Done) -> None:
-        """Keep a commit as `commit` does; `done` is told what was written, or the error."""
-        self._writer.submit(commit, done)
+    def send(self, commit: Commit, on_done: Callback) -> None:
+        """Write a commit as `commit` does; call `on_done` with what was written, or the error."""
+        self._writer.submit(commit, on_done)
 
     @property
     def waiting(self) -> int:
-        """How many commits and queries wait for the database."""
+        """The number of queued commits and queries."""
         return self._writer.waiting
 
     @property
     def lost(self) -> StoreUnavailable | None:
-        """Why nothing more is kept: the session is another server's, or the database is damaged.
+        """The reason why the store has stopped: another server has the session, or it is damaged.
 
-        None as long as changes can be kept.
+        None while it accepts changes.
         """
         return self._writer.lost
 
-    def on_lost(self, tell: Callable[[], object]) -> None:
-        """Have `tell` called, from another thread, when nothing more is kept."""
-        self._writer.on_lost(tell)
+    def on_lost(self, callback: Callable[[], object]) -> None:
+        """Call a function on another thread when the store has stopped."""
+        self._writer.on_lost(callback)
 
-    def on_commit(self, timed: Callable[[float], None]) -> None:
-        """Have `timed` told how many seconds each group of commits took."""
-        self._writer.on_commit(timed)
+    def on_commit(self, callback: Callable[[float], None]) -> None:
+        """Call a function with the seconds that each group of commits took."""
+        self._writer.on_commit(callback)
 
-    def wake_with(self, later: Callable[[Callable[[], None]], object]) -> None:
-        """Have what an event loop sends begun once in each of its turns; `later` is `call_soon`."""
-        self._writer.wake_with(later)
+    def set_wake_scheduler(self, schedule: Callable[[Callable[[], None]], object]) -> None:
+        """Wake the writer once in each iteration of a loop; `schedule` is its `call_soon`."""
+        self._writer.set_wake_scheduler(schedule)
 
-    def deliver_with(self, deliver: Callable[[Callable[[], None]], object]) -> None:
-        """Have who waits told by calls to `deliver`, for example in an event loop's thread."""
-        self._writer.deliver_with(deliver)
+    def set_dispatcher(self, dispatch: Callable[[Callable[[], None]], object]) -> None:
+        """Report results by calls of `dispatch`, for example on the thread of an event loop."""
+        self._writer.set_dispatcher(dispatch)
 
     def reply(self, scope: Scope, now: datetime) -> Future[Reply | None]:
-        """What was answered to a request that came before, None if it is new or long ago."""
-        return self._read(find_reply, scope, now - timedelta(seconds=IDEMPOTENCY_RETENTION_S))
+        """The stored reply to a repeated request, None if it is new or too old."""
+        return self._query_session(
+            find_reply, scope, now - timedelta(seconds=IDEMPOTENCY_RETENTION_S)
+        )
 
     def forget_replies(self, now: datetime) -> Future[int]:
-        """Remove the replies that are kept no longer; how many these were."""
+        """Delete old replies; the result is their number."""
         oldest = now - timedelta(seconds=IDEMPOTENCY_RETENTION_S)
-        return self._read(forget_replies, oldest)
+        return self._query_session(forget_replies, oldest)
 
     def versions(self) -> Future[list[StudyVersion]]:
-        """The versions of the study, ascending."""
-        return self._read(records.versions)
+        """The study versions, ascending."""
+        return self._query_session(records.versions)
 
     def entries(
         self,
@@ -176,8 +183,8 @@ class Store:
         participant_index: int | None = None,
         limit: int = EVENTS_PAGE_MAX,
     ) -> Future[list[Entry]]:
-        """The next entries of the log after an id, or the last before another; ascending."""
-        return self._read(
+        """The first entries after the id `after`, or the last before the id `before`; ascending."""
+        return self._query_session(
             records.entries,
             after=after,
             before=before,
@@ -186,8 +193,8 @@ class Store:
         )
 
     def log_page(self, *, after: int, participant_index: int | None) -> Future[list[Entry]]:
-        """The next entries after an id, read beside the writer, for who reads the whole log."""
-        return self._read_beside(
+        """The first entries after an id, read by the reader thread, for reading the whole log."""
+        return self._query_reader(
             partial(
                 records.entries,
                 session=self._session,
@@ -200,11 +207,11 @@ class Store:
     def moves(
         self, *, after: tuple[int, int] = (0, 0), participant_index: int | None = None
     ) -> Future[list[Entry]]:
-        """The next moves, each participant's together, after a `(participant_index, id)`.
+        """The first moves after a `(participant_index, id)`, in this order.
 
-        They are read beside the writer.
+        The reader thread reads them.
         """
-        return self._read_beside(
+        return self._query_reader(
             partial(
                 records.moves,
                 session=self._session,
@@ -217,7 +224,7 @@ class Store:
         self, *, after: RecordKey, table: str, participant_index: int | None
     ) -> Future[list[KeptRecord]]:
         """The next records of a table after a key, read beside the writer."""
-        return self._read_beside(
+        return self._query_reader(
             partial(
                 result_records.page,
                 session=self._session,
@@ -229,62 +236,62 @@ class Store:
 
     def record_counts(self) -> Future[list[RecordCount]]:
         """How many records there are, by participant, table and block."""
-        return self._read(result_records.counts)
+        return self._query_session(result_records.counts)
 
     def last_moves(self, participant_index: int, before: int) -> Future[list[Entry]]:
-        """A participant's moves before an id, the last one first."""
-        return self._read(records.last_moves, participant_index, before)
+        """A participant's moves before an id, the latest first."""
+        return self._query_session(records.last_moves, participant_index, before)
 
     def close(self) -> None:
-        """Finish what was submitted and let the database go, within a few seconds."""
-        if self._check is not None:
-            self._check.close()
+        """Finish the queued jobs and close the database, within a few seconds."""
+        if self._background_check is not None:
+            self._background_check.close()
         self._reader.close()
         self._writer.close()
 
-    def _read(
+    def _query_session(
         self,
         query: Callable[Concatenate[Connection, int, P], Result],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Future[Result]:
-        return self._ask(lambda connection: query(connection, self._session, *args, **kwargs))
+        return self._query(lambda connection: query(connection, self._session, *args, **kwargs))
 
-    def _read_beside(self, query: Callable[[Connection], Result]) -> Future[Result]:
-        # What is kept in memory belongs to the writer's one connection.
-        return self._ask(query) if self._place.in_memory else self._reader.read(query)
+    def _query_reader(self, query: Callable[[Connection], Result]) -> Future[Result]:
+        # Only the writer's connection sees a database in memory.
+        return self._query(query) if self._place.in_memory else self._reader.read(query)
 
-    def _ask(self, query: Callable[[Connection], Result]) -> Future[Result]:
+    def _query(self, query: Callable[[Connection], Result]) -> Future[Result]:
         future: Future[Result] = Future()
         self._writer.submit(query, partial(_settle, future))
         return future
 
-    def _watch(self) -> None:
+    def _renew_locks(self) -> None:
         try:
             for lock in self._locks:
                 lock.renew()
         except DatabaseInUse:
-            raise self._session_lost() from None
+            raise self._session_lost_error() from None
 
     def _problem(self) -> str | None:
         return self._files.problem() if self._files else None
 
-    def _session_lost(self) -> SessionLost:
+    def _session_lost_error(self) -> SessionLost:
         other = locks.other_server(self._place, self._session)
         return SessionLost(
             f'another server{other} has taken over session "{self._session_name}" of '
-            f"{self._place}; nothing was changed, and this server stops. All that it answered "
-            "before is kept"
+            f"{self._place}; nothing was changed, and this server stops. All changes that it "
+            "acknowledged before are stored"
         )
 
-    def _let_go(self) -> None:
+    def _release_locks(self) -> None:
         for lock in self._locks:
             lock.release()
 
 
 def _settle(future: Future[Result], outcome: Result | Exception) -> None:
     if not future.set_running_or_notify_cancel():
-        return  # nobody waits for it any more
+        return  # it was cancelled
     if isinstance(outcome, Exception):
         future.set_exception(outcome)
     else:

@@ -1,10 +1,10 @@
-"""The one thread that talks to the database.
+"""The writer thread, which makes all changes of the database.
 
-Work that waits is done in groups: one transaction, one flush to the disk for all of them, and
-only then are they told. Where a piece of work fails, it alone is told so: the others of its group
-are done again, each in a transaction of its own. Where the database fails, all of them are told
-that nothing was kept; where the answer to a COMMIT was lost, nobody is told anything before the
-database has said what became of it. Whatever is raised, the thread goes on.
+It executes queued jobs in groups: one transaction, and one flush to the disk, for the whole group.
+Then it reports the results. If one job fails, only its caller gets the error, and the writer
+repeats the others, each in its own transaction. If the database fails, all callers get an error. If
+the answer to a COMMIT is lost, the writer reports nothing until it has read from the database
+whether the transaction was committed. No error ends the thread.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
-class Performed(Struct):
-    """A group of work that was done in a transaction, which is not committed yet.
+class Execution(Struct):
+    """The result of a group, whose transaction is not committed yet.
 
-    `outcomes` is what each piece came to, an exception for one that failed alone; `committed` is
-    called once the transaction is. `fence` is what the database says then, and not before; None
-    where nothing was to be kept.
+    `outcomes` has the result of each job, or its exception. `committed` is called after the COMMIT.
+    `fence` is a value that the database contains only after the COMMIT; None if the group wrote
+    nothing.
     """
 
     outcomes: list[object]
@@ -51,47 +51,47 @@ class Performed(Struct):
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[Item]):
-    """What a writer does, all of it on its own thread.
+    """The functions that the writer calls, all on its thread.
 
-    `perform` does a group in the transaction of the connection; its flag asks to be careful, and to
-    do each piece by itself. `kept` says whether a group was committed whose COMMIT was not
-    answered; `watch` looks every now and then whether the session is still ours. These three raise
-    SessionLost if it is not. `ended` is called last.
+    `execute` executes a group in the connection's transaction; if its flag `careful` is set, each
+    job by itself. `was_committed` says whether a transaction was committed whose COMMIT was not
+    answered. `check_session` is called at intervals. These three raise SessionLost if another
+    server has the session. `on_end` is called last.
     """
 
-    perform: Callable[[Connection, Sequence[Item], bool], Performed]
-    kept: Callable[[Connection, Performed], bool]
-    watch: Callable[[], None]
-    ended: Callable[[], None]
+    execute: Callable[[Connection, Sequence[Item], bool], Execution]
+    was_committed: Callable[[Connection, Execution], bool]
+    check_session: Callable[[], None]
+    on_end: Callable[[], None]
 
 
-class Contradiction(Exception):
-    """Something in a group does not fit; the group is to be done again, piece by piece."""
+class GroupConflict(Exception):
+    """A job of a group conflicts with the stored state; the writer repeats each job by itself."""
 
 
-Done = Callable[[Any], None]
-"""Told what a piece of work came to: what it returned once that is committed, or an exception."""
+Callback = Callable[[Any], None]
+"""Called with the result of a job after the COMMIT, or with its exception."""
 
 
 @dataclass(slots=True)
 class _Job(Generic[Item]):
     item: Item
-    done: Done
+    on_done: Callback
 
 
 _Group = Sequence[_Job[Item]]
 
 
-class _Undecided(Exception):
-    """The answer to a COMMIT was lost."""
+class _OutcomeUnknown(Exception):
+    """The answer to a COMMIT was lost, so its outcome is unknown."""
 
-    def __init__(self, performed: Performed, error: SQLAlchemyError) -> None:
+    def __init__(self, execution: Execution, error: SQLAlchemyError) -> None:
         super().__init__(reason_of(error))
-        self.performed = performed
+        self.execution = execution
 
 
 class Writer(Generic[Item]):
-    """Does work in grouped transactions on a thread of its own."""
+    """Executes jobs in grouped transactions on its own thread."""
 
     def __init__(self, engine: Engine, work: Work[Item]) -> None:
         self._engine = engine
@@ -100,70 +100,70 @@ class Writer(Generic[Item]):
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
         self._lost: StoreUnavailable | None = None
-        self._undecided: tuple[_Group[Item], _Undecided] | None = None
-        self._watched = time.monotonic()
+        self._unknown: tuple[_Group[Item], _OutcomeUnknown] | None = None
+        self._checked_at = time.monotonic()
         self._refusals = _Refusals()
-        self._timed: Callable[[float], None] = lambda _seconds: None
-        self._deliver: Callable[[Callable[[], None]], object] = lambda deliver: deliver()
-        self._tell_lost: Callable[[], object] = lambda: None
+        self._on_transaction: Callable[[float], None] = lambda _seconds: None
+        self._dispatch: Callable[[Callable[[], None]], object] = lambda dispatch: dispatch()
+        self._on_lost: Callable[[], object] = lambda: None
         self._thread.start()
 
     @property
     def waiting(self) -> int:
-        """How much work waits."""
+        """The number of queued jobs."""
         return len(self._jobs)
 
     @property
     def lost(self) -> StoreUnavailable | None:
-        """Why nothing more is done, None as long as the session is ours and can be kept."""
+        """The reason why the writer has stopped, None while it works."""
         return self._lost
 
-    def on_commit(self, timed: Callable[[float], None]) -> None:
-        """Have `timed` told how many seconds each transaction took."""
-        self._timed = timed
+    def on_commit(self, callback: Callable[[float], None]) -> None:
+        """Call a function with the seconds that each transaction took."""
+        self._on_transaction = callback
 
-    def wake_with(self, later: Callable[[Callable[[], None]], object]) -> None:
-        """Have work of the caller's thread begun by calls to `later`, see `JobQueue.wake_with`."""
-        self._jobs.wake_with(later)
+    def set_wake_scheduler(self, schedule: Callable[[Callable[[], None]], object]) -> None:
+        """Wake the writer by calls of `schedule`; see `JobQueue.set_wake_scheduler`."""
+        self._jobs.set_wake_scheduler(schedule)
 
-    def deliver_with(self, deliver: Callable[[Callable[[], None]], object]) -> None:
-        """Have who waits for a group told by a call to `deliver`, all of them in one go."""
-        self._deliver = deliver
+    def set_dispatcher(self, dispatch: Callable[[Callable[[], None]], object]) -> None:
+        """Report the results of each group by one call of `dispatch`, which gets a function."""
+        self._dispatch = dispatch
 
-    def on_lost(self, tell: Callable[[], object]) -> None:
-        """Have `tell` called, on the writer's thread or that of `lose`, once nothing is done."""
-        self._tell_lost = tell
+    def on_lost(self, callback: Callable[[], object]) -> None:
+        """Call a function when the writer stops, on its thread or the thread that calls `lose`."""
+        self._on_lost = callback
 
     def lose(self, error: StoreUnavailable) -> None:
-        """Do nothing more, for this reason; may be called from any thread."""
+        """Stop for this reason; may be called from any thread."""
         log.error("%s", error)
         self._lost = error
-        self._tell_lost()
+        self._on_lost()
 
-    def submit(self, item: Item, done: Done) -> None:
-        """Do a piece of work, and tell `done` when it is committed, or failed.
+    def submit(self, item: Item, on_done: Callback) -> None:
+        """Queue a job; call `on_done` when it is committed or has failed.
 
-        Work is done in the order in which it was submitted. `done` gets what the work raised, or
-        StoreUnavailable when the database refuses. What `done` itself raises is logged.
+        The writer executes jobs in the order of submission. `on_done` gets the result, the job's
+        exception, or StoreUnavailable if the database refuses. Errors of `on_done` are logged.
         """
         if self._closed:
-            done(StoreUnavailable("the server is stopping"))
+            on_done(StoreUnavailable("the server is stopping"))
         elif len(self._jobs) >= COMMIT_QUEUE_MAX:
-            done(StoreUnavailable("too many changes wait for the disk; try again in a moment"))
+            on_done(StoreUnavailable("too many changes wait for the disk; try again in a moment"))
         else:
-            self._jobs.put(_Job(item, done))
+            self._jobs.put(_Job(item, on_done))
 
     def close(self) -> None:
-        """Finish what was submitted, then let the database go.
+        """Finish the queued jobs, and close the database.
 
-        A database that does not answer is left to itself.
+        If the database does not answer, this returns after a timeout.
         """
         if not self._closed:
             self._closed = True
             self._jobs.close()
         self._thread.join(STORE_STOP_TIMEOUT_S)
         if self._thread.is_alive():
-            log.error("the database does not answer, so the server stops without it")
+            log.error("the database does not answer; the server stops without closing it")
 
     def _run(self) -> None:
         try:
@@ -172,160 +172,160 @@ class Writer(Generic[Item]):
             ) is not None:
                 try:
                     if group:
-                        self._transact(group)
-                    self._look_after()
+                        self._process(group)
+                    self._check_session_regularly()
                 except Exception:
-                    log.exception("a group of changes was not told what it came to")
-            self._give_up()
+                    log.exception("the results of a group of changes could not be reported")
+            self._resolve_at_end()
         finally:
-            # SQLite wants a connection closed by its own thread; the last one out checkpoints.
+            # A SQLite connection has to be closed on its own thread; the last one checkpoints.
             self._engine.dispose()
-            self._work.ended()
+            self._work.on_end()
 
-    def _transact(self, group: _Group[Item]) -> None:
-        self._decide()
+    def _process(self, group: _Group[Item]) -> None:
+        self._resolve_unknown()
         if self._lost:
-            self._refuse(group, self._lost)
-        elif self._undecided:
-            self._refuse(
+            self._report_refusal(group, self._lost)
+        elif self._unknown:
+            self._report_refusal(
                 group,
                 StoreUnavailable(
-                    "nothing was changed, because the database does not answer; the server goes on "
-                    "by itself when it does"
+                    "nothing was changed, because the database does not answer; the server "
+                    "continues when the database answers again"
                 ),
             )
         else:
-            self._try(group)
+            self._execute_group(group)
 
-    def _try(self, group: _Group[Item]) -> None:
+    def _execute_group(self, group: _Group[Item]) -> None:
         items = [job.item for job in group]
         try:
             try:
-                outcomes = self._do(items, careful=False)
-            except Contradiction:
-                outcomes = self._do(items, careful=True)
-        except _Undecided as undecided:
-            self._undecided = group, undecided
-            self._decide()
+                outcomes = self._execute(items, careful=False)
+            except GroupConflict:
+                outcomes = self._execute(items, careful=True)
+        except _OutcomeUnknown as unknown:
+            self._unknown = group, unknown
+            self._resolve_unknown()
         except SessionLost as error:
             self.lose(error)
-            self._refuse(group, error)
+            self._report_refusal(group, error)
         except (OperationalError, InterfaceError) as error:
-            # The database's own trouble (locked, full, gone): each alone would meet it too.
-            self._refuse(group, _refusal(reason_of(error)))
-        except Exception as error:  # noqa: BLE001 - its caller is told, and the others go on
+            # The database is locked, full or gone, so each job by itself would fail too.
+            self._report_refusal(group, _refusal(reason_of(error)))
+        except Exception as error:  # noqa: BLE001 - its caller gets it
             if len(group) > 1:
                 for job in group:
-                    self._transact([job])
+                    self._process([job])
             else:
                 known = isinstance(error, SQLAlchemyError)
-                self._tell(group, [_refusal(reason_of(error)) if known else error])
+                self._report(group, [_refusal(reason_of(error)) if known else error])
         else:
-            self._tell(group, outcomes)
+            self._report(group, outcomes)
 
-    def _do(self, items: Sequence[Item], *, careful: bool) -> list[object]:
+    def _execute(self, items: Sequence[Item], *, careful: bool) -> list[object]:
         started = time.perf_counter()
         try:
             return self._committed(items, careful)
         finally:
-            self._timed(time.perf_counter() - started)
+            self._on_transaction(time.perf_counter() - started)
 
     def _committed(self, items: Sequence[Item], careful: bool) -> list[object]:
         with self._engine.connect() as connection, connection.begin() as transaction:
-            performed = self._work.perform(connection, items, careful)
+            execution = self._work.execute(connection, items, careful)
             try:
                 transaction.commit()
             except SQLAlchemyError as error:
-                if performed.fence is None:
+                if execution.fence is None:
                     raise
-                raise _Undecided(performed, error) from error
-        performed.committed()
-        return performed.outcomes
+                raise _OutcomeUnknown(execution, error) from error
+        execution.committed()
+        return execution.outcomes
 
-    def _decide(self) -> None:
-        """Ask the database what became of a transaction whose COMMIT it did not answer."""
-        if not self._undecided:
+    def _resolve_unknown(self) -> None:
+        """Find out whether a transaction was committed whose COMMIT was not answered."""
+        if not self._unknown:
             return
-        group, undecided = self._undecided
+        group, unknown = self._unknown
         try:
             with self._engine.begin() as connection:
-                kept = self._work.kept(connection, undecided.performed)
+                was_committed = self._work.was_committed(connection, unknown.execution)
         except SessionLost as error:
             self.lose(error)
-            self._refuse(group, error)
+            self._report_refusal(group, error)
         except SQLAlchemyError:
             return
         else:
-            if kept:
-                undecided.performed.committed()
-                self._tell(group, undecided.performed.outcomes)
+            if was_committed:
+                unknown.execution.committed()
+                self._report(group, unknown.execution.outcomes)
             else:
-                self._refuse(group, _refusal(str(undecided)))
-        self._undecided = None
+                self._report_refusal(group, _refusal(str(unknown)))
+        self._unknown = None
 
-    def _look_after(self) -> None:
+    def _check_session_regularly(self) -> None:
         now = time.monotonic()
-        if self._lost or now - self._watched < SESSION_CHECK_INTERVAL_S:
+        if self._lost or now - self._checked_at < SESSION_CHECK_INTERVAL_S:
             return
-        self._decide()
-        if not self._undecided:
+        self._resolve_unknown()
+        if not self._unknown:
             try:
-                self._work.watch()
+                self._work.check_session()
             except SessionLost as error:
                 self.lose(error)
-        self._watched = time.monotonic()
+        self._checked_at = time.monotonic()
 
-    def _give_up(self) -> None:
-        """Ask a last time, and say so if nobody knows."""
-        self._decide()
-        if self._undecided:
-            group, undecided = self._undecided
-            self._refuse(
+    def _resolve_at_end(self) -> None:
+        """Resolve an unknown outcome for the last time, or report it as unknown."""
+        self._resolve_unknown()
+        if self._unknown:
+            group, unknown = self._unknown
+            self._report_refusal(
                 group,
                 StoreUnavailable(
-                    f"the database did not say whether the change was kept ({undecided}), and the "
-                    "server is stopping; look at the state once it runs again"
+                    f"it is unknown whether the change was committed ({unknown}), and the server "
+                    "is stopping; check the state when it runs again"
                 ),
             )
 
-    def _refuse(self, group: _Group[Item], refusal: StoreUnavailable) -> None:
-        self._tell(group, [refusal] * len(group))
+    def _report_refusal(self, group: _Group[Item], refusal: StoreUnavailable) -> None:
+        self._report(group, [refusal] * len(group))
 
-    def _tell(self, group: _Group[Item], outcomes: Sequence[object]) -> None:
+    def _report(self, group: _Group[Item], outcomes: Sequence[object]) -> None:
         if not self._lost:
-            self._refusals.note([item for item in outcomes if isinstance(item, StoreUnavailable)])
-        self._deliver(lambda: _tell(group, outcomes))
+            self._refusals.record([item for item in outcomes if isinstance(item, StoreUnavailable)])
+        self._dispatch(lambda: _report(group, outcomes))
 
 
 class _Refusals:
-    """Writes into the log what the database refuses: at once, and then every now and then."""
+    """Logs refused changes: the first at once, and then a summary at intervals."""
 
     def __init__(self) -> None:
         self._count = 0
         self._logged = float("-inf")
 
-    def note(self, refused: Sequence[StoreUnavailable]) -> None:
-        """A group has ended, with these of it refused."""
+    def record(self, refused: Sequence[StoreUnavailable]) -> None:
+        """Record the refusals of a group."""
         self._count += len(refused)
         now = time.monotonic()
         if refused and now - self._logged >= REFUSAL_LOG_INTERVAL_S:
             log.error("changes refused (%d): %s", self._count, refused[-1])
             self._count, self._logged = 0, now
         elif not refused and self._logged > float("-inf"):
-            log.warning("changes are kept again (%d more were refused)", self._count)
+            log.warning("changes are committed again (%d more were refused)", self._count)
             self._count, self._logged = 0, float("-inf")
 
 
 def _refusal(reason: str) -> StoreUnavailable:
     return StoreUnavailable(
-        f"nothing was changed, because the database says: {reason}; when that is put right (a full "
-        "disk?), the server goes on by itself"
+        f"nothing was changed, because the database reports: {reason}; the server continues when "
+        "the cause is removed (a full disk?)"
     )
 
 
-def _tell(group: Sequence[_Job[Item]], outcomes: Sequence[object]) -> None:
+def _report(group: Sequence[_Job[Item]], outcomes: Sequence[object]) -> None:
     for job, outcome in zip(group, outcomes, strict=True):
         try:
-            job.done(outcome)
+            job.on_done(outcome)
         except Exception:
-            log.exception("who waited for a change could not be told what it came to")
+            log.exception("the result of a change could not be reported")

@@ -116,7 +116,7 @@ def test_a_whole_log_is_proved_and_its_hash_can_be_noted(studied, database):
 
 
 def problem_of(path, session):
-    with integrity.reading(Place.of(path)) as connection:
+    with integrity.open_for_reading(Place.of(path)) as connection:
         number = session_id(connection, session)
         return check(connection, number, records.all_entries(connection, number)).problem
 

@@ -99,14 +99,14 @@ def test_a_page_of_a_large_log_that_is_damaged_ends_what_is_kept(path, monkeypat
     damaged_in_its_log(path, monkeypatch)
     told = threading.Event()
     held = threading.Event()
-    check = integrity.damage
+    check = integrity.find_damage
 
     def checked_late(connection, *, without_log=False):
         if not without_log:
             held.wait(PATIENCE)
         return check(connection, without_log=without_log)
 
-    monkeypatch.setattr(integrity, "damage", checked_late)
+    monkeypatch.setattr(integrity, "find_damage", checked_late)
     store = Store(Place.of(path))
     store.on_lost(told.set)
     held.set()
@@ -135,7 +135,7 @@ def test_a_large_database_that_is_whole_is_served_on(path, monkeypatch):
     monkeypatch.setattr(integrity, "START_CHECK_MAX_BYTES", 0)
     Store(Place.of(path)).close()
     store = Store(Place.of(path))
-    check = store._check
+    check = store._background_check
     assert check is not None
     check.ended.wait(PATIENCE)
     store.commit(Commit(events=[event(1)])).result()
@@ -155,9 +155,9 @@ def test_a_late_check_ends_with_its_store(path, monkeypatch):
         numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
         return connection.exec_driver_sql(f"{numbers} SELECT max(i) FROM n").scalar()
 
-    monkeypatch.setattr(integrity, "damage", endless)
+    monkeypatch.setattr(integrity, "find_damage", endless)
     store = Store(Place.of(path))
-    check = store._check
+    check = store._background_check
     assert check is not None
     assert begun.wait(PATIENCE)
     store.close()

@@ -53,11 +53,11 @@ def one_group(store):
         submitted.wait(timeout=PATIENCE)
         deliver()
 
-    store.deliver_with(hold)
+    store.set_dispatcher(hold)
     store.read(0)
     assert held.wait(timeout=PATIENCE)
     yield
-    store.deliver_with(lambda deliver: deliver())
+    store.set_dispatcher(lambda deliver: deliver())
     submitted.set()
 
 
@@ -325,7 +325,7 @@ def test_a_callback_that_raises_takes_nothing_from_the_others(store, caplog):
     store.send(Commit([Change(state(1), None)]), fail)
     commit(store, (state(2), None))
     assert [item.participant_index for item in store.load().result(timeout=PATIENCE)] == [1, 2]
-    assert "could not be told" in caplog.text
+    assert "could not be reported" in caplog.text
 
 
 def test_a_delivery_that_raises_does_not_end_the_store(store):
@@ -335,10 +335,10 @@ def test_a_delivery_that_raises_does_not_end_the_store(store):
         refused.set()
         raise RuntimeError("the loop is closed")
 
-    store.deliver_with(refuse)
+    store.set_dispatcher(refuse)
     store.commit(Commit([Change(state(1), None)]))
     assert refused.wait(timeout=PATIENCE)
-    store.deliver_with(lambda deliver: deliver())
+    store.set_dispatcher(lambda deliver: deliver())
     commit(store, (state(2), None))
     assert store.read(2).result(timeout=PATIENCE) == state(2)
 

@@ -164,7 +164,7 @@ def end_lock(administrator):
 def test_a_lock_that_was_lost_is_taken_again(proxy, administrator, soon, caplog):
     store = Store(Place.of(proxy.url))
     end_lock(administrator)
-    wait_for(lambda: "taken again" in caplog.text)
+    wait_for(lambda: "acquired again" in caplog.text)
     with pytest.raises(DatabaseInUse):
         Store(Place.of(proxy.url))
     commit(store, (state(1), None), events=[event(1)])

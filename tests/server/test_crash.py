@@ -17,7 +17,7 @@ import socketio
 from experiment_server.store import database, records
 from experiment_server.store.check import check
 from experiment_server.store.database import Place
-from experiment_server.store.integrity import reading
+from experiment_server.store.integrity import open_for_reading
 from tests.conftest import server_running
 from tests.server.conftest import PatientClient
 from tests.waiting import PATIENCE
@@ -223,7 +223,7 @@ def read_log(
     moves: dict[int, list[int]] = {}
     speeds: dict[int, list[int]] = {}
     added = []
-    with reading(Place.of(study.with_suffix(".sqlite3"))) as connection:
+    with open_for_reading(Place.of(study.with_suffix(".sqlite3"))) as connection:
         session = database.session_id(connection, "main") or 0
         entries = list(records.all_entries(connection, session))
         problem = check(connection, session, entries).problem

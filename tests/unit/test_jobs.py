@@ -27,7 +27,7 @@ def test_nothing_is_taken_from_an_empty_queue(jobs):
 
 def test_jobs_of_one_turn_wake_their_reader_once(jobs):
     later = []
-    jobs.wake_with(later.append)
+    jobs.set_wake_scheduler(later.append)
     jobs.put(1)
     jobs.put(2)
     assert len(later) == 1
@@ -41,7 +41,7 @@ def test_jobs_of_one_turn_wake_their_reader_once(jobs):
 
 def test_a_job_of_another_thread_wakes_its_reader_at_once(jobs):
     later = []
-    jobs.wake_with(later.append)
+    jobs.set_wake_scheduler(later.append)
     jobs.put(1)
     thread = threading.Thread(target=jobs.put, args=(2,))
     thread.start()
@@ -54,7 +54,7 @@ def test_a_job_of_another_thread_wakes_its_reader_at_once(jobs):
 
 def test_a_closed_queue_is_emptied_before_it_ends(jobs):
     later = []
-    jobs.wake_with(later.append)
+    jobs.set_wake_scheduler(later.append)
     jobs.put(1)
     jobs.put(2)
     jobs.close()

@@ -108,7 +108,10 @@ CONFIGURATION: Mapping[str, Key] = {
         'exactly "$NAME" becomes the list of its rows, and rows, sample and shuffle draw from it.',
         {
             "type": "object",
-            "additionalProperties": {"type": "string", "pattern": r"\.(csv|jsonl)$"},
+            "additionalProperties": {
+                "type": "string",
+                "pattern": r"\.([cC][sS][vV]|[jJ][sS][oO][nN][lL])$",
+            },
         },
     ),
     "factors": Key(

@@ -64,6 +64,24 @@ async def test_a_changed_table_is_a_change_of_the_study(connect, study_file, htt
     assert await words_of(http) == [CHAIR, LAMP, DOOR]
 
 
+async def test_a_study_and_its_table_that_change_together_are_one_version(
+    connect, study_file, http, server
+):
+    """Each alone would be broken: there is no column "group" yet, or no column "list" any more."""
+    dashboard = await connect("/dashboard")
+    rows = '{ function_name = "rows", args = ["$words", { list = 1 }] }'
+    study_file.write_text(STUDY.replace('"$words"', rows), encoding="utf-8")
+    assert (await dashboard.until("study-changed"))["version"] == 2
+    (study_file.parent / "words.csv").write_text(WORDS.replace("list", "group"), encoding="utf-8")
+    grouped = STUDY.replace('"$words"', rows.replace("list", "group"))
+    study_file.write_text(grouped, encoding="utf-8")
+    news = await dashboard.until("study-changed")
+    assert (news["version"], news["diagnostics"]) == (3, [])
+    assert await words_of(http) == [{"word": "chair", "group": 1}]
+    async with http.get("/api/events") as response:
+        assert "study_refused" not in {item["type"] for item in await response.json()}
+
+
 async def test_a_broken_table_changes_nothing_and_is_reported(connect, study_file, http, server):
     dashboard = await connect("/dashboard")
     before = (await dashboard.expect("snapshot"))["study"]["digest"]

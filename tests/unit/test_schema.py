@@ -87,3 +87,12 @@ def test_a_mistake_in_a_group_is_invalid_at_any_depth(validator, group):
                 order = ["A", {"blocks": order, "strategy": "randomize"}]
             study["configuration"] = {"order": ["A", *order]}
             assert validator.is_valid(study) == is_valid
+
+
+@pytest.mark.parametrize(
+    ("path", "is_valid"),
+    [("words.csv", True), ("lists/words.JSONL", True), ("words.xlsx", False), (3, False)],
+)
+def test_tables_are_paths_of_csv_and_json_lines(validator, path, is_valid):
+    study = {"configuration": {"tables": {"words": path}}, "blocks": [{"name": "A", "config": {}}]}
+    assert validator.is_valid(study) is is_valid

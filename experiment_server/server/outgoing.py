@@ -188,3 +188,27 @@ class OutgoingQueue:
 def _size_of(item: Item) -> int:
     data = None if item is None else item.data
     return len(data) if isinstance(data, str | bytes) else 0
+
+
+class InitialPushes:
+    """Holds the pushes to a socket until it has its initial state, which has to come first.
+
+    `push` sends a push, or holds it. That takes as long as the state takes to be encoded, so few
+    are held.
+    """
+
+    __slots__ = ("_held", "_queue", "push")
+
+    push: Callable[[Push], None]
+
+    def __init__(self, queue: OutgoingQueue) -> None:
+        self._queue = queue
+        self._held: list[Push] = []
+        self.push = self._held.append
+
+    def release(self) -> None:
+        """Send what was held, and from now on every push at once."""
+        self.push = self._queue.push
+        for push in self._held:
+            self._queue.push(push)
+        self._held = []

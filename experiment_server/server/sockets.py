@@ -26,7 +26,7 @@ from experiment_server.limits import SHUTDOWN_NOTICE_TIMEOUT_S, TOKEN_EXPIRY_INT
 from experiment_server.server.connection_counts import ConnectionCounter
 from experiment_server.server.frames import JSON, MSGPACK, Dialect
 from experiment_server.server.metrics import Metrics
-from experiment_server.server.outgoing import OutgoingQueue
+from experiment_server.server.outgoing import InitialPushes
 from experiment_server.server.security import Authenticated, Authenticator
 from experiment_server.server.socket_server import Environ, SocketServer
 from experiment_server.session.calls import Received, decoded_call, shown
@@ -91,6 +91,7 @@ class _Session:
 
     authenticated: Authenticated
     connection: str
+    pushes: InitialPushes
     expiry: asyncio.TimerHandle | None = None
 
     @property
@@ -110,7 +111,7 @@ class _Endpoint:
         self._metrics = context.metrics
         self._tasks = context.tasks
         self._sessions: dict[str, _Session] = {}
-        self._rooms: dict[Room, dict[str, OutgoingQueue]] = defaultdict(dict)
+        self._rooms: dict[Room, dict[str, InitialPushes]] = defaultdict(dict)
         self._dialect = dialect
         self._socket_server = SocketServer(
             dialect.packet_class, context.connection_counter, context.tasks
@@ -127,8 +128,8 @@ class _Endpoint:
         """Push a message to the sockets of its room; never waits."""
         namespace = DASHBOARD_NAMESPACE if message.room == DASHBOARD else APP_NAMESPACE
         push = self._dialect.push(namespace, message.event, message.payload)
-        for queue in list(self._rooms[message.room].values()):
-            queue.push(push)
+        for pushes in list(self._rooms[message.room].values()):
+            pushes.push(push)
 
     def sockets(self) -> tuple[int, int]:
         """The number of connected apps, and of connected dashboards."""
@@ -175,6 +176,7 @@ class _Endpoint:
     async def _send_initial_state(self, sid: str, index: int) -> None:
         snapshot = await self._session.state(BY_SERVER, index)
         await self._server.emit("state", snapshot, to=sid, namespace=APP_NAMESPACE)
+        self._release(sid)
 
     async def _connect_dashboard(self, sid: str, environ: Environ, auth: JsonValue = None) -> None:
         try:
@@ -191,6 +193,7 @@ class _Endpoint:
         async for part in self._session.overview():
             payload = part if event == "snapshot" else part.participants
             await self._server.emit(event, payload, to=sid, namespace=DASHBOARD_NAMESPACE)
+            self._release(sid)
             event = "participants-changed"
             if sid not in self._sessions:
                 return
@@ -213,13 +216,17 @@ class _Endpoint:
     def _add_session(self, sid: str, authenticated: Authenticated) -> None:
         namespace = _namespace(authenticated.caller)
         connection = self._server.manager.eio_sid_from_sid(sid, namespace)
-        self._sessions[sid] = _Session(authenticated, connection)
+        pushes = InitialPushes(self._socket_server.queue_of(connection))
+        self._sessions[sid] = _Session(authenticated, connection, pushes)
         self._start_expiry_timer(sid)
         if authenticated.caller.participant_index is None:
             self._socket_server.allow_large_messages(connection)
-        queue = self._socket_server.queue_of(connection)
         for room in _rooms_of(authenticated.caller):
-            self._rooms[room][sid] = queue
+            self._rooms[room][sid] = pushes
+
+    def _release(self, sid: str) -> None:
+        if sid in self._sessions:
+            self._sessions[sid].pushes.release()
 
     def _start_expiry_timer(self, sid: str) -> None:
         """Start a timer that ends the session when its token expires."""

@@ -6,8 +6,9 @@ import aiohttp
 import pytest
 import socketio
 
+from experiment_server.session.requests import BY_SERVER
 from experiment_server.session.session import OPERATIONS
-from tests.server.conftest import PatientClient
+from tests.server.conftest import Listener, PatientClient
 from tests.server.test_access import PARTICIPANTS_MAY
 from tests.waiting import PATIENCE
 
@@ -222,3 +223,26 @@ async def test_sockets_are_told_when_the_server_stops(study_file):
     await dashboard.until("server-shutdown")
     for listener in (app, dashboard):
         await listener.client.disconnect()
+
+
+@pytest.mark.parametrize("namespace", ["/", "/dashboard"])
+async def test_the_first_event_is_the_whole_state_whatever_happens_meanwhile(server, namespace):
+    async def moves():
+        while True:
+            await server.session.move_to_next(BY_SERVER, 1)
+            await server.session.move_to_block(BY_SERVER, 1, 0)
+
+    moving = asyncio.create_task(moves())
+    try:
+        for _ in range(20):
+            listener = Listener(namespace)
+            await listener.client.connect(
+                server.url, namespaces=[namespace], transports=["websocket"]
+            )
+            event, _ = await listener.next()
+            assert event == ("state" if namespace == "/" else "snapshot")
+            # What happened meanwhile is not left out.
+            await listener.until("block-changed" if namespace == "/" else "participants-changed")
+            await listener.client.disconnect()
+    finally:
+        moving.cancel()

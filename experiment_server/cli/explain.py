@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from msgspec import structs
 
+from experiment_server.cli.output import brief_json
 from experiment_server.limits import PARTICIPANT_INDEX_MAX
 from experiment_server.store.study_file import read_source
 from experiment_server.study.explain import explain
@@ -59,7 +60,7 @@ def _show(block: ExplainedBlock) -> None:
         click.echo(f"     {reason}")
     width = max((len(value.key) for value in block.values), default=0)
     for value in block.values:
-        written = json.dumps(value.value, ensure_ascii=False)
+        written = brief_json(value.value)
         click.echo(f"     {value.key:<{width}} = {written}{_told(block, value)}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ import click
 from experiment_server.errors import OutputUnwritable
 from experiment_server.study.diagnostics import Diagnostic
 from experiment_server.study.source import StudySource
+from experiment_server.wire.values import JsonValue
 
 Item = TypeVar("Item")
 
@@ -35,6 +37,31 @@ def print_diagnostics(
         for line in excerpt:
             marks = line.lstrip(" |\t").startswith("^")
             click.echo(click.style(line, fg=colour) if marks else line, err=True)
+
+
+def brief_json(value: JsonValue) -> str:
+    """A value as JSON for people to read: of a long list its beginning, and how many more it has.
+
+    What it gives for those is no JSON.
+    """
+    if isinstance(value, dict):
+        items = (f"{_written(key)}: {brief_json(item)}" for key, item in value.items())
+        return f"{{{', '.join(items)}}}"
+    if not isinstance(value, list):
+        return _written(value)
+    shown = [brief_json(item) for item in value[:_LONGEST_LIST]]
+    more = len(value) - _ITEMS_SHOWN
+    if len(value) > _LONGEST_LIST or (more > 1 and len(", ".join(shown)) > _LONGEST_TEXT):
+        shown[_ITEMS_SHOWN:] = [f"... {more} more"]
+    return f"[{', '.join(shown)}]"
+
+
+_LONGEST_LIST, _LONGEST_TEXT = 24, 120
+_ITEMS_SHOWN = 2
+
+
+def _written(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def survive_any_terminal() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from experiment_server.cli.output import print_diagnostics
+from experiment_server.cli.output import brief_json, print_diagnostics
 from experiment_server.store.study_file import read_source
 from experiment_server.study.balance import balance, usual_participants
 from experiment_server.study.expand import expand
@@ -48,7 +48,12 @@ PIPED_WIDTH = 10_000
     help="Show the orders of participants 1 to N.",
 )
 @click.option("--brief", is_flag=True, help="Leave the blocks out.")
-@click.option("--expand", "full", is_flag=True, help="Print every participant's blocks in full.")
+@click.option(
+    "--expand",
+    "full",
+    is_flag=True,
+    help="Print every participant's blocks in full, long lists too.",
+)
 @click.option("--strict", is_flag=True, help="Let warnings fail, too.")
 @click.option(
     "--format",
@@ -158,11 +163,11 @@ def _show_compact(console: Console, expanded: Expanded, styles: Mapping[str, str
             for key, value in every[0].items()
             if all(key in config and config[key] == value for config in every)
         }
-        line = Text(f"  {name:<{width}}  ", style).append(_json(shared), "default")
+        line = Text(f"  {name:<{width}}  ", style).append(brief_json(shared), "default")
         console.print(line, soft_wrap=True)
         for key in dict.fromkeys(key for config in every for key in config if key not in shared):
             values = (
-                f"{participant}: {', '.join(_json(config[key]) for config in those)}"
+                f"{participant}: {', '.join(brief_json(config[key]) for config in those)}"
                 for participant, those in configs.items()
                 if those
             )

@@ -221,6 +221,21 @@ def test_verify_can_be_brief_or_show_every_block_of_everyone(study):
     assert full.count('"kept": true') == 4 * 5
 
 
+def test_long_lists_are_shown_by_their_beginning(tmp_path):
+    study = tmp_path / "study.toml"
+    crossed = '{ function_name = "cross", args = [{ side = ["left", "right"] }, 20] }'
+    config = f'same = "{"x" * 200}"\nshort = [{", ".join(["100"] * 20)}]\ntrials = {crossed}\n'
+    study.write_text(f'[[blocks]]\nname = "A"\n[blocks.config]\n{config}', encoding="utf-8")
+    for arguments in (("verify", str(study)), ("explain", str(study), "2")):
+        shown = run(*arguments).stdout
+        assert shown.count("... 38 more]") >= 1
+        # Neither a long text nor a list that fits is cut.
+        assert "x" * 200 in shown
+        assert ", ".join(["100"] * 20) in shown
+    assert "more]" not in run("verify", str(study), "--expand").stdout
+    assert "more]" not in run("explain", str(study), "2", "--format", "json").stdout
+
+
 def test_verify_shows_as_many_orders_as_asked_for(study):
     assert "Orders of participants 1 to 12" in run("verify", study, "-n", 12).stdout
     assert run("verify", study, "-n", 0).exit_code == 2

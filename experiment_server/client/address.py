@@ -1,4 +1,4 @@
-"""What a program says of whom it takes part as, and where: checked before anybody is asked."""
+"""Validates a client's server address and participant index."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _EXAMPLE = "http://192.168.1.5:5000"
 
 
 def server_url(given: str) -> str:
-    """The server's address as `http://host:port` or `https://host`, without a slash at its end.
+    """Normalize the server address to `http://host:port` or `https://host`, no final slash.
 
-    Raises StudyError (`address-invalid`) for what is no such address, and says what to write.
+    Raises StudyError (`address-invalid`), whose message gives a correct address.
     """
     address = given.strip()
     scheme, colon, rest = address.partition("://")
@@ -26,7 +26,7 @@ def server_url(given: str) -> str:
     if not host or any(character.isspace() for character in address):
         raise _invalid(given, f"it names no host; write {_EXAMPLE}")
     if "@" in parts.netloc:
-        raise _invalid(given, "what lets a program in is its token, not a name in the address")
+        raise _invalid(given, "pass a token instead of a user name in the address")
     root = f"{parts.scheme}://{parts.netloc}"
     if parts.path.strip("/") or parts.query or parts.fragment:
         surplus = address[len(root) :]
@@ -35,14 +35,14 @@ def server_url(given: str) -> str:
 
 
 def participant_index(given: object) -> int | None:
-    """The participant's index; None where the server's default participant is meant.
+    """Check the participant's index; None selects the server's default participant.
 
     Raises StudyError (`participant-invalid`).
     """
     if given is None:
         return None
     if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-        message = f"{given!r} is no participant: it has to be a whole number, 1 or more"
+        message = f"{given!r} is not a participant: it has to be a whole number, 1 or more"
         raise StudyError("participant-invalid", message)
     return given
 
@@ -53,4 +53,4 @@ def _meant(host: str) -> str:
 
 
 def _invalid(given: str, reason: str) -> StudyError:
-    return StudyError("address-invalid", f'"{given}" is no address of a server: {reason}')
+    return StudyError("address-invalid", f'"{given}" is not a server address: {reason}')

@@ -1,4 +1,4 @@
-"""What a client knows of its participant, and who waits to hear of it."""
+"""The state of a client's participant, and the iterators over its changes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from experiment_server.client.errors import StudyError
-from experiment_server.client.snapshot import Place, Snapshot, Taken
+from experiment_server.client.snapshot import Place, Snapshot, SnapshotTime
 from experiment_server.client.values import JsonObject
 
 Connection = Literal["socket", "rest", "none"]
 
-# What tells a block from another one, and from the same one begun anew.
-_BLOCK = ("block_id", "block_name", "block_started_at")
+# The keys that identify a visit to a block.
+_BLOCK_KEYS = ("block_id", "block_name", "block_started_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """What an AsyncClient heard: `block`, `config`, `end` with a snapshot, or `connection`."""
+class ClientEvent:
+    """An event of an AsyncClient: `block`, `config` or `end` with a snapshot, or `connection`."""
 
     event: Literal["block", "config", "end", "connection"]
     snapshot: Snapshot | None = None
@@ -29,92 +29,92 @@ class Happening:
 
 
 class KnownState:
-    """The newest snapshot of a participant, and the one that the app goes on from.
+    """The newest snapshot of a participant, and the last one that the app got.
 
-    `failure` is why the client has stopped, where it should not have.
+    `failure` is the error that stopped the client, None if there is none.
     """
 
     def __init__(self, move_on: Callable[[Place], Awaitable[Snapshot]]) -> None:
         self.newest: Snapshot | None = None
-        self.given: Snapshot | None = None
+        self.handed_over: Snapshot | None = None
         self.failure: StudyError | None = None
         self.closed = False
         self._move_on = move_on
         self._epoch = 0
-        self._known: asyncio.Future[None] | None = None
+        self._first: asyncio.Future[None] | None = None
         self._changed = asyncio.Event()
-        # Weak: who has stopped iterating, wherever that was, is told nothing more.
-        self._listening: weakref.WeakSet[Happenings] = weakref.WeakSet()
+        # Weak references, so that abandoned iterators get no more events.
+        self._listeners: weakref.WeakSet[ClientEvents] = weakref.WeakSet()
 
-    def begin(self) -> None:
-        """Have `first` wait from now on; raises StudyError (`closed`) the second time."""
-        if self._known is not None:
-            raise StudyError("closed", "a client takes part once: make another one")
-        self._known = asyncio.get_running_loop().create_future()
+    def start(self) -> None:
+        """Prepare `first`; raises StudyError (`closed`) at the second call."""
+        if self._first is not None:
+            raise StudyError("closed", "a client can be entered once; create another one")
+        self._first = asyncio.get_running_loop().create_future()
 
     async def first(self) -> None:
-        """Wait until a state is known; raises StudyError if there will be none."""
-        if self._known is not None:
-            await asyncio.shield(self._known)
-        self.given = self.newest
+        """Wait until a state is known; raises StudyError if the server refuses."""
+        if self._first is not None:
+            await asyncio.shield(self._first)
+        self.handed_over = self.newest
 
     @property
     def snapshot(self) -> Snapshot:
-        """Where the participant is by now; raises StudyError (`not-ready`) before that is known."""
+        """The current snapshot; raises StudyError (`not-ready`) before the first one."""
         if self.newest is None:
             raise StudyError("not-ready", "the state is not known yet")
         return self.newest
 
-    def take(self, members: JsonObject) -> Snapshot:
-        """Take a snapshot in, from wherever it comes; one older than what is known tells nobody."""
-        snapshot = Snapshot(members, Taken(self._epoch, members["revision"]), self._move_on)
+    def update(self, members: JsonObject) -> Snapshot:
+        """Store a received snapshot and publish its changes; an older one is ignored."""
+        snapshot = Snapshot(members, SnapshotTime(self._epoch, members["revision"]), self._move_on)
         known = self.newest
-        if known is not None and snapshot.taken < known.taken:
+        if known is not None and snapshot.time < known.time:
             return snapshot
         self.newest = snapshot
-        if self._known and not self._known.done():
-            self._known.set_result(None)
-        if known is None or any(known[key] != snapshot[key] for key in _BLOCK):
-            self.tell(Happening("block", snapshot))
+        if self._first and not self._first.done():
+            self._first.set_result(None)
+        if known is None or any(known[key] != snapshot[key] for key in _BLOCK_KEYS):
+            self.publish(ClientEvent("block", snapshot))
             if snapshot.is_over:
-                self.tell(Happening("end", snapshot))
+                self.publish(ClientEvent("end", snapshot))
         elif known["config"] != snapshot["config"]:
-            self.tell(Happening("config", snapshot))
+            self.publish(ClientEvent("config", snapshot))
         return snapshot
 
-    def give(self, snapshot: Snapshot) -> Snapshot:
-        """Hand a snapshot to the app, which goes on from the latest that it was given."""
-        if self.given is None or snapshot.taken >= self.given.taken:
-            self.given = snapshot
+    def hand_over(self, snapshot: Snapshot) -> Snapshot:
+        """Return a snapshot to the app; its next move starts from the latest one."""
+        if self.handed_over is None or snapshot.time >= self.handed_over.time:
+            self.handed_over = snapshot
         return snapshot
 
-    def forget_order(self) -> None:
-        """The server may be another one from here on: its revisions are newer than all before."""
+    def start_epoch(self) -> None:
+        """Start a new epoch: another server may answer, whose revisions start anew."""
         self._epoch += 1
 
     def refuse(self, error: StudyError) -> None:
-        """Tell whoever waits for the first state that there will be none."""
-        if self._known and not self._known.done():
-            self._known.set_exception(error)
+        """Fail `first` with an error."""
+        if self._first and not self._first.done():
+            self._first.set_exception(error)
 
-    def happenings(self) -> Happenings:
-        """All that is heard from now on."""
-        happenings = Happenings(self)
-        self._listening.add(happenings)
-        return happenings
+    def events(self) -> ClientEvents:
+        """An iterator over all later events."""
+        events = ClientEvents(self)
+        self._listeners.add(events)
+        return events
 
-    def tell(self, happening: Happening) -> None:
-        """Tell whoever listens."""
-        for happenings in self._listening:
-            happenings.heard.append(happening)
+    def publish(self, event: ClientEvent) -> None:
+        """Send an event to all iterators."""
+        for events in self._listeners:
+            events.queue.append(event)
         self.wake()
 
     def wake(self) -> None:
-        """Have whoever waits for a change look again."""
+        """Wake all tasks that wait for a change."""
         self._changed.set()
 
     async def change(self) -> None:
-        """Wait until something has changed; raises StudyError once the client has failed."""
+        """Wait for the next change; raises StudyError if the client has failed."""
         if self.failure is not None:
             raise self.failure
         self._changed.clear()
@@ -122,37 +122,37 @@ class KnownState:
 
 
 class Blocks(AsyncIterator[Snapshot]):
-    """Gives the app each block; a cancelled wait for one loses none."""
+    """Yields each block; a cancelled wait loses no block."""
 
     def __init__(self, known: KnownState) -> None:
-        self._known = known
+        self._first = known
         self._last: Place | None = None
 
     async def __anext__(self) -> Snapshot:
-        while not self._known.closed:
-            snapshot = self._known.snapshot
+        while not self._first.closed:
+            snapshot = self._first.snapshot
             if snapshot.is_over:
                 break
             if snapshot["active"] and snapshot.place != self._last:
                 self._last = snapshot.place
-                return self._known.give(snapshot)
-            await self._known.change()
+                return self._first.hand_over(snapshot)
+            await self._first.change()
         raise StopAsyncIteration
 
 
-class Happenings(AsyncIterator[Happening]):
-    """Gives the app what is heard, in order; a cancelled wait loses nothing of it."""
+class ClientEvents(AsyncIterator[ClientEvent]):
+    """Yields events in order; a cancelled wait loses no event."""
 
     def __init__(self, known: KnownState) -> None:
-        self._known = known
-        self.heard: deque[Happening] = deque()
+        self._first = known
+        self.queue: deque[ClientEvent] = deque()
 
-    async def __anext__(self) -> Happening:
-        while not self.heard:
-            if self._known.closed:
+    async def __anext__(self) -> ClientEvent:
+        while not self.queue:
+            if self._first.closed:
                 raise StopAsyncIteration
-            await self._known.change()
-        happening = self.heard.popleft()
-        if happening.snapshot is not None:
-            self._known.give(happening.snapshot)
-        return happening
+            await self._first.change()
+        event = self.queue.popleft()
+        if event.snapshot is not None:
+            self._first.hand_over(event.snapshot)
+        return event

@@ -1,4 +1,4 @@
-"""The asynchronous client: one participant's place in a study, kept right over bad Wi-Fi."""
+"""The asynchronous client, which keeps a participant's state current on unreliable networks."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from collections.abc import AsyncIterator, Coroutine
 
 from experiment_server.client.address import participant_index, server_url
 from experiment_server.client.errors import StudyError
-from experiment_server.client.known import Blocks, Connection, Happening, KnownState
+from experiment_server.client.known import Blocks, ClientEvent, Connection, KnownState
 from experiment_server.client.moves import Action, Move, Moves
 from experiment_server.client.snapshot import Place, Snapshot
+from experiment_server.client.transports import NoAnswer, PollingTransport, SocketTransport
 from experiment_server.client.values import JsonObject
-from experiment_server.client.ways import NoAnswer, PlainWay, SocketWay
 
-# A client to whom no socket is open for the former makes plain requests, one each of the latter.
+# If no socket is open for the first time, the client polls at the second interval.
 _SOCKET_TIMEOUT_S = 3.0
 _POLL_INTERVAL_S = 1.0
 
-# The client opens a lost socket again after the former, then after twice as long, and so on up
-# to the latter.
+# The client reconnects a lost socket after the first delay, and doubles it up to the second.
 _RECONNECT_DELAYS_S = (0.25, 3.0)
 
 _REFUSALS = frozenset(
     {"token-invalid", "token-missing", "not-allowed", "participant-unknown", "expansion-failed"}
 )
-_LATER = frozenset({"store-unavailable", "limit-reached", "internal-error"})
+_RETRIED = frozenset({"store-unavailable", "limit-reached", "internal-error"})
 
 
 class AsyncClient:
-    """Takes part in a study as one participant, over Socket.IO or, without a way for that, REST.
+    """Takes part in a study as one participant, over Socket.IO, or REST if sockets are blocked.
 
         async with AsyncClient("http://127.0.0.1:5000", participant=7) as client:
             await client.next()
@@ -36,14 +35,13 @@ class AsyncClient:
                 await show(block["block_name"], block["config"])
                 await block.finish()
 
-    Entering waits until the participant's state is known, however long the server takes to answer;
-    it raises StudyError when the server refuses (`token-invalid`, `token-missing`, `not-allowed`,
-    `participant-unknown`, `expansion-failed`). Moves are made once, however often their answers are
-    lost; without a connection they wait for one, in order. A move that is cancelled is not sent any
-    more.
+    Entering the context waits until the participant's state is known, without a timeout. It raises
+    StudyError if the server refuses (`token-invalid`, `token-missing`, `not-allowed`,
+    `participant-unknown`, `expansion-failed`). Each move is executed once, even if its answer is
+    lost and the client repeats it. Without a connection, moves wait in a queue. A cancelled move
+    is not sent.
 
-    Raises StudyError for a URL or a participant that can be none (`address-invalid`,
-    `participant-invalid`).
+    Raises StudyError for an invalid URL or participant (`address-invalid`, `participant-invalid`).
     """
 
     def __init__(
@@ -53,18 +51,18 @@ class AsyncClient:
         self._participant = participant_index(participant)
         self._token = token
         self._known = KnownState(self._move_on)
-        self._way: SocketWay | PlainWay | None = None
-        self._plain: PlainWay | None = None
-        self._socketless_since = 0.0
+        self._transport: SocketTransport | PollingTransport | None = None
+        self._polling: PollingTransport | None = None
+        self._without_socket_since = 0.0
         self._moves = Moves()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._socket: SocketWay | None = None
+        self._socket: SocketTransport | None = None
 
     async def __aenter__(self) -> AsyncClient:
-        self._known.begin()
-        self._plain = PlainWay(self._url, self._participant, self._token)
-        self._socketless_since = asyncio.get_running_loop().time()
-        for work in (self._keep_socket(), self._poll(self._plain), self._send()):
+        self._known.start()
+        self._polling = PollingTransport(self._url, self._participant, self._token)
+        self._without_socket_since = asyncio.get_running_loop().time()
+        for work in (self._keep_socket(), self._poll(self._polling), self._send()):
             self._start(work)
         try:
             await self._known.first()
@@ -77,13 +75,12 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Stop taking part.
+        """Disconnect.
 
-        Moves that still wait raise StudyError (`closed`), and what iterates over the blocks or the
-        happenings ends.
+        Queued moves raise StudyError (`closed`), and iterations over blocks and happenings end.
         """
         self._known.closed = True
-        self._way = None
+        self._transport = None
         self._moves.refuse_all(_closed())
         self._known.wake()
         if self._socket is not None:
@@ -91,12 +88,12 @@ class AsyncClient:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._plain is not None:
-            await self._plain.close()
+        if self._polling is not None:
+            await self._polling.close()
 
     @property
     def snapshot(self) -> Snapshot:
-        """Where the participant is by now: the snapshot of the wire contract."""
+        """The participant's current snapshot, as in the wire contract."""
         return self._known.snapshot
 
     @property
@@ -107,49 +104,49 @@ class AsyncClient:
 
     @property
     def connection(self) -> Connection:
-        """How the server is reached: over a socket, by plain requests, or not at all for now."""
-        if self._way is None:
+        """The current connection: `socket`, `rest` (polling), or `none`."""
+        if self._transport is None:
             return "none"
-        return "socket" if isinstance(self._way, SocketWay) else "rest"
+        return "socket" if isinstance(self._transport, SocketTransport) else "rest"
 
     def blocks(self) -> AsyncIterator[Snapshot]:
-        """Each block that the participant is in, from the current one; ends after the last.
+        """Yield each block that the participant enters, from the current one to the last.
 
-        A block that is begun anew comes again. Who takes long over one hears of the latest then,
-        not of all that came between.
+        A block that is started again is yielded again. If a program takes long with one block, the
+        next one is the current block, and blocks in between are skipped.
         """
         return Blocks(self._known)
 
-    def happenings(self) -> AsyncIterator[Happening]:
-        """All that is heard from now on, in order, until the client is closed."""
-        return self._known.happenings()
+    def happenings(self) -> AsyncIterator[ClientEvent]:
+        """Yield all later events in order, until the client is closed."""
+        return self._known.events()
 
     async def next(self) -> Snapshot:
-        """One block on from the one that the app was given last; returns where they are then.
+        """Move one block on from the block that the app got last; returns the new snapshot.
 
-        It is given blocks by `blocks` and `happenings`, by entering, and by the answers to its
-        moves. Raises StudyError (`participant-elsewhere`) if somebody has moved the participant
-        meanwhile: the client hears of that, and nothing is skipped.
+        The app gets blocks from `blocks` and `happenings`, at the start, and as answers to moves.
+        Raises StudyError (`participant-elsewhere`) if somebody else has moved the participant in
+        between, so that no block is skipped.
         """
-        return await self._step("move-to-next")
+        return await self._move_by_one("move-to-next")
 
     async def previous(self) -> Snapshot:
-        """One block back, like `next`."""
-        return await self._step("move-to-previous")
+        """Move one block back, like `next`."""
+        return await self._move_by_one("move-to-previous")
 
     async def go_to(self, block_id: int) -> Snapshot:
-        """To a block by its place in the participant's order, from 0."""
-        return await self._ask(Move("move-to-block", block_id))
+        """Move to a block by its position in the participant's order, from 0."""
+        return await self._submit(Move("move-to-block", block_id))
 
-    async def _step(self, action: Action) -> Snapshot:
-        given = self._known.given or self.snapshot
+    async def _move_by_one(self, action: Action) -> Snapshot:
+        given = self._known.handed_over or self.snapshot
         place, follows = self._moves.next_from(given)
-        return await self._ask(Move(action, place=place, follows=follows))
+        return await self._submit(Move(action, place=place, follows=follows))
 
     async def _move_on(self, place: Place) -> Snapshot:
-        return await self._ask(Move("move-to-next", place=place))
+        return await self._submit(Move("move-to-next", place=place))
 
-    async def _ask(self, move: Move) -> Snapshot:
+    async def _submit(self, move: Move) -> Snapshot:
         if self._known.closed:
             raise _closed()
         if self._known.failure is not None:
@@ -157,99 +154,101 @@ class AsyncClient:
         self._moves.add(move)
         self._known.wake()
         try:
-            return self._known.give(await move.answer)
+            return self._known.hand_over(await move.answer)
         finally:
-            # Cancelled, nobody waits for it any more.
-            self._moves.withdraw(move)
+            # If the call was cancelled, the move must not be sent.
+            self._moves.remove(move)
 
     async def _send(self) -> None:
-        """Send what waits, in order, for as long as there is a way."""
+        """Send queued moves in order, while a transport is available."""
         while True:
-            while not self._moves or self._way is None:
+            while not self._moves or self._transport is None:
                 await self._known.change()
-            move, way = self._moves.first, self._way
+            move, transport = self._moves.first, self._transport
             try:
-                members = await way.move(move)
+                members = await transport.move(move)
             except StudyError as error:
-                if error.code in _LATER:
+                if error.code in _RETRIED:
                     await asyncio.sleep(_POLL_INTERVAL_S)
                 else:
                     self._moves.refuse(move, error)
             except NoAnswer:
-                # Nobody knows whether it was made: it is sent again, by its name.
-                self._give_up(way)
+                # The outcome is unknown, so the move is sent again with the same request id.
+                self._stop_using(transport)
             else:
-                snapshot = self._known.take(members)
-                self._moves.made(move, snapshot)
+                snapshot = self._known.update(members)
+                self._moves.answer(move, snapshot)
 
     async def _keep_socket(self) -> None:
-        """Have a socket, and another one whenever it is lost."""
+        """Connect a socket, and reconnect when it is lost."""
         given = {"participant": self._participant, "token": self._token}
         auth = {name: value for name, value in given.items() if value is not None}
         pause, longest = _RECONNECT_DELAYS_S
-        # The library takes a cancellation for itself now and then, so that alone would not end it.
+        # The library sometimes swallows a cancellation, so the loop also checks `closed`.
         while not self._known.closed:
-            self._socket = socket = SocketWay(self._url, auth, self._pushed, self._give_up)
+            self._socket = socket = SocketTransport(
+                self._url, auth, self._on_snapshot, self._stop_using
+            )
             try:
                 await socket.open()
                 pause = _RECONNECT_DELAYS_S[0]
-                await socket.end()
+                await socket.wait_until_ended()
             except StudyError as error:
-                self._refused(error)
+                self._on_refusal(error)
             except NoAnswer:
-                pass  # nobody is there yet
+                pass  # the server does not answer yet
             finally:
                 await socket.close()
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
 
-    async def _poll(self, plain: PlainWay) -> None:
-        """Ask over and over while there is no socket."""
+    async def _poll(self, polling: PollingTransport) -> None:
+        """Poll the state while there is no socket."""
         while True:
             await asyncio.sleep(_POLL_INTERVAL_S)
-            without = asyncio.get_running_loop().time() - self._socketless_since
-            if isinstance(self._way, SocketWay) or without < _SOCKET_TIMEOUT_S:
+            without = asyncio.get_running_loop().time() - self._without_socket_since
+            if isinstance(self._transport, SocketTransport) or without < _SOCKET_TIMEOUT_S:
                 continue
             try:
-                members = await plain.state()
+                members = await polling.state()
             except StudyError as error:
-                self._refused(error)
+                self._on_refusal(error)
                 continue
             except NoAnswer:
-                self._give_up(plain)
+                self._stop_using(polling)
                 continue
-            # A socket may have been faster, and knows better.
-            if not isinstance(self._way, SocketWay):
+            # A socket may have connected meanwhile; its state is newer.
+            if not isinstance(self._transport, SocketTransport):
                 if members is not None:
-                    self._known.take(members)
-                self._reach(plain)
+                    self._known.update(members)
+                self._use(polling)
 
-    def _pushed(self, socket: SocketWay, members: JsonObject) -> None:
-        self._known.take(members)
-        self._reach(socket)
+    def _on_snapshot(self, socket: SocketTransport, members: JsonObject) -> None:
+        self._known.update(members)
+        self._use(socket)
 
-    def _reach(self, way: SocketWay | PlainWay) -> None:
-        if self._way is not way:
-            self._way = way
-            self._known.tell(Happening("connection", connection=self.connection))
+    def _use(self, transport: SocketTransport | PollingTransport) -> None:
+        if self._transport is not transport:
+            self._transport = transport
+            self._known.publish(ClientEvent("connection", connection=self.connection))
 
-    def _give_up(self, way: SocketWay | PlainWay) -> None:
-        """Take a way for closed, if it is the one in use."""
-        if self._way is not way:
+    def _stop_using(self, transport: SocketTransport | PollingTransport) -> None:
+        """Stop using a transport, if it is the current one."""
+        if self._transport is not transport:
             return
-        self._way = None
-        self._known.forget_order()
-        if isinstance(way, SocketWay):
-            self._socketless_since = asyncio.get_running_loop().time()
-            way.drop()
-        self._known.tell(Happening("connection", connection="none"))
+        self._transport = None
+        self._known.start_epoch()
+        if isinstance(transport, SocketTransport):
+            self._without_socket_since = asyncio.get_running_loop().time()
+            transport.drop()
+        self._known.publish(ClientEvent("connection", connection="none"))
 
-    def _refused(self, error: StudyError) -> None:
-        """The server does not let the app take part: not at all, or not any more."""
+    def _on_refusal(self, error: StudyError) -> None:
+        """Fail if the server permanently refuses the app."""
         if error.code in _REFUSALS:
-            self._end_waiting(error)
+            self._fail_all(error)
 
-    def _end_waiting(self, error: StudyError) -> None:
+    def _fail_all(self, error: StudyError) -> None:
         self._known.refuse(error)
         self._moves.refuse_all(error)
         self._known.wake()
@@ -260,16 +259,16 @@ class AsyncClient:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Say so where a task ends that should not: whoever waits for it would wait for ever."""
+        """Fail if a background task ends unexpectedly, so that nobody waits forever."""
         if self._known.closed:
             return
-        # A program that cancels all of its tasks has cancelled the client's.
+        # A program that cancels all its tasks also cancels the client's.
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         failure = StudyError("client-failed", f"the client has stopped: {error!r}")
         failure.__cause__ = error
         self._known.failure = failure
-        self._end_waiting(failure)
+        self._fail_all(failure)
 
 
 def _closed() -> StudyError:
-    return StudyError("closed", "the app has stopped taking part")
+    return StudyError("closed", "the client is closed")

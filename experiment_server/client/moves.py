@@ -1,4 +1,4 @@
-"""Moves that an app has asked for, in order, until each is answered."""
+"""The queue of an app's moves that are not answered yet."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from experiment_server.client.values import JsonObject
 
 Action = Literal["move-to-next", "move-to-previous", "move-to-block"]
 
-# Moves that wait for a connection. People press a button again and again when nothing happens.
+# Moves that wait for a connection. People press a button repeatedly if nothing happens.
 MOVE_QUEUE_MAX = 16
 
 
 @dataclass(eq=False, slots=True)
 class Move:
-    """A move by its name, so that it is made once however often it is sent.
+    """A move with an idempotency key, so that the server executes it once.
 
-    It is meant from a `place`, or from wherever the participant is. `follows` is the move that
-    brings them to that place, where that waits itself.
+    It starts from a `place`, or from any place if that is None. `follows` is a queued move that
+    leads to that place.
     """
 
     action: Action
@@ -37,12 +37,12 @@ class Move:
 
     @property
     def parameters(self) -> JsonObject:
-        """What the server is told besides the action and the block."""
+        """The parameters besides the block."""
         return {} if self.place is None else self.place.parameters()
 
 
 class Moves:
-    """What waits to be made."""
+    """The queued moves."""
 
     def __init__(self) -> None:
         self._waiting: list[Move] = []
@@ -55,46 +55,46 @@ class Moves:
 
     @property
     def first(self) -> Move:
-        """The one to be sent."""
+        """The move to send next."""
         return self._waiting[0]
 
     def add(self, move: Move) -> None:
-        """Have one wait; raises StudyError (`queue-full`)."""
+        """Queue a move; raises StudyError (`queue-full`)."""
         if len(self._waiting) >= MOVE_QUEUE_MAX:
             raise StudyError("queue-full", f"{MOVE_QUEUE_MAX} moves wait for a connection already")
         self._waiting.append(move)
 
-    def withdraw(self, move: Move) -> None:
-        """Whoever asked for it has gone: it is not sent any more."""
+    def remove(self, move: Move) -> None:
+        """Remove a move, so that it is not sent."""
         if move in self._waiting:
             self._waiting.remove(move)
 
-    def made(self, move: Move, snapshot: Snapshot) -> None:
-        """Answer one."""
-        self.withdraw(move)
+    def answer(self, move: Move, snapshot: Snapshot) -> None:
+        """Remove a move, and return its snapshot to its caller."""
+        self.remove(move)
         if not move.answer.done():
             move.answer.set_result(snapshot)
 
     def refuse(self, move: Move, error: StudyError) -> None:
-        """Refuse one, and what was to go on from where it leads."""
-        self.withdraw(move)
+        """Fail a move, and the moves that follow it."""
+        self.remove(move)
         if not move.answer.done():
             move.answer.set_exception(error)
         for other in [other for other in self._waiting if other.follows is move]:
             self.refuse(other, error)
 
     def refuse_all(self, error: StudyError) -> None:
-        """Refuse everything that waits."""
+        """Fail all queued moves."""
         while self._waiting:
             self.refuse(self.first, error)
 
     def next_from(self, given: Snapshot) -> tuple[Place, Move | None]:
-        """Where the participant is once all this is made, and the last move that leads there."""
+        """The place after all queued moves, and the last move that leads there."""
         place, last = given.place, None
         for move in self._waiting:
             if move.block_id is not None:
                 place, last = Place(move.block_id), move
-            # What it does may be known already: the server tells everybody before it answers.
+            # The move's effect may be known already, because the server pushes before it answers.
             elif move.place is not None and move.place.may_be(place):
                 step = 1 if move.action == "move-to-next" else -1
                 reached = min(max(place.block_id + step, -1), given["blocks_count"])

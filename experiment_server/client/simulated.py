@@ -1,4 +1,4 @@
-"""Participants that are not there: they connect as an app does, and walk through their blocks."""
+"""Simulated participants, who connect like an app and move through their blocks."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from experiment_server.client.errors import StudyError
 from experiment_server.client.live import AsyncClient
 from experiment_server.client.snapshot import Snapshot
 
-Left = Literal["finished", "dropped out", "failed"]
+Ending = Literal["finished", "dropped out", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How participants take their time, in seconds of the study; it runs `speed` times as fast.
+class SimulationTiming:
+    """The timing of simulated participants, in seconds of study time.
 
-    Blocks take log-normal times with the median `block`; `spread` is the standard deviation of
-    the logarithm. They arrive evenly spread over `arrival`. Each drops out with the probability
-    `drop_out`, in a block that any of them may be.
+    Study time passes `speed` times as fast as real time. Block durations are log-normal with the
+    median `block`; `spread` is the standard deviation of the logarithm. Arrivals are uniform in
+    `arrival`. Each participant drops out with the probability `drop_out`, in a random block.
     """
 
     block: float = 60.0
@@ -37,14 +37,14 @@ class Pace:
 
 @dataclass(slots=True)
 class SimulatedRun:
-    """How it went for one of them.
+    """The result of one simulated participant.
 
-    `blocks` are names with their seconds of the study, `answers` the seconds by the clock that the
-    server took to answer each move.
+    `blocks` are block names with their seconds of study time. `answers` are the response times of
+    the moves in seconds of real time.
     """
 
     participant: int
-    left: Left = "failed"
+    left: Ending = "failed"
     blocks: list[tuple[str, float]] = field(default_factory=list)
     answers: list[float] = field(default_factory=list)
     error: str = ""
@@ -53,31 +53,31 @@ class SimulatedRun:
 async def take_part(
     url: str,
     participant: int,
-    pace: Pace,
+    timing: SimulationTiming,
     *,
     token: str | None = None,
     on_block: Callable[[], None] = lambda: None,
 ) -> SimulatedRun:
-    """Take part from arrival to the end, or to where the participant drops out. Never raises."""
-    chance = random.Random(f"{pace.seed} {participant}")
+    """Take part from the arrival to the end, or until the participant drops out. Never raises."""
+    generator = random.Random(f"{timing.seed} {participant}")
     outcome = SimulatedRun(participant)
-    await asyncio.sleep(chance.uniform(0, pace.arrival) / pace.speed)
-    drops_out, stays = chance.random() < pace.drop_out, chance.random()
+    await asyncio.sleep(generator.uniform(0, timing.arrival) / timing.speed)
+    drops_out, last_fraction = generator.random() < timing.drop_out, generator.random()
     try:
         async with AsyncClient(url, participant, token=token) as client:
             if client.snapshot["block_id"] < 0:
                 await _move_on(client.snapshot, outcome)
-            last = int(stays * client.snapshot["blocks_count"])
+            last = int(last_fraction * client.snapshot["blocks_count"])
             async for block in client.blocks():
                 on_block()
                 started = time.monotonic()
-                seconds = pace.block * chance.lognormvariate(0, pace.spread)
-                await asyncio.sleep(seconds / pace.speed)
+                seconds = timing.block * generator.lognormvariate(0, timing.spread)
+                await asyncio.sleep(seconds / timing.speed)
                 if drops_out and block["block_id"] == last:
                     outcome.left = "dropped out"
                     return outcome
                 await _move_on(block, outcome)
-                took = (time.monotonic() - started) * pace.speed
+                took = (time.monotonic() - started) * timing.speed
                 outcome.blocks.append((block["block_name"], took))
         outcome.left = "finished"
     except (StudyError, aiohttp.ClientError, OSError) as error:
@@ -86,11 +86,11 @@ async def take_part(
 
 
 async def _move_on(block: Snapshot, outcome: SimulatedRun) -> None:
-    asked = time.monotonic()
+    started = time.monotonic()
     try:
         await block.finish()
     except StudyError as error:
-        # Somebody rehearses the steering as well.
+        # An experimenter may have moved the participant, which is not a failure.
         if error.code != "participant-elsewhere":
             raise
-    outcome.answers.append(time.monotonic() - asked)
+    outcome.answers.append(time.monotonic() - started)

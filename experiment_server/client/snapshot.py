@@ -1,4 +1,4 @@
-"""Where a participant is, as an app is given it: a block that can be gone on from."""
+"""The snapshot of a participant, with the methods to move on from its block."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _MEMBERS = frozenset({"active", "block_name", "block_started_at", "config"})
 _COUNTS = ("block_id", "blocks_count", "revision")
 
 
-class Taken(NamedTuple):
-    """When a snapshot was taken: revisions can be compared within one `epoch` only.
+class SnapshotTime(NamedTuple):
+    """Orders snapshots by age. Revisions can be compared within one `epoch` only.
 
-    A server that was gone may have another database, and count from zero.
+    After a lost connection the server may have another database, whose revisions start at zero.
     """
 
     epoch: int
@@ -24,42 +24,42 @@ class Taken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The block that a participant is in, and when it began, where that is known."""
+    """The block that a participant is in, and when it started, if that is known."""
 
     block_id: int
     started_at: str | None = None
 
     def may_be(self, other: Place) -> bool:
-        """Whether they are the same as far as is known."""
+        """Whether both may be the same visit; an unknown start fits any."""
         unknown = self.started_at is None or other.started_at is None
         return self.block_id == other.block_id and (unknown or self.started_at == other.started_at)
 
     def parameters(self) -> JsonObject:
-        """What a move says of the place that it is meant from."""
+        """The preconditions of a move from this place."""
         given = {"from_block": self.block_id, "from_started_at": self.started_at}
         return {name: value for name, value in given.items() if value is not None}
 
 
 class Snapshot(dict[str, JsonValue]):
-    """Where the participant is: the snapshot of the wire contract, as a dictionary.
+    """A participant's snapshot, as in the wire contract, as a dictionary.
 
-    `next` and `finish` go on from this very block: they raise StudyError (`participant-elsewhere`)
-    once the participant is in another one, or in the same one anew, and nothing is skipped.
+    `next` and `finish` move on from this block. They raise StudyError (`participant-elsewhere`) if
+    the participant is in another block, or has started this one again, so that no block is skipped.
     """
 
     def __init__(
         self,
         members: Mapping[str, JsonValue],
-        taken: Taken,
+        time: SnapshotTime,
         move_on: Callable[[Place], Awaitable[Snapshot]],
     ) -> None:
         super().__init__(members)
-        self.taken = taken
+        self.time = time
         self._move_on = move_on
 
     @property
     def place(self) -> Place:
-        """The block, and when it began."""
+        """The block, and when it started."""
         return Place(self["block_id"], self["block_started_at"])
 
     @property
@@ -68,16 +68,16 @@ class Snapshot(dict[str, JsonValue]):
         return bool(self["block_id"] >= self["blocks_count"])
 
     async def next(self) -> Snapshot:
-        """One block on from this one; returns where the participant is then."""
+        """Move one block on from this one; returns the new snapshot."""
         return await self._move_on(self.place)
 
     async def finish(self) -> Snapshot:
-        """End this block: what belongs to it is done, and the participant goes on."""
+        """Finish this block and move to the next one; returns the new snapshot."""
         return await self.next()
 
 
 def is_snapshot(value: object) -> bool:
-    """Whether a server may have said this: other things answer in its place."""
+    """Whether an answer is a snapshot; another program may have answered."""
     if not isinstance(value, dict) or not value.keys() >= _MEMBERS:
         return False
     return all(isinstance(value.get(name), int) for name in _COUNTS)

@@ -1,11 +1,11 @@
-"""What comes from a server: values that a study's own configs have, of any type that JSON knows."""
+"""The types of values from a server: a study's configs may have any JSON type."""
 
 from __future__ import annotations
 
 from typing import Any, TypeAlias
 
 JsonValue: TypeAlias = Any
-"""Text, a number, a boolean, None, a list or an object. A program knows its own study's types."""
+"""A text, number, boolean, None, list or object; a program knows the types of its study."""
 
 JsonObject: TypeAlias = dict[str, JsonValue]
 """An object with text keys."""

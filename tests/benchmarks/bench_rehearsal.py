@@ -15,14 +15,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiment_server.client.rest import Client
-from experiment_server.client.simulated import Pace, SimulatedRun, take_part
+from experiment_server.client.simulated import SimulatedRun, SimulationTiming, take_part
 from tests.conftest import server_running
 
 PARTICIPANTS = 300
 BLOCKS = 10
 
 # Blocks of a minute, twenty times as fast: three seconds each, and a hundred moves a second in all.
-PACE = Pace(block=60, arrival=60, speed=20)
+PACE = SimulationTiming(block=60, arrival=60, speed=20)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from experiment_server import AsyncClient, StudyError
-from experiment_server.client.ways import PlainWay
+from experiment_server.client.transports import PollingTransport
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.session.requests import BY_SERVER
@@ -198,7 +198,7 @@ async def test_a_client_takes_part_once(server):
     client = AsyncClient(server.url, 1)
     async with client:
         pass
-    with pytest.raises(StudyError, match="make another"):
+    with pytest.raises(StudyError, match="create another"):
         await client.__aenter__()
 
 
@@ -209,7 +209,7 @@ async def test_a_mistake_of_the_client_ends_what_waits_for_it(network, monkeypat
     await network.become("no-sockets")
     async with AsyncClient(network.url, 1) as client:
         blocks = asyncio.ensure_future(anext(client.blocks()))
-        monkeypatch.setattr(PlainWay, "state", fails)
+        monkeypatch.setattr(PollingTransport, "state", fails)
         with pytest.raises(StudyError, match="ZeroDivisionError"):
             await soon(blocks)
         with pytest.raises(StudyError) as refused:

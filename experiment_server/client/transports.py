@@ -1,4 +1,4 @@
-"""The two ways to a server: a socket, and where none is let through plain requests."""
+"""The two transports to a server: a socket, and polling with HTTP requests as the fallback."""
 
 from __future__ import annotations
 
@@ -14,55 +14,55 @@ from experiment_server.client.moves import Move
 from experiment_server.client.snapshot import is_snapshot
 from experiment_server.client.values import JsonObject, JsonValue
 
-# The client asks again for an answer that has not come by then.
+# The client repeats a request that is not answered within this time.
 ANSWER_TIMEOUT_S = 5.0
 
-# The client does not wait longer for a socket to close: nobody may be listening any more.
+# The client does not wait longer for a socket to close, because the server may be unreachable.
 _CLOSE_TIMEOUT_S = 1.0
 
-_PUSHED = ("state", "block-changed", "config-changed")
+_SNAPSHOT_EVENTS = ("state", "block-changed", "config-changed")
 
 
 class NoAnswer(Exception):
-    """Nobody knows whether the server has heard it: what answered, if anything, was not one."""
+    """The server did not answer, so it is unknown whether it executed the request."""
 
 
-class SocketWay:
-    """One Socket.IO connection, from its opening to its end; another one is another object."""
+class SocketTransport:
+    """One Socket.IO connection; a new connection needs a new object."""
 
     def __init__(
         self,
         url: str,
         auth: Mapping[str, JsonValue],
-        pushed: Callable[[SocketWay, JsonObject], None],
-        lost: Callable[[SocketWay], None],
+        on_snapshot: Callable[[SocketTransport, JsonObject], None],
+        on_lost: Callable[[SocketTransport], None],
     ) -> None:
         self._url = url
         self._auth = dict(auth)
-        self._pushed = pushed
-        self._lost = lost
+        self._on_snapshot = on_snapshot
+        self._on_lost = on_lost
         self._refusal: StudyError | None = None
-        self._gone = asyncio.Event()
+        self._ended = asyncio.Event()
         self._http = aiohttp.ClientSession()
         self._client = socketio.AsyncClient(
             reconnection=False,
             logger=False,
             http_session=self._http,
-            # Its own handler would cancel every task of the program.
+            # The library's handler would cancel every task of the program.
             handle_sigint=False,
             websocket_extra_options={
                 "timeout": aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT_S),
-                # A snapshot is as large as the study's configs are.
+                # A snapshot may be as large as the study's configs.
                 "max_msg_size": 0,
             },
         )
-        for event in _PUSHED:
-            self._client.on(event, self._hear)
-        self._client.on("connect_error", self._refused)
-        self._client.on("disconnect", self._disconnected)
+        for event in _SNAPSHOT_EVENTS:
+            self._client.on(event, self._on_message)
+        self._client.on("connect_error", self._on_connect_error)
+        self._client.on("disconnect", self._on_disconnect)
 
     async def open(self) -> None:
-        """Connect; raises StudyError if the server says no, and NoAnswer if it says nothing."""
+        """Connect; raises StudyError if the server refuses, and NoAnswer if it does not answer."""
         try:
             await asyncio.wait_for(
                 self._client.connect(
@@ -74,11 +74,11 @@ class SocketWay:
                 2 * ANSWER_TIMEOUT_S,
             )
         except Exception as error:
-            # Not only the library's own errors: whatever stands there may speak anything.
+            # All errors, because another program may answer at this address.
             raise self._refusal or NoAnswer(str(error)) from error
 
     async def move(self, move: Move) -> JsonObject:
-        """Make a move; returns where the participant is then, as StudyError or NoAnswer else."""
+        """Make a move; returns the new snapshot's members; raises StudyError and NoAnswer."""
         given = {**move.parameters, "request_id": move.request_id}
         if move.block_id is not None:
             given["block_id"] = move.block_id
@@ -94,18 +94,18 @@ class SocketWay:
                 raise StudyError(code, message)
         raise NoAnswer(f"{move.action} was answered with {answer!r}")
 
-    async def end(self) -> None:
+    async def wait_until_ended(self) -> None:
         """Wait until the connection has ended."""
-        await self._gone.wait()
+        await self._ended.wait()
 
     def drop(self) -> None:
-        """Take it for ended: it carries nothing any more."""
-        if not self._gone.is_set():
-            self._gone.set()
-            self._lost(self)
+        """Treat the connection as ended; later messages are ignored."""
+        if not self._ended.is_set():
+            self._ended.set()
+            self._on_lost(self)
 
     async def close(self) -> None:
-        """End the connection, if it has not ended."""
+        """Close the connection."""
         self.drop()
         try:
             with contextlib.suppress(Exception):
@@ -113,25 +113,25 @@ class SocketWay:
         finally:
             await self._http.close()
 
-    def _hear(self, members: JsonValue = None) -> None:
-        if is_snapshot(members) and not self._gone.is_set():
-            self._pushed(self, members)
+    def _on_message(self, members: JsonValue = None) -> None:
+        if is_snapshot(members) and not self._ended.is_set():
+            self._on_snapshot(self, members)
 
-    def _refused(self, error: JsonValue = None) -> None:
+    def _on_connect_error(self, error: JsonValue = None) -> None:
         match error:
             case {"data": {"code": str(code), "message": str(message)}}:
                 self._refusal = StudyError(code, message)
 
-    def _disconnected(self, *_reason: object) -> None:
+    def _on_disconnect(self, *_reason: object) -> None:
         self.drop()
 
 
-class PlainWay:
-    """Requests, one by one."""
+class PollingTransport:
+    """Polls the state and makes moves with HTTP requests."""
 
     def __init__(self, url: str, participant: int | None, token: str | None) -> None:
         self._url = url
-        self._who = [] if participant is None else [str(participant)]
+        self._participant_path = [] if participant is None else [str(participant)]
         self._tag: str | None = None
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = aiohttp.ClientSession(
@@ -139,12 +139,14 @@ class PlainWay:
         )
 
     async def state(self) -> JsonObject | None:
-        """Where the participant is; None if that is what was answered last.
+        """The members of the snapshot; None if it has not changed since the last request.
 
         Raises StudyError and NoAnswer, as `move` does.
         """
         headers = {"If-None-Match": self._tag} if self._tag else {}
-        status, tag, body = await self._ask("GET", ["state", *self._who], {}, headers)
+        status, tag, body = await self._request(
+            "GET", ["state", *self._participant_path], {}, headers
+        )
         if status == 304:
             return None
         if not is_snapshot(body):
@@ -154,25 +156,25 @@ class PlainWay:
         return members
 
     async def move(self, move: Move) -> JsonObject:
-        """Make a move; returns where the participant is then."""
+        """Make a move; returns the new snapshot's members."""
         block = [] if move.block_id is None else [str(move.block_id)]
-        path = [move.action, *self._who, *block]
+        path = [move.action, *self._participant_path, *block]
         headers = {"Idempotency-Key": move.request_id}
-        _, _, body = await self._ask("POST", path, move.parameters, headers)
-        # A portal's answer is no move.
+        _, _, body = await self._request("POST", path, move.parameters, headers)
+        # A captive portal may answer instead of the server.
         if not (isinstance(body, int) if block else isinstance(body, dict) and "name" in body):
             raise NoAnswer(f"{move.action} was answered with {body!r}")
         self._tag = None
         members = await self.state()
         if members is None:
-            raise NoAnswer("state was answered with nothing new, and nothing was known")
+            raise NoAnswer("state was answered with 304 although no state was known")
         return members
 
     async def close(self) -> None:
-        """Ask nothing more."""
+        """Close the connections."""
         await self._http.close()
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         path: list[str],
@@ -181,7 +183,7 @@ class PlainWay:
     ) -> tuple[int, str | None, JsonValue]:
         url = "/".join([self._url, "api", *path])
         try:
-            # A redirection leads to somebody else, with the token.
+            # A redirect could send the token to another server.
             async with self._http.request(
                 method, url, params=query, headers=headers, allow_redirects=False
             ) as response:

@@ -1,4 +1,4 @@
-"""The Python API over files and the real clock; `experiment_server` re-exports it."""
+"""The Python API with files and the real clock; `experiment_server` re-exports it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from experiment_server.store.study_file import load_study
 class Experiment(PureExperiment):
     """A study file and its participants in memory, without a server.
 
-    Raises StudyFileUnreadable, or StudyInvalid with every diagnostic. Later changes of the file
-    are seen when it is told to `reload`.
+    Raises StudyFileUnreadable, or StudyInvalid with all diagnostics. Call `reload` to read later
+    changes of the file.
     """
 
     def __init__(
@@ -28,8 +28,8 @@ class Experiment(PureExperiment):
         )
 
     def reload(self) -> None:
-        """Read the file again, and take everybody to what is in it; positions are kept.
+        """Read the file again, and migrate all participants to it; they keep their positions.
 
-        Raises StudyFileUnreadable and StudyInvalid, with nothing changed.
+        Raises StudyFileUnreadable and StudyInvalid; nothing has changed then.
         """
         self.use(load_study(self.config_file))

@@ -2,28 +2,28 @@
 
     ExperimentServerError
     ├── StudyInvalid              the study file has errors (carries its diagnostics)
-    ├── StudyFileUnreadable       the study file is missing, misnamed or no text
-    ├── OutputUnwritable          a file that was asked for cannot be written
+    ├── StudyFileUnreadable       the study file is missing, misnamed or not text
+    ├── OutputUnwritable          an output file cannot be written
     ├── ExtraMissing              an optional dependency is not installed
-    ├── StudyTooLarge             reading the study takes more than a server spends on it
+    ├── StudyTooLarge             reading the study takes too much time or memory
     ├── ExpansionFailed           a valid study cannot be expanded for this participant
     ├── ParticipantUnknown
     ├── ParticipantExists
     ├── ParticipantIndexInvalid
-    ├── NotInBlock                a config was asked for before the first or after the last block
+    ├── NotInBlock                there is no config before the first and after the last block
     ├── BlockOutOfRange
-    ├── ParticipantElsewhere      a move named the block it was meant for (carries the snapshot)
-    ├── NothingToUndo             the participant has not been moved, or all moves are taken back
-    ├── OverrideRefused           a change of a config names what only the server may set
-    ├── KeyReused                 an idempotency key came again with another request
-    ├── StudyStale                the study file is no longer the one that was edited
-    ├── VersionUnknown            the study was never served in a version of this number
-    ├── PreconditionMissing       an edit of the study file does not say what it was made from
+    ├── ParticipantElsewhere      the participant is not in the move's block (carries the snapshot)
+    ├── NothingToUndo             the participant has no move that can be undone
+    ├── OverrideRefused           a config change sets a key that only the server may set
+    ├── KeyReused                 an idempotency key was reused for another request
+    ├── StudyStale                the study file has changed since it was read for editing
+    ├── VersionUnknown            the study has no version with this number
+    ├── PreconditionMissing       an edit of the study file does not name the edited version
     ├── ParameterInvalid          a parameter has the wrong type or is missing
-    ├── MediaTypeUnsupported      a body is of a type, or in a charset, that is not read here
-    ├── IdentifierInvalid         an identifier in an address is no integer
+    ├── MediaTypeUnsupported      a body has an unsupported type, charset or compression
+    ├── IdentifierInvalid         an identifier in a path is not an integer
     ├── OperationUnknown
-    ├── TokenMissing              nobody is let in here without a token
+    ├── TokenMissing              the server requires a token
     ├── TokenInvalid              a token is wrong, expired, or for another session
     ├── NotAllowed                the caller's role does not include this operation
     ├── OriginForeign             a browser page from elsewhere sent this
@@ -34,15 +34,15 @@
     ├── RevisionConflict          somebody else committed first (retried by the service)
     ├── StoreUnavailable          the state could not be made durable
     │   ├── SessionLost           another server has taken over the session
-    │   └── DatabaseDamaged       the database turned out to be damaged while it was served
-    ├── DatabaseInUse             another server works on this database
-    ├── DatabaseUnusable          not a database of ours, damaged, or from a newer release
-    ├── SessionUnknown            the database has no session of this name
+    │   └── DatabaseDamaged       damage was found while the server ran
+    ├── DatabaseInUse             another server uses this database
+    ├── DatabaseUnusable          not a study's database, damaged, or from a newer release
+    ├── SessionUnknown            the database has no session with this name
     ├── LogBroken                 the event log was changed, or is another one
-    ├── ServerRefused             a server that was called said no, or nothing
-    └── StartRefused              the server cannot start as asked
+    ├── ServerRefused             a called server refused, or did not answer
+    └── StartRefused              the server cannot start with these settings
 
-Clients learn `code`, which never changes once released; `status` is its HTTP status.
+Clients get the `code`, which never changes once released; `status` is the HTTP status.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ExperimentServerError(Exception):
 
 
 class StudyInvalid(ExperimentServerError, code="study-invalid", status=422):
-    """The study has errors; `diagnostics` holds every one that was found in `source`."""
+    """The study has errors; `diagnostics` has all that were found in `source`."""
 
     def __init__(self, message: str, diagnostics: Sequence[Any] = (), source: Any = None) -> None:
         super().__init__(message)
@@ -77,11 +77,11 @@ class StudyInvalid(ExperimentServerError, code="study-invalid", status=422):
 
 
 class StudyTooLarge(ExperimentServerError, code="study-too-large", status=422):
-    """Reading the study, or its design report, takes more time or memory than it may."""
+    """Reading the study, or its design report, exceeds the limit of time or memory."""
 
 
 class StudyFileUnreadable(ExperimentServerError, code="study-file-unreadable", status=422):
-    """The study file cannot be read as a TOML text."""
+    """The study file cannot be read as TOML text."""
 
 
 class ExtraMissing(ExperimentServerError, code="extra-missing", status=501):
@@ -89,13 +89,13 @@ class ExtraMissing(ExperimentServerError, code="extra-missing", status=501):
 
 
 class OutputUnwritable(ExperimentServerError, code="output-unwritable", status=422):
-    """A file that a command was asked to write cannot be written, or is there already."""
+    """An output file cannot be written, or exists already."""
 
 
 class ExpansionFailed(ExperimentServerError, code="expansion-failed", status=422):
     """The study cannot be expanded for this participant.
 
-    `problem` is the diagnostic code, `at` the path of the culprit in the study file.
+    `problem` is the diagnostic code, `at` the path of the faulty value in the study file.
     """
 
     def __init__(
@@ -117,14 +117,14 @@ class ParticipantUnknown(ExperimentServerError, code="participant-unknown", stat
 
 
 class ParticipantExists(ExperimentServerError, code="participant-exists", status=406):
-    """A participant with this index was added before."""
+    """A participant with this index exists already."""
 
     def __init__(self, participant_index: int) -> None:
         super().__init__(f"participant {participant_index} exists already; nothing was changed")
 
 
 class ParticipantIndexInvalid(ExperimentServerError, code="participant-index-invalid", status=406):
-    """A participant index is below 1 or beyond what the store can hold."""
+    """A participant index is below 1, or too large for the database."""
 
 
 class NotInBlock(ExperimentServerError, code="not-in-block", status=406):
@@ -138,34 +138,34 @@ class BlockOutOfRange(ExperimentServerError, code="block-out-of-range", status=4
 class ParticipantElsewhere(ExperimentServerError, code="participant-elsewhere", status=409):
     """The participant is not at the block that the request names.
 
-    `snapshot` says where they are; None where the error has not yet passed the service.
+    `snapshot` is the current one; None until the repository adds it.
     """
 
     snapshot: Any = None
 
 
 class NothingToUndo(ExperimentServerError, code="nothing-to-undo", status=409):
-    """There is no move of this participant that can be taken back."""
+    """The participant has no move that can be undone."""
 
 
 class OverrideRefused(ExperimentServerError, code="override-refused", status=422):
-    """A change of a config names a key that only the server sets."""
+    """A config change sets a key that only the server may set."""
 
 
 class KeyReused(ExperimentServerError, code="idempotency-key-reused", status=422):
-    """An idempotency key came with a request before that was another one."""
+    """An idempotency key was used for another request before."""
 
 
 class StudyStale(ExperimentServerError, code="study-stale", status=412):
-    """The study file has changed since the text that was edited was read."""
+    """The study file has changed since it was read for editing."""
 
 
 class VersionUnknown(ExperimentServerError, code="version-unknown", status=404):
-    """The study has no version of this number."""
+    """The study has no version with this number."""
 
 
 class PreconditionMissing(ExperimentServerError, code="precondition-missing", status=428):
-    """A change of the study file does not say which text it was made from."""
+    """A change of the study file does not name the edited version."""
 
 
 class ParameterInvalid(ExperimentServerError, code="parameter-invalid", status=400):
@@ -173,35 +173,35 @@ class ParameterInvalid(ExperimentServerError, code="parameter-invalid", status=4
 
 
 class MediaTypeUnsupported(ExperimentServerError, code="media-type-unsupported", status=415):
-    """A body is of a type, in a charset, or packed in a way, that is not read here."""
+    """A body has an unsupported type, charset or compression."""
 
 
 class IdentifierInvalid(ExperimentServerError, code="identifier-invalid", status=404):
-    """An identifier in an address is no integer, so nothing is there."""
+    """An identifier in a path is not an integer."""
 
 
 class OperationUnknown(ExperimentServerError, code="operation-unknown", status=404):
-    """The server has no operation of this name."""
+    """The server has no operation with this name."""
 
 
 class TokenMissing(ExperimentServerError, code="token-missing", status=401):
-    """The caller shows no token where one is needed."""
+    """The server requires a token, and the caller sent none."""
 
 
 class TokenInvalid(ExperimentServerError, code="token-invalid", status=401):
-    """The caller's token is none of ours, or has expired."""
+    """The caller's token is not valid here, or has expired."""
 
 
 class NotAllowed(ExperimentServerError, code="not-allowed", status=403):
-    """The caller may not do this."""
+    """The caller's role does not allow this operation."""
 
 
 class OriginForeign(ExperimentServerError, code="origin-foreign", status=403):
-    """A browser sent this on behalf of a page that is not ours."""
+    """A browser sent this request for a page of another site."""
 
 
 class LimitReached(ExperimentServerError, code="limit-reached", status=429):
-    """More was asked for than the server takes; it may work later."""
+    """A limit of the server is exceeded; the request may succeed later."""
 
 
 class RecordInvalid(ExperimentServerError, code="record-invalid", status=422):
@@ -221,11 +221,11 @@ class RecordConflict(RecordInvalid, code="record-conflict", status=409):
 
 
 class RevisionConflict(ExperimentServerError, code="revision-conflict", status=409):
-    """The state was changed since it was read."""
+    """The state has changed since it was read."""
 
 
 class StoreUnavailable(ExperimentServerError, code="store-unavailable", status=503):
-    """The change could not be made durable, so it was not made."""
+    """The change could not be committed, so nothing has changed."""
 
 
 class SessionLost(StoreUnavailable, code="session-lost"):
@@ -233,23 +233,23 @@ class SessionLost(StoreUnavailable, code="session-lost"):
 
 
 class DatabaseDamaged(StoreUnavailable, code="database-damaged"):
-    """The database turned out to be damaged while it was served, so the server stops."""
+    """Damage of the database was found while the server ran, so the server stops."""
 
 
 class DatabaseInUse(ExperimentServerError, code="database-in-use", status=503):
-    """Another server process holds this database."""
+    """Another server process uses this database."""
 
 
 class DatabaseUnusable(ExperimentServerError, code="database-unusable", status=503):
-    """The file is no database that this release can work with."""
+    """This release cannot use the database."""
 
 
 class SessionUnknown(ExperimentServerError, code="session-unknown", status=404):
-    """The database has no session of this name."""
+    """The database has no session with this name."""
 
 
 class LogBroken(ExperimentServerError, code="log-broken", status=500):
-    """The event log is not as it was written."""
+    """The event log was changed after it was written."""
 
 
 class ServerRefused(ExperimentServerError, code="server-refused", status=502):

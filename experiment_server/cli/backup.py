@@ -21,19 +21,19 @@ from experiment_server.cli.stored import place_of, stored_argument
 @click.option(
     "--with-keys",
     is_flag=True,
-    help="Also copy the keys that participants' links are signed with. Whoever has them can make "
-    "links; without them, links from before do not lead into what is served from the copy.",
+    help="Also copy the keys that sign participants' links. Anybody who has the keys can create "
+    "links. Without the keys, a server on the copy does not accept existing links.",
 )
 def command(file: str, out: Path, with_keys: bool) -> None:
-    """Copy the state of FILE (a study or its database) into the new file OUT.
+    """Copy the database of FILE (a study or its database) into the new file OUT.
 
-    A server may be running: the copy has everything as of one moment, with all sessions.
+    A server may run meanwhile: the copy has the consistent state of all sessions at one moment.
     """
     from experiment_server.store.backup import back_up
 
-    def told(remaining: int, total: int) -> None:
+    def show_progress(remaining: int, total: int) -> None:
         if sys.stderr.isatty() and total:
             click.echo(f"\rCopied {100 * (total - remaining) // total} %", err=True, nl=False)
 
-    back_up(place_of(file), out, told, with_keys=with_keys)
-    note(f"\r{out} has everything as of now ({out.stat().st_size:,} bytes).")
+    back_up(place_of(file), out, show_progress, with_keys=with_keys)
+    note(f"\rWrote the backup {out} ({out.stat().st_size:,} bytes).")

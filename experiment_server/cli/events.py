@@ -1,4 +1,4 @@
-"""`events`: what happened, and how far it can be proved that nothing of it was changed."""
+"""`events`: show the event log, and verify that it was not changed."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ if TYPE_CHECKING:
     from experiment_server.wire.values import JsonObject
 
 
-def _hash(_context: click.Context, _option: click.Parameter, noted: str | None) -> str | None:
-    if noted is None or re.fullmatch("[0-9a-fA-F]{64}", noted.strip()):
-        return noted and noted.strip().lower()
+def _hash(_context: click.Context, _option: click.Parameter, expected: str | None) -> str | None:
+    if expected is None or re.fullmatch("[0-9a-fA-F]{64}", expected.strip()):
+        return expected and expected.strip().lower()
     raise click.BadParameter(
-        f"a hash has 64 hexadecimal digits, as --check prints it; got {noted!r}"
+        f"a hash has 64 hexadecimal digits, as --check prints it; got {expected!r}"
     )
 
 
 @click.command(
     name="events",
     epilog="Examples: `experiment-server events study.toml -i 7`, `experiment-server events "
-    "study.toml --check`. Write the hash down that --check prints, in a lab book or a "
-    "preregistration; `--check --noted HASH` proves later that nothing up to there was changed. "
-    "Without such a note, who can write the database can also write a log that fits it.",
+    "study.toml --check`. Record the hash that --check prints, in a lab book or a "
+    "preregistration. Later, `--check --noted HASH` proves that no entry up to this hash was "
+    "changed. Without a recorded hash, a person with write access to the database could replace "
+    "the whole log.",
 )
 @stored_argument
 @session_option
@@ -48,59 +49,60 @@ def _hash(_context: click.Context, _option: click.Parameter, noted: str | None) 
 @click.option(
     "--check",
     is_flag=True,
-    help="Check that no entry was changed, removed or put in, and that the study's versions and "
-    "everybody's place and overrides are those that the log tells of.",
+    help="Verify that no entry was changed, removed or inserted, and that the study versions, the "
+    "participants' positions and their overrides match the log.",
 )
 @click.option(
     "--noted",
+    "expected",
     metavar="HASH",
     callback=_hash,
-    help="With --check: a hash that has to be in the log.",
+    help="With --check: a recorded hash that has to be in the log.",
 )
 def command(
-    file: str, session: str, participant_index: int | None, check: bool, noted: str | None
+    file: str, session: str, participant_index: int | None, check: bool, expected: str | None
 ) -> None:
     """Show the event log of FILE, also while a server writes it."""
-    if noted is not None and not check:
-        raise click.UsageError("--noted goes with --check")
+    if expected is not None and not check:
+        raise click.UsageError("--noted needs --check")
     from experiment_server.store import records
 
     with session_of(file, session) as (connection, number):
         if check:
-            _check(connection, number, noted)
+            _check(connection, number, expected)
             return
         out = data_stream()
         for entry in records.all_entries(connection, number, participant_index):
             out.write(f"{_line(entry.on_wire())}\n")
 
 
-def _check(connection: Connection, session: int, noted: str | None) -> None:
+def _check(connection: Connection, session: int, expected: str | None) -> None:
     from experiment_server.store import records
     from experiment_server.store.check import check
 
     count = records.count(connection, session)
     entries: Iterable[Entry] = records.all_entries(connection, session)
-    verdict = check(connection, session, progress(entries, "Checking", count), noted)
+    verdict = check(connection, session, progress(entries, "Checking", count), expected)
     if verdict.problem:
         raise LogBroken(
-            f"not whole: {verdict.problem}. The log's first {verdict.head.id} entries are as they "
-            "were written; compare with a backup"
+            f"not intact: {verdict.problem}. The first {verdict.head.id} entries of the log are "
+            "unchanged; compare the others with a backup"
         )
-    if noted is not None and not verdict.seen:
-        raise LogBroken(f"the log is whole in itself, but {noted} is not in it: it is another one")
+    if expected is not None and not verdict.seen:
+        raise LogBroken(f"the log is consistent, but does not contain the hash {expected}")
     note(
-        f"Whole: {verdict.head.id} entries, and all that is stored fits them. "
-        "The last one's hash, to be noted elsewhere:"
+        f"Intact: {verdict.head.id} entries, and the stored state matches them. "
+        "The hash of the last entry, to record elsewhere:"
     )
     click.echo(verdict.head.hash)
 
 
 def _line(entry: LogEntry) -> str:
     who = "" if entry.participant_index is None else f"participant {entry.participant_index}"
-    return f"{entry.id:>6}  {entry.time}  {who:<16}{_told(entry.type, entry.data)}"
+    return f"{entry.id:>6}  {entry.time}  {who:<16}{_details(entry.type, entry.data)}"
 
 
-def _told(kind: str, data: JsonObject) -> str:
+def _details(kind: str, data: JsonObject) -> str:
     words = [kind.replace("_", " ")]
     if "from" in data:
         words.append(f"{_place(data['from'])} -> {_place(data['to'])}")
@@ -123,12 +125,12 @@ def _told(kind: str, data: JsonObject) -> str:
 
 
 _LISTS = ("reordered", "ended", "kept")
-_LISTED = 10
+_LISTED_MAX = 10
 
 
 def _list(indices: list[int]) -> str:
-    shown = ", ".join(map(str, indices[:_LISTED]))
-    return f"{shown} and {len(indices) - _LISTED} more" if len(indices) > _LISTED else shown
+    shown = ", ".join(map(str, indices[:_LISTED_MAX]))
+    return f"{shown} and {len(indices) - _LISTED_MAX} more" if len(indices) > _LISTED_MAX else shown
 
 
 def _place(place: JsonObject) -> str:

@@ -1,4 +1,4 @@
-"""`export`: everything about a session, as files for an analysis."""
+"""`export`: write all data of a session as files for an analysis."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ _PAGE = 1000
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where the files go. None is overwritten.",
+    help="The output folder. The command overwrites no files.",
 )
 def command(file: str, session: str, out_dir: Path) -> None:
-    """Write what happened in FILE as CSV and JSON Lines, also while a server writes it."""
+    """Export the data of FILE as CSV and JSON Lines, also while a server runs."""
     from experiment_server.cli.export_results import ResultTables
     from experiment_server.store import records
 
@@ -70,7 +70,7 @@ def command(file: str, session: str, out_dir: Path) -> None:
         tables = {table: f"{table}.csv" for table in results.counts}
         names = ["events.csv", "events.jsonl", "timings.csv", "participants.csv"]
         names += [*tables.values(), *texts]
-        _make_room(out_dir, names)
+        _require_new_files(out_dir, names)
         count = records.count(connection, number)
         entries = progress(records.all_entries(connection, number), "events", count)
         _write_log(out_dir, (entry.on_wire() for entry in entries))
@@ -79,7 +79,7 @@ def command(file: str, session: str, out_dir: Path) -> None:
         states = (_participant(state) for state in records.states(connection, number))
         _write(out_dir / "participants.csv", states, _PARTICIPANTS)
         for table, name in tables.items():
-            with _opened(out_dir / name) as out:
+            with _create(out_dir / name) as out:
                 results.write(table, out)
         for name, text in texts.items():
             (out_dir / name).parent.mkdir(parents=True, exist_ok=True)
@@ -88,27 +88,27 @@ def command(file: str, session: str, out_dir: Path) -> None:
 
 
 def _files(version: StudyVersion) -> Iterator[tuple[str, str]]:
-    """The files of a version: its study, and its tables in a folder of their own."""
+    """The files of a study version: the study, and its tables in a folder."""
     yield f"study-{version.version}.toml", version.text
     for table in version.tables:
         yield f"study-{version.version}-tables/{table.path}", table.text
 
 
-def _make_room(folder: Path, names: Iterable[str]) -> None:
+def _require_new_files(folder: Path, names: Iterable[str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputUnwritable(f"{folder} cannot be made: {error.strerror}") from None
+        raise OutputUnwritable(f"{folder} cannot be created: {error.strerror}") from None
     there = [name for name in names if (folder / name).exists()]
     if there:
         raise OutputUnwritable(
-            f"{folder} has {', '.join(there)} already, and nothing was overwritten; "
+            f"{folder} already contains {', '.join(there)}; nothing was overwritten, "
             "choose another folder"
         )
 
 
 def _write_log(folder: Path, rows: Iterator[LogEntry]) -> None:
-    with _opened(folder / "events.csv") as table, _opened(folder / "events.jsonl") as log:
+    with _create(folder / "events.csv") as table, _create(folder / "events.jsonl") as log:
         table.write(csv_heading(LOG_COLUMNS))
         while page := list(islice(rows, _PAGE)):
             table.write(csv_lines(map(log_cells, page), LOG_COLUMNS))
@@ -117,13 +117,13 @@ def _write_log(folder: Path, rows: Iterator[LogEntry]) -> None:
 
 def _write(path: Path, rows: Rows, columns: tuple[str, ...]) -> None:
     remaining = iter(rows)
-    with _opened(path) as table:
+    with _create(path) as table:
         table.write(csv_heading(columns))
         while page := list(islice(remaining, _PAGE)):
             table.write(csv_lines(page, columns))
 
 
-def _opened(path: Path) -> TextIO:
+def _create(path: Path) -> TextIO:
     try:
         return path.open("x", encoding="utf-8", errors="replace", newline="")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`link`: let a participant's app in from elsewhere."""
+"""`link`: create a login link for a participant's app."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _DAY = 24 * 60 * 60
 @click.command(
     name="link",
     epilog="Example: `experiment-server link study.toml 7 --url http://192.168.0.5:5000`. "
-    "The link lets its holder read and move participant 7 and nobody else; it outlives restarts "
-    "of the server.",
+    "The link allows its holder to read and move participant 7 only. It stays valid when the "
+    "server restarts.",
 )
 @stored_argument
 @click.argument("participant_index", type=click.IntRange(1, PARTICIPANT_INDEX_MAX))
@@ -25,8 +25,8 @@ _DAY = 24 * 60 * 60
 @click.option(
     "--url",
     metavar="URL",
-    help="The server's address as the participant's device reaches it. By default a link for each "
-    "address of this machine.",
+    help="The server's address for the participant's device. By default, the command prints a link "
+    "for each address of this machine.",
 )
 @click.option(
     "-p",
@@ -35,7 +35,7 @@ _DAY = 24 * 60 * 60
     default=5000,
     show_default=True,
     metavar="PORT",
-    help="The server's port, where no --url is given.",
+    help="The server's port, if you give no --url.",
 )
 @click.option(
     "--days",
@@ -43,7 +43,7 @@ _DAY = 24 * 60 * 60
     default=LINK_LIFETIME_S // _DAY,
     show_default=True,
     metavar="N",
-    help="How long the link is good for.",
+    help="How many days the link is valid.",
 )
 def command(
     file: str, participant_index: int, session: str, url: str | None, port: int, days: int
@@ -66,7 +66,7 @@ def command(
             segno.make(address, micro=False).terminal(compact=True)
     if are_only_local(urls):
         click.secho(
-            "This link leads no other machine here; give the server's address with --url.",
+            "Other machines cannot use this link; give the server's address with --url.",
             fg="yellow",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""`experiment-server`: finds the command, and turns errors into a message and an exit code."""
+"""`experiment-server`: runs commands, and reports errors with a message and an exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from experiment_server.errors import ExperimentServerError, StudyInvalid
 
 
 class Command(NamedTuple):
-    """A command's aliases and summary, known without importing its module."""
+    """A command's name, aliases and summary, without an import of its module."""
 
     name: str
     aliases: tuple[str, ...]
@@ -31,25 +31,25 @@ COMMANDS = (
     Command("explain", (), "Show where a participant's blocks and values come from."),
     Command("schema", (), "Print the JSON Schema of a study file, for editors."),
     Command("run", ("r",), "Serve a study to participants and experimenters."),
-    Command("simulate", (), "Rehearse a study with participants that are not there."),
-    Command("call", (), "Steer a running server: move, add, undo, and all the rest."),
+    Command("simulate", (), "Rehearse a study with simulated participants."),
+    Command("call", (), "Call an operation of a running server: move, add, undo and others."),
     Command("link", (), "Make a login link for a participant's device."),
-    Command("events", (), "Show what happened, and prove that nothing of it was changed."),
-    Command("export", (), "Write the log, the times and the versions as files."),
-    Command("backup", (), "Copy a study's state safely, also while it is served."),
-    Command("sessions", (), "List the runs of a study: the pilot, the main one."),
+    Command("events", (), "Show the event log, and verify that it was not changed."),
+    Command("export", (), "Export the log, the times and the study versions as files."),
+    Command("backup", (), "Back up a study's database, also while a server runs."),
+    Command("sessions", (), "List the sessions of a study, for example pilot and main."),
 )
 
 
 class LazyGroup(click.Group):
-    """Lists commands without importing them, so that --help is there at once."""
+    """Lists commands without importing them, so that --help is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands' names, without their aliases."""
+        """The commands' names, without aliases."""
         return [command.name for command in COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name or alias."""
+        """The command with this name or alias."""
         for command in COMMANDS:
             if cmd_name in (command.name, *command.aliases):
                 found: click.Command = importlib.import_module(command.module).command
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command for the arguments, under its full name whatever alias was used."""
+        """The command for the arguments, with its full name even if an alias was used."""
         _, command, rest = super().resolve_command(ctx, args)
         return command.name if command else None, command, rest
 
@@ -69,7 +69,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(_with_aliases(command), command.summary) for command in COMMANDS])
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; an error of ours ends it with its message and exit code 1."""
+        """Run the command; an ExperimentServerError ends it with its message and exit code 1."""
         try:
             return super().invoke(ctx)
         except StudyInvalid as error:
@@ -88,14 +88,14 @@ def _with_aliases(command: Command) -> str:
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["--help"]},
-    epilog="An evening's work: `experiment-server new my-study.toml`, edit it, "
+    epilog="To begin: `experiment-server new my-study.toml`, edit the file, "
     "`experiment-server verify my-study.toml`, `experiment-server run my-study.toml`. "
-    "Exit codes: 0 done, 1 refused with a message, 2 wrong usage.",
+    "Exit codes: 0 success, 1 error with a message, 2 wrong usage.",
 )
 @click.version_option(package_name="experiment-server", message="%(version)s")
 def main() -> None:
-    """Run human-subjects studies: one TOML file expands for every participant, their apps get
-    the right block at the right moment, and you steer live in a browser."""
-    from experiment_server.cli.output import survive_any_terminal
+    """Run human-subjects studies. One TOML file describes the blocks of all participants. The
+    server gives each participant's app the current block. You control the study in a browser."""
+    from experiment_server.cli.output import escape_unencodable
 
-    survive_any_terminal()
+    escape_unencodable()

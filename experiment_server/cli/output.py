@@ -1,4 +1,4 @@
-"""How the command line speaks."""
+"""The output of the command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from experiment_server.wire.values import JsonValue
 
 Item = TypeVar("Item")
 
-# Things that are done before anybody starts to wonder.
+# Runs with fewer items show no progress bar.
 LONG_RUN = 200
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
@@ -29,7 +29,7 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 def print_diagnostics(
     diagnostics: Iterable[Diagnostic], file_name: str = "study", source: StudySource | None = None
 ) -> None:
-    """Write diagnostics to stderr, one under the other, with the lines that they are about."""
+    """Write diagnostics to stderr, with the lines of the file that they refer to."""
     for diagnostic in diagnostics:
         headline, *excerpt = diagnostic.render(file_name, source).split("\n")
         colour = _COLOURS[diagnostic.severity]
@@ -64,46 +64,46 @@ def _written(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def survive_any_terminal() -> None:
-    """Write what a terminal's encoding lacks as escapes, rather than fail on it."""
+def escape_unencodable() -> None:
+    """Escape characters that the terminal's encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def print_no_more() -> None:
-    """Pass over what is printed from here on: whoever read it has gone."""
+def discard_output() -> None:
+    """Discard all later output, because its reader has closed the pipe."""
     sys.stdout = io.StringIO()
 
 
 def data_stream() -> TextIO:
-    """Standard output for data that a program reads: UTF-8, and line breaks as they are written."""
+    """Standard output for data: UTF-8, without translation of line breaks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="strict", newline="")
     return sys.stdout
 
 
 def note(message: str) -> None:
-    """Write a remark to stderr, so that what is piped on stays clean."""
+    """Write a message to stderr, so that stdout contains only data."""
     click.echo(message, err=True)
 
 
 @contextlib.contextmanager
 def private_file(path: Path, lines: Iterable[str]) -> Iterator[Path]:
-    """A file that nobody else on this machine can read, for as long as the context lasts.
+    """A file that other users of this machine cannot read, deleted when the context closes.
 
     Raises OutputUnwritable.
     """
     try:
-        # Another's file of this name, or a link, is not written to.
+        # An existing file or link of another user must not be written to.
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)
     except OSError as error:
         raise OutputUnwritable(
-            f"{path} cannot be written, where the login link belongs: {error.strerror}; give a "
-            "token of your own with EXPERIMENT_SERVER_ADMIN_TOKEN"
+            f"the login link cannot be written to {path}: {error.strerror}; set your own token "
+            "with EXPERIMENT_SERVER_ADMIN_TOKEN"
         ) from None
     try:
         yield path
@@ -112,7 +112,7 @@ def private_file(path: Path, lines: Iterable[str]) -> Iterator[Path]:
 
 
 def progress(items: Iterable[Item], label: str, count: int) -> Iterable[Item]:
-    """The `count` items, with a progress bar on stderr where somebody watches a long run."""
+    """The `count` items, with a progress bar on stderr if it is a terminal and the run is long."""
     if count < LONG_RUN or not sys.stderr.isatty():
         return items
     from rich.console import Console

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
-from experiment_server.cli.output import print_diagnostics, print_no_more, private_file
+from experiment_server.cli.output import discard_output, print_diagnostics, private_file
 from experiment_server.errors import StudyInvalid
 from experiment_server.server.settings import Settings
 from experiment_server.store.options import DEFAULT_SESSION, MEMORY
@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 
 
-class _Member(click.ParamType[Enum]):
-    """One of the values of an enumeration, as they are written in settings."""
+class _EnumParam(click.ParamType[Enum]):
+    """A parameter with the values of an enumeration."""
 
     name = "choice"
 
@@ -39,16 +39,16 @@ class _Member(click.ParamType[Enum]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Enum:
-        """The member, or a usage error that names them all."""
+        """The member; fails with a usage error that lists all members."""
         try:
             return self._members(value)
         except ValueError:
             known = ", ".join(member.value for member in self._members)
-            self.fail(f"{value!r} is none of {known}", param, ctx)
+            self.fail(f"{value!r} is not one of {known}", param, ctx)
 
 
 def _options(function: Callable[P, None]) -> Callable[P, None]:
-    """An option for each setting, as the settings declare it."""
+    """Add an option for each field of the settings."""
     for field in reversed(fields(Settings)):
         if field.metadata:
             function = _option(field)(function)
@@ -64,14 +64,14 @@ def _option(field: Field[object]) -> Callable[[Callable[P, None]], Callable[P, N
     if "minimum" in field.metadata:
         kind = click.IntRange(field.metadata["minimum"], field.metadata["maximum"])
     elif isinstance(field.default, Enum):
-        kind = _Member(type(field.default))
+        kind = _EnumParam(type(field.default))
     elif "Path" in str(field.type):
         kind = click.Path(path_type=Path)
     return click.option(
         *field.metadata["flags"],
         field.name,
         type=kind,
-        default=None if field.default is MISSING else _written(field.default),
+        default=None if field.default is MISSING else _default_value(field.default),
         multiple=isinstance(field.default, tuple),
         envvar=field.metadata.get("variable"),
         show_envvar="variable" in field.metadata,
@@ -81,13 +81,13 @@ def _option(field: Field[object]) -> Callable[[Callable[P, None]], Callable[P, N
     )
 
 
-def _written(default: object) -> object:
+def _default_value(default: object) -> object:
     return default.value if isinstance(default, Enum) else default
 
 
 @click.command(
     name="run",
-    epilog="Stop it with Ctrl+C; start it again and everyone is where they were.",
+    epilog="Stop the server with Ctrl+C. After a restart, all participants are in the same place.",
 )
 @click.argument("config_file", type=click.Path(path_type=Path))
 @_options
@@ -98,10 +98,10 @@ def _written(default: object) -> object:
     help="Ask for the default participant at start.",
 )
 def command(config_file: Path, ask_default_participant_index: bool, **settings: Any) -> None:
-    """Serve CONFIG_FILE: the dashboard, REST and Socket.IO for participants' apps.
+    """Serve CONFIG_FILE: the dashboard, and REST and Socket.IO for participants' apps.
 
-    The file may be edited while the server runs: a good version is served at once, a broken one
-    changes nothing and its errors are shown here and in the dashboard.
+    You may edit the file while the server runs. The server serves a valid version at once. If
+    a version has errors, it reports them here and in the dashboard, and changes nothing.
     """
     chosen = Settings(config_file, **settings)
     if ask_default_participant_index:
@@ -118,52 +118,52 @@ def command(config_file: Path, ask_default_participant_index: bool, **settings: 
     set_up(chosen.log_format)
 
     try:
-        # On Windows an interrupt ends the loop from outside, after the server has been closed.
+        # On Windows, an interrupt raises KeyboardInterrupt after the server has closed.
         with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
-            run_loop(serve(chosen, lambda running: _greet_or_stop(chosen, running, stack)))
-        # From here on there is nothing left that an interrupt could put into disorder.
+            run_loop(serve(chosen, lambda running: _announce_or_stop(chosen, running, stack)))
+        # The server has stopped, so an interrupt may end the process at once.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     except StudyInvalid as error:
         print_diagnostics(error.diagnostics, config_file.name, error.source)
-        raise click.ClickException(f"{config_file} has errors, so it is not served") from None
+        raise click.ClickException(f"{config_file} has errors; the server did not start") from None
     try:
-        click.echo("Stopped." if chosen.place == MEMORY else "Stopped; everyone's place is kept.")
+        click.echo("Stopped." if chosen.place == MEMORY else "Stopped; the state is stored.")
     except OSError:
-        print_no_more()
+        discard_output()
 
 
-def _greet_or_stop(settings: Settings, running: Running, stack: contextlib.ExitStack) -> None:
+def _announce_or_stop(settings: Settings, running: Running, stack: contextlib.ExitStack) -> None:
     try:
-        _greet(settings, running, stack)
+        _announce(settings, running, stack)
     except BrokenPipeError:
-        log.warning("nobody reads what the server prints, so it stops")
-        print_no_more()
+        log.warning("standard output was closed, so the server stops")
+        discard_output()
         running.session.stopping.set()
 
 
-def _greet(settings: Settings, running: Running, stack: contextlib.ExitStack) -> None:
+def _announce(settings: Settings, running: Running, stack: contextlib.ExitStack) -> None:
     from experiment_server.server.addresses import are_only_local
     from experiment_server.session.tokens import login_path
 
     in_memory = settings.place == MEMORY
-    kept = "nowhere: they are gone when the server stops" if in_memory else running.database
+    database = "none; the state is lost when the server stops" if in_memory else running.database
     token = running.admin_token
-    taking_part = [f"{url}/app/?participant=1" for url in running.urls] if settings.app else []
+    app_links = [f"{url}/app/?participant=1" for url in running.urls] if settings.app else []
     if settings.guarded and not settings.open:
-        taking_part = [f"experiment-server link {settings.config_file} 1"]
-    # What is printed elsewhere than to a terminal is kept: in a journal, in a log.
-    told = sys.stdout.isatty()
-    entrance = "/" if not token else login_path(token) if told else "/login"
+        app_links = [f"experiment-server link {settings.config_file} 1"]
+    # Other outputs than a terminal are stored, for example in a journal, so they get no token.
+    is_terminal = sys.stdout.isatty()
+    dashboard_path = "/" if not token else login_path(token) if is_terminal else "/login"
     links = [f"{url}{login_path(token)}" for url in running.urls] if token else []
-    kept_links = None
-    if links and not told and settings.admin_token is None:
-        kept_links = stack.enter_context(private_file(settings.links_file, links))
+    links_file = None
+    if links and not is_terminal and settings.admin_token is None:
+        links_file = stack.enter_context(private_file(settings.links_file, links))
     lines = {
-        "Dashboard": [f"{url}{entrance}" for url in running.urls],
-        "Login link": [] if kept_links is None else [f"in {kept_links}"],
-        "Taking part": taking_part,
+        "Dashboard": [f"{url}{dashboard_path}" for url in running.urls],
+        "Login link": [] if links_file is None else [f"in {links_file}"],
+        "Participants": app_links,
         "REST": [f"{url}/api/" for url in running.urls],
-        "Places kept in": [kept],
+        "Database": [database],
         "Session": [] if settings.session == DEFAULT_SESSION else [settings.session],
     }
     click.echo(f"Serving {settings.config_file}; Ctrl+C stops.")
@@ -172,14 +172,14 @@ def _greet(settings: Settings, running: Running, stack: contextlib.ExitStack) ->
             click.echo(f"  {'' if number else label + ':':<16}{value}")
     if settings.guarded and are_only_local(running.urls):
         click.secho(
-            "These links lead no other machine here: name the address that others reach this one "
-            "at with --public-url, or listen with --host on one that they do.",
+            "Other machines cannot use these links. Set the server's address for other machines "
+            "with --public-url, or listen on another address with --host.",
             fg="yellow",
             err=True,
         )
     if settings.guarded and settings.open:
         click.secho(
-            "OPEN: everybody in this network can read and move participants, without a token. "
+            "OPEN: everybody in this network can read and move participants without a token. "
             "Use --open only in a network that you trust.",
             fg="yellow",
             err=True,

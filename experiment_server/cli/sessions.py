@@ -1,4 +1,4 @@
-"""`sessions`: the runs of a study that a database holds."""
+"""`sessions`: list the sessions in a study's database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from experiment_server.cli.stored import place_of, stored_argument
 
 @click.command(
     name="sessions",
-    epilog="`experiment-server run study.toml --session pilot` begins one, or goes on with it.",
+    epilog="`experiment-server run study.toml --session pilot` starts or continues a session.",
 )
 @stored_argument
 def command(file: str) -> None:

@@ -90,7 +90,7 @@ def test_what_may_be_chosen_is_taken_and_a_typo_is_named(study_file):
         check=False,
     )
     assert result.returncode == 2
-    assert "'al' is none of all, unstarted, new" in result.stderr
+    assert "'al' is not one of all, unstarted, new" in result.stderr
 
 
 def test_a_port_that_is_taken_is_named(study_file, tmp_path):

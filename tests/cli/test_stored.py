@@ -112,7 +112,7 @@ def test_a_whole_log_is_proved_and_its_hash_can_be_noted(studied, database):
         client(server).move_to_next()
         assert cli("events", database, "--check", "--noted", noted).strip() != noted
     message = cli("events", database, "--session", "pilot", "--check", "--noted", noted, code=1)
-    assert "is another one" in message
+    assert "does not contain the hash" in message
 
 
 def problem_of(path, session):
@@ -198,7 +198,7 @@ def test_an_entry_that_is_made_up_is_found(database):
         "previous, hash FROM events WHERE id = 5 AND session_id = 2",
     )
     message = cli("events", database, "--check", code=1)
-    assert "not whole" in message
+    assert "not intact" in message
     assert "is missing" in message
 
 
@@ -301,7 +301,7 @@ def test_a_session_with_a_strange_name_is_refused(study_file):
 
 
 def test_noted_goes_with_check(studied):
-    assert "--noted goes with --check" in cli("events", studied, "--noted", "a" * 64, code=2)
+    assert "--noted needs --check" in cli("events", studied, "--noted", "a" * 64, code=2)
 
 
 @pytest.mark.parametrize("noted", ["", "abc", "a" * 63, "g" * 64])

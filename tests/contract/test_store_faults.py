@@ -288,7 +288,7 @@ def test_a_file_that_was_replaced_takes_nothing_until_it_is_back(on_file, file, 
 
 def test_a_lock_file_that_was_deleted_is_made_again(on_file, file, soon, caplog):
     file.with_name("study.sqlite3.lock").unlink()
-    wait_for(lambda: "made and locked it again" in caplog.text)
+    wait_for(lambda: "created and locked it again" in caplog.text)
     with pytest.raises(DatabaseInUse):
         Store(Place.of(file))
     expect_whole(on_file, 1)

@@ -88,7 +88,7 @@ def test_a_link_that_leads_no_other_machine_here_is_warned_of(study_file, url):
     with server_running(study_file, "--admin-token", ADMIN) as server:
         server.process.terminate()
         server.process.communicate(timeout=PATIENCE)
-        assert "These links lead no other machine here" in server.errors
+        assert "Other machines cannot use these links" in server.errors
     made = subprocess.run(
         [sys.executable, "-m", "experiment_server", "link", study_file, "1", "--url", url],
         capture_output=True,
@@ -97,7 +97,7 @@ def test_a_link_that_leads_no_other_machine_here_is_warned_of(study_file, url):
         check=True,
     )
     assert made.stdout.startswith(f"{url}/login?token=")
-    assert "leads no other machine here" in made.stderr
+    assert "Other machines cannot use this link" in made.stderr
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ class CommitDeadlines(Generic[Result]):
         self._waiting: deque[tuple[float, asyncio.Future[Result]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def add(self, future: asyncio.Future[Result]) -> None:
         """Set StoreUnavailable as a future's error if its commit is not done within the timeout."""
         loop = future.get_loop()

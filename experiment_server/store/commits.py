@@ -178,17 +178,17 @@ class _CommitGroup:
             self._write_changes()
             self._adds = change.adds
         self._changes[index] = change
-        return self._queue_events(commit)
+        return self._queue(commit.events)
 
     def execute(self, commit: Commit) -> Written | Exception:
         """Write a commit, all or nothing; returns the commit's error if it fails."""
         self._write_changes()
-        error = _execute_commit(self._connection, self._session, commit)
-        if error is not None:
+        try:
+            batch = self._records.unknown_of(commit.batch) if commit.batch else None
+        except RecordConflict as error:
             return error
-        return (
-            self._take(commit.batch, commit.events) if commit.batch else self._queue_events(commit)
-        )
+        failure = _execute_commit(self._connection, self._session, commit)
+        return failure or self._queue(commit.events, batch)
 
     def write(self) -> None:
         """Write the added commits: the states, then the numbered and hash-chained log entries.
@@ -220,19 +220,11 @@ class _CommitGroup:
         _write_changes_of(self._connection, self._session, list(self._changes.values()))
         self._changes = {}
 
-    def _take(self, batch: Batch, events: Sequence[Event]) -> Written | Exception:
-        try:
-            batch = self._records.take(batch)
-        except RecordConflict as error:
-            return error
-        if batch.records:
+    def _queue(self, events: Sequence[Event], batch: Batch | None = None) -> Written:
+        if batch and batch.records:
+            self._records.add(batch)
             events = [*events, recorded(batch)]
         written = Written(events, batch=batch)
-        self._unwritten.append(written)
-        return written
-
-    def _queue_events(self, commit: Commit) -> Written:
-        written = Written(commit.events)
         self._unwritten.append(written)
         return written
 

@@ -51,15 +51,18 @@ class RecordCount(NamedTuple):
 
 
 class NewRecords:
-    """The batches of one transaction: told apart from what is kept, and written with the log."""
+    """The new records of one transaction, which are written together with its log entries."""
 
     def __init__(self, connection: Connection, session: int) -> None:
         self._connection = connection
         self._session = session
         self._unwritten: dict[tuple[int, str], Record] = {}
 
-    def take(self, batch: Batch) -> Batch:
-        """The records of a batch that are new; raises RecordConflict and takes none then."""
+    def unknown_of(self, batch: Batch) -> Batch:
+        """The batch with only those records that are neither kept nor added, each once.
+
+        Raises RecordConflict if a record has another content than the one with the same id.
+        """
         known = self._known(batch)
         fresh: dict[str, Record] = {}
         for record in batch.records:
@@ -73,9 +76,12 @@ class NewRecords:
                     "a record is used once",
                     record_id=name,
                 )
-        for name, record in fresh.items():
-            self._unwritten[batch.participant_index, name] = record
         return replace(batch, records=tuple(fresh.values()))
+
+    def add(self, batch: Batch) -> None:
+        """Add a batch of new records; `write` has to be called for it."""
+        for record in batch.records:
+            self._unwritten[batch.participant_index, record.record_id] = record
 
     def write(self, batches: Iterable[tuple[Batch, int]]) -> None:
         """Write batches, each with the id of the log's entry that covers it."""

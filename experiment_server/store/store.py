@@ -17,7 +17,7 @@ from experiment_server.errors import (
     SessionLost,
     StoreUnavailable,
 )
-from experiment_server.limits import EVENTS_PAGE_MAX, IDEMPOTENCY_RETENTION_S
+from experiment_server.limits import EVENTS_PAGE_MAX, IDEMPOTENCY_RETENTION_S, RECORD_PAGE_MAX
 from experiment_server.participants.events import Entry
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store import database, integrity, locks, records, result_records
@@ -221,7 +221,12 @@ class Store:
         )
 
     def record_page(
-        self, *, after: RecordKey, table: str, participant_index: int | None
+        self,
+        *,
+        after: RecordKey,
+        table: str,
+        participant_index: int | None,
+        limit: int = RECORD_PAGE_MAX,
     ) -> Future[list[KeptRecord]]:
         """The next records of a table after a key, read beside the writer."""
         return self._query_reader(
@@ -231,6 +236,7 @@ class Store:
                 after=after,
                 table=table,
                 participant_index=participant_index,
+                limit=limit,
             )
         )
 

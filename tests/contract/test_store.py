@@ -12,7 +12,7 @@ from experiment_server.participants.events import Event, Head, flaw
 from experiment_server.participants.overrides import Override
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store.commits import Commit
-from experiment_server.store.database import Place, connect
+from experiment_server.store.database import connect
 from experiment_server.store.records import StudyVersion
 from experiment_server.store.replies import Reply, Scope
 from experiment_server.store.statements import Change
@@ -59,30 +59,6 @@ def one_group(store):
     yield
     store.set_dispatcher(lambda deliver: deliver())
     submitted.set()
-
-
-def place_named(request, tmp_path):
-    if request.param == "postgresql":
-        return Place.of(request.getfixturevalue("postgresql"))
-    return Place.of(":memory:" if request.param == "memory" else tmp_path / "study.sqlite3")
-
-
-@pytest.fixture(params=["sqlite", "memory", "postgresql"])
-def place(request, tmp_path):
-    return place_named(request, tmp_path)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def kept(request, tmp_path):
-    """A place that outlives its store."""
-    return place_named(request, tmp_path)
-
-
-@pytest.fixture
-def store(place):
-    opened = Store(place)
-    yield opened
-    opened.close()
 
 
 def test_what_is_committed_is_read_back(store):

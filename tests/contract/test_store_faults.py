@@ -18,6 +18,7 @@ from experiment_server.store.database import Place
 from experiment_server.store.statements import Change
 from experiment_server.store.store import Store
 from tests.contract.test_store import commit, event, state
+from tests.contract.test_store_records import keep, names, numbered
 from tests.faults import Proxy
 from tests.waiting import PATIENCE
 
@@ -84,6 +85,26 @@ def test_a_commit_that_never_arrived_is_known_not_to_be_kept(store, proxy):
     assert proxy.lost.is_set()
     assert store.load().result() == [state(1)]
     expect_whole(store, 1)
+
+
+def test_records_whose_answer_is_lost_are_acknowledged_and_kept_once(store, proxy):
+    proxy.lose_answer(b"COMMIT")
+    written = keep(store, numbered(1, 2))
+    assert proxy.lost.is_set()
+    assert ([entry.id for entry in written.entries], len(written.batch.records)) == ([2], 2)
+    assert [item.record_id for item in keep(store, numbered(1, 2, 3)).batch.records] == ["r3"]
+    assert names(store) == ["r1", "r2", "r3"]
+    expect_whole(store, 3)
+
+
+def test_records_that_never_arrived_are_new_when_they_are_sent_again(store, proxy):
+    proxy.lose_request(b"COMMIT")
+    with pytest.raises(StoreUnavailable, match="nothing was changed"):
+        keep(store, numbered(1, 2))
+    assert proxy.lost.is_set()
+    assert names(store) == []
+    assert len(keep(store, numbered(1, 2)).batch.records) == 2
+    expect_whole(store, 2)
 
 
 @pytest.mark.parametrize("lose", ["lose_answer", "lose_request"])

@@ -54,7 +54,7 @@ def save(page):
     expect(page.get_by_test_id("save")).to_be_enabled()
     page.get_by_test_id("save").click()
     page.get_by_test_id("confirm").click()
-    expect(page.get_by_test_id("edited")).to_have_text("as on disk")
+    expect(page.get_by_test_id("edited")).to_have_text("no unsaved changes")
 
 
 def test_a_table_is_edited_checked_saved_compared_and_restored(page, study_file):
@@ -130,9 +130,9 @@ def test_a_table_that_changes_under_the_editor_is_not_lost(page, study_file):
     words.write_text("word,list\ntheirs,1\n", encoding="utf-8")
     expect(page.get_by_test_id("stale")).to_contain_text("was changed on disk")
     expect(content).to_contain_text("chair")
-    page.get_by_role("button", name="Take that, drop my edit").click()
+    page.get_by_role("button", name="Load the file and discard my edits").click()
     expect(content).to_contain_text("theirs,1")
-    expect(page.get_by_test_id("edited")).to_have_text("as on disk")
+    expect(page.get_by_test_id("edited")).to_have_text("no unsaved changes")
 
 
 def test_a_broken_table_on_disk_is_shown_and_the_last_good_study_is_served(page, study_file):

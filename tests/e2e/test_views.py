@@ -96,8 +96,8 @@ def test_the_list_is_filtered_and_sorted(study, window):
     expect(row(page, 3)).to_be_visible()
     expect(page.get_by_test_id("shown")).to_have_text("1 of 4")
     client_of(study.url).move_to_next(3)
-    expect(page.get_by_text("Nobody is like that now.")).to_be_visible()
-    page.get_by_role("button", name="Show everybody").click()
+    expect(page.get_by_text("No participant matches the filters.")).to_be_visible()
+    page.get_by_role("button", name="Clear filters").click()
     page.get_by_test_id("sort").select_option("progress")
     expect(page.locator("tbody th a").first).to_have_text("3")
 
@@ -189,7 +189,7 @@ def test_a_participants_config_is_changed_and_reset(study, window):
     drawer.get_by_test_id("config-input").fill("9")
     drawer.get_by_test_id("config-input").press("Enter")
     expect(drawer.get_by_test_id("config-speed")).to_have_text("9")
-    expect(drawer.get_by_text("the file has")).to_contain_text("3")
+    expect(drawer.get_by_text("in the study file:")).to_contain_text("3")
     expect(row(page, 2)).to_contain_text("changed config")
     assert client_of(study.url).get_config(2)[1]["speed"] == 9
     drawer.get_by_test_id("reset").click()
@@ -207,7 +207,7 @@ def test_a_change_of_one_value_is_taken_back(study, window):
     page = opened(window, study, "#/participant/2")
     drawer = page.get_by_test_id("drawer")
     expect(drawer.get_by_test_id("config-speed")).to_have_text("5")
-    drawer.get_by_role("button", name="Take back the change of speed").click()
+    drawer.get_by_role("button", name="Reset speed to the study file's value").click()
     expect(drawer.get_by_test_id("config-speed")).to_have_text("3")
     expect(row(page, 2)).not_to_contain_text("changed config")
 
@@ -288,7 +288,7 @@ def test_the_study_is_edited_checked_and_saved(study, window, study_file):
     expect(page.get_by_test_id("preview")).to_contain_text("Other blocks for participants 1, 2, 3")
     expect(page.get_by_test_id("confirm")).to_have_text("Save; other blocks for 4 participants")
     page.get_by_test_id("confirm").click()
-    expect(page.get_by_test_id("edited")).to_have_text("as on disk")
+    expect(page.get_by_test_id("edited")).to_have_text("no unsaved changes")
     assert '["D", "C"]' in study_file.read_text(encoding="utf-8")
     expect(page.get_by_test_id("versions").locator("li")).to_have_count(2)
     page.get_by_test_id("compare-1").click()
@@ -296,11 +296,11 @@ def test_the_study_is_edited_checked_and_saved(study, window, study_file):
     page.get_by_test_id("compare-1").click()
     expect(page.locator(".cm-deletedChunk")).to_have_count(0)
     page.get_by_test_id("restore-1").click()
-    expect(page.get_by_test_id("edited")).to_have_text("edited, not saved")
+    expect(page.get_by_test_id("edited")).to_have_text("unsaved changes")
     page.get_by_test_id("editor").locator(".cm-content").click()
     page.keyboard.press("ControlOrMeta+s")
     page.get_by_test_id("confirm").click()
-    expect(page.get_by_test_id("edited")).to_have_text("as on disk")
+    expect(page.get_by_test_id("edited")).to_have_text("no unsaved changes")
     assert study_file.read_text(encoding="utf-8") == SMALL_STUDY
 
 
@@ -313,9 +313,9 @@ def test_a_file_that_changes_under_the_editor_is_not_lost(study, window, study_f
         "was changed on disk while you were editing"
     )
     expect(page.get_by_test_id("editor")).to_contain_text("hello")
-    page.get_by_role("button", name="Take that, drop my edit").click()
+    page.get_by_role("button", name="Load the file and discard my edits").click()
     expect(page.get_by_test_id("editor")).to_contain_text("speed = 4")
-    expect(page.get_by_test_id("edited")).to_have_text("as on disk")
+    expect(page.get_by_test_id("edited")).to_have_text("no unsaved changes")
     # Without an edit of one's own, the editor simply follows.
     study_file.write_text(SMALL_STUDY.replace("speed = 3", "speed = 5"), encoding="utf-8")
     expect(page.get_by_test_id("editor")).to_contain_text("speed = 5")

@@ -16,7 +16,7 @@ export function readValue(typed: string, before: Json): { value: Json } | { prob
   } catch {
     return { problem: `This is no ${kindOf(before)}; it is written like ${written(before)}.` };
   }
-  if (value === null) return { problem: "null would take the key away; the file has it." };
+  if (value === null) return { problem: "null would remove the key, which the study file sets." };
   if (before !== null && kindOf(value) !== kindOf(before)) {
     return { problem: `Apps expect a ${kindOf(before)} here, like ${written(before)}.` };
   }

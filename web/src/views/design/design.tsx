@@ -46,7 +46,7 @@ export function DesignView({ desk }: { desk: Desk }) {
         </label>
         {report.better.map((number) => (
           <button key={number} type="button" onClick={() => setParticipants(number)}>
-            {number} balances more
+            Use {number} participants: better balanced
           </button>
         ))}
         {participants !== null && (

@@ -81,7 +81,7 @@ export function LogView({ desk }: { desk: Desk }) {
         </a>
       </div>
       {shown.value.length === 0 ? (
-        <p class="empty">{loaded ? "Nothing like that has happened." : "Reading the log …"}</p>
+        <p class="empty">{loaded ? "No entry matches the filter." : "Reading the log …"}</p>
       ) : (
         <table class="entries" data-testid="log" aria-rowcount={shown.value.length + 1}>
           <caption class="unseen">What happened, the latest first</caption>

@@ -133,15 +133,15 @@ function Value({ value, path, overrides, save }: Inside & { value: Json }) {
       </button>
       {override && (
         <span class="file">
-          the file has <s>{written(override.file)}</s>{" "}
+          in the study file: <s>{written(override.file)}</s>{" "}
           <button
             type="button"
             class="quiet"
-            aria-label={`Take back the change of ${name}`}
+            aria-label={`Reset ${name} to the study file's value`}
             onClick={() => put(override.file)}
           >
-            take back
-          </button>
+                      Reset
+                    </button>
         </span>
       )}
       {problem && (

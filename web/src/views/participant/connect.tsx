@@ -69,11 +69,11 @@ export function Connect({ desk, index }: { desk: Desk; index: number }) {
       )}
       {leadsNowhereElse(base) && (
         <p class="place">
-          This link works on this computer alone. For other devices, start the server with{" "}
-          <code>--host 0.0.0.0</code>, or name its address with <code>--public-url</code>.
+          This link works on this computer only. For other devices, start the server with{" "}
+                    <code>--host 0.0.0.0</code>, or set its address with <code>--public-url</code>.
         </p>
       )}
-      {until && <p class="place">Lets in until {new Date(until).toLocaleDateString()}.</p>}
+      {until && <p class="place">Valid until {new Date(until).toLocaleDateString()}.</p>}
       <Code text={link} />
     </div>
   );

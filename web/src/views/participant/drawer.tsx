@@ -90,7 +90,7 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
     desk.do(
       "undo",
       { participant_index: index, request_id: requestId() },
-      `The last move of participant ${index} was taken back.`,
+      `The last move of participant ${index} was undone.`,
     );
   const reset = async () => {
     const asked = { participant_index: index, request_id: requestId() };
@@ -193,7 +193,7 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
 
       {resetting && (
         <Confirm
-          title={`Take back what was changed about participant ${index}?`}
+          title={`Reset the changed configs of participant ${index}?`}
           action="Reset 1 participant"
           onConfirm={reset}
           onClose={() => setResetting(false)}

@@ -39,7 +39,7 @@ export function Bulk({ desk, selection }: { desk: Desk; selection: Selection }) 
         Next
       </button>
       <select
-        aria-label="Move the selected to block"
+        aria-label="Move the selected participants to a block"
         value=""
         data-testid="bulk-go-to"
         onChange={(event) => {
@@ -65,16 +65,16 @@ export function Bulk({ desk, selection }: { desk: Desk; selection: Selection }) 
         Reset configs …
       </button>
       <button type="button" class="quiet" onClick={() => selection.clear()}>
-        Select nobody
+        Clear selection
       </button>
       {resetting && (
         <Confirm
-          title={`Take back what was changed about ${people(changed)}?`}
+          title={`Reset the changed configs of ${people(changed)}?`}
           action={`Reset ${changed.length}`}
           onConfirm={reset}
           onClose={() => setResetting(false)}
         >
-          <p>Their configs become those of the study file. Nobody is moved.</p>
+          <p>They get the configs of the study file, and stay in their blocks.</p>
         </Confirm>
       )}
     </div>

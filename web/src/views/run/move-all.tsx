@@ -44,7 +44,9 @@ export function MoveAllDialog({ desk, onClose }: Props) {
             ))}
           </select>
         </label>
-        <p>Each goes to this place in their own order. Who has not started or has finished stays.</p>
+        <p>
+          Each moves to this position in their own order. Participants who have not started or have finished stay.
+        </p>
         <div class="actions">
           <button type="button" onClick={() => dialog.current?.close()}>
             Cancel

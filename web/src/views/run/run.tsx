@@ -45,9 +45,9 @@ export function RunView({ desk, onHelp }: { desk: Desk; onHelp: () => void }) {
       <Filters store={store} wanted={wanted} shown={shown} field={filter} />
       {shown.value.length === 0 ? (
         <p class="empty">
-          Nobody is like that now.{" "}
+          No participant matches the filters.{" "}
           <button type="button" onClick={() => (wanted.value = EVERYBODY)}>
-            Show everybody
+            Clear filters
           </button>
         </p>
       ) : (

@@ -8,12 +8,12 @@ export function Banners({ store }: { store: Store }) {
     <>
       {connection === "lost" && (
         <p class="banner error" role="alert">
-          No connection to the server. Below is what was known last; it comes back by itself.
+          No connection to the server. The page shows the last known state and reconnects automatically.
         </p>
       )}
       {connection === "stopped" && (
         <p class="banner error" role="alert">
-          The server was stopped. Start it again, and this page goes on where it was.
+          The server was stopped. When it runs again, this page reconnects.
         </p>
       )}
       {errors.length > 0 && (
@@ -36,7 +36,7 @@ export function Banners({ store }: { store: Store }) {
       )}
       {store.database.value === ":memory:" && (
         <p class="banner note">
-          Nothing is kept on disk: when the server stops, everybody starts over. Leave out{" "}
+          Nothing is stored on disk: when the server stops, all participants start over. Leave out{" "}
           <code>--database :memory:</code> for a real study.
         </p>
       )}

@@ -6,7 +6,7 @@ const KEYS = [
   ["b", "move the participant back"],
   ["x", "select the participant"],
   ["Enter", "open the participant"],
-  ["Escape", "close, or select nobody"],
+  ["Escape", "close, or clear the selection"],
   ["u", "take the last move back"],
   ["/", "filter the list"],
   ["?", "this help"],
@@ -16,7 +16,7 @@ export function Help({ dialog }: { dialog: RefObject<HTMLDialogElement | null> }
   return (
     <dialog ref={dialog} aria-labelledby="help-title" data-testid="help">
       <form method="dialog">
-        <h2 id="help-title">From the keyboard</h2>
+        <h2 id="help-title">Keyboard shortcuts</h2>
         <dl class="keys">
           {KEYS.map(([keys, what]) => (
             <div key={keys}>

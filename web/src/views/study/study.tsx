@@ -161,7 +161,7 @@ export function StudyView({ desk }: { desk: Desk }) {
           ))}
         </select>
         <span class="count" data-testid="edited">
-          {dirty.value ? "edited, not saved" : "as on disk"}
+          {dirty.value ? "unsaved changes" : "no unsaved changes"}
         </span>
       </div>
       {stale.value && (
@@ -175,7 +175,7 @@ export function StudyView({ desk }: { desk: Desk }) {
                 void load();
               }}
             >
-              Take that, drop my edit
+              Load the file and discard my edits
             </button>
           </p>
         </div>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping
@@ -41,9 +42,12 @@ def _read(folder: Path, path: str, instead: str | None) -> TableFile:
         content = _content(place)
     except FileNotFoundError:
         return _unreadable(path, "does not exist", "put the file beside the study")
-    except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
-        return _unreadable(path, f"cannot be read: {reason}")
+    except RuntimeError:
+        # Up to Python 3.12 this is what a circle of links raises.
+        return _unreadable(path, _CIRCLE)
+    except OSError as error:
+        circle = error.errno == errno.ELOOP
+        return _unreadable(path, _CIRCLE if circle else f"cannot be read: {error.strerror}")
     if content is None:
         return _unreadable(path, "is no file", "name a file")
     if len(content) > STUDY_MAX_BYTES:
@@ -61,6 +65,9 @@ def _read(folder: Path, path: str, instead: str | None) -> TableFile:
             'save the file as UTF-8; a spreadsheet calls it "CSV UTF-8"',
             line=content.count(b"\n", 0, error.start) + 1,
         )
+
+
+_CIRCLE = "cannot be read: its links go in a circle"
 
 
 def _content(place: Path) -> bytes | None:

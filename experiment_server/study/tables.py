@@ -46,8 +46,10 @@ def path_problem(path: str) -> str | None:
     if any(ord(character) < 32 or character in "\\:" for character in path) or text_problem(path):
         return "has characters that no path of a table can have"
     parts = path.split("/")
-    if "" in parts or ".." in parts:
+    if parts[0] == "" or ".." in parts:
         return "does not stay in the study's folder"
+    if "" in parts or "." in parts:
+        return "has a part that leads nowhere"
     return None
 
 

@@ -12,6 +12,7 @@ from experiment_server.study.csv_cells import CsvBroken, read_rows
 from experiment_server.study.expand import expand
 from experiment_server.study.parse import parse
 from experiment_server.study.source import StudySource, TableFile, digest_of
+from experiment_server.study.tables import files_named_in, path_problem
 
 STUDY = """
 [configuration.tables]
@@ -143,3 +144,34 @@ def test_any_rows_below_a_header_are_read_or_have_a_place(text):
     for item in found.diagnostics:
         assert item.file == "words.csv"
         assert item.line is not None or item.code == "table-empty"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "words.csv", "lists/words.csv", "Wörter.CSV", "a b.jsonl", "..words.csv", ".csv",
+    ],
+)  # fmt: skip
+def test_paths_in_the_studys_folder_are_paths_of_tables(path):
+    assert path_problem(path) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "words.xlsx", "words", "", "/words.csv", "../words.csv", "lists/../../words.csv",
+        "lists//words.csv", "./words.csv", "C:/words.csv", "lists\\words.csv", "a\nb.csv",
+        "a\0.csv", "a\ud800.csv", "lists/..", "csv",
+    ],
+)  # fmt: skip
+def test_other_paths_are_refused(path):
+    assert path_problem(path) is not None
+
+
+def test_a_study_names_as_many_files_as_it_may(monkeypatch):
+    monkeypatch.setattr("experiment_server.study.tables.STUDY_TABLES_MAX", 2)
+    named = "".join(f'table{number} = "{number}.csv"\n' for number in range(5))
+    assert files_named_in(f"[configuration.tables]\n{named}") == ["0.csv", "1.csv"]
+    assert files_named_in("[configuration.tables") == []
+    assert files_named_in('configuration = "x"') == []
+    assert files_named_in('[configuration]\ntables = ["a.csv"]') == []

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
 # Interval between two looks at the files' stamps.
-POLL_INTERVAL_S = 0.1
+POLL_INTERVAL_S = 0.2
 
 # The files are also read at this interval, because some network drives have coarse times.
 READ_INTERVAL_S = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from http import HTTPStatus
@@ -142,5 +143,8 @@ def problem_of(request: web.Request, error: Exception) -> web.Response:
     if isinstance(error, (ConnectionError, web.RequestPayloadError)):
         message = f"the request cannot be read: {error}"
         return problem(HTTPStatus.BAD_REQUEST, ErrorInfo("http-400", encodable(message)))
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        # aiohttp asks the system for a file of this name.
+        return problem(HTTPStatus.NOT_FOUND, ErrorInfo("http-404", HTTPStatus.NOT_FOUND.phrase))
     log.error("%s %r failed", request.method, request.path, exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, SERVER_FAILED)

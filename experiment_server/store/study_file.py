@@ -9,7 +9,7 @@ from pathlib import Path
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
 from experiment_server.limits import STUDY_MAX_BYTES
 from experiment_server.store.drafts import FileDraft
-from experiment_server.store.table_files import read_tables
+from experiment_server.store.table_files import read_file, read_tables
 from experiment_server.study.model import Study
 from experiment_server.study.parse import parse
 from experiment_server.study.source import StudySource, TableFile
@@ -24,8 +24,10 @@ def read_text(path: Path) -> str:
     if path.suffix.lower() != ".toml":
         raise StudyFileUnreadable(f"{path} is no study file: its name has to end with .toml")
     try:
-        with path.open("rb") as file:
-            text = file.read(STUDY_MAX_BYTES + 1)
+        text = read_file(path)
+        if text is None:
+            what = "a directory, not a study file" if path.is_dir() else "no file"
+            raise StudyFileUnreadable(f"{path} is {what}")
         if len(text) > STUDY_MAX_BYTES:
             raise StudyFileUnreadable(
                 f"{path} has more than {STUDY_MAX_BYTES // 1024**2} MB, and a study file has less; "
@@ -36,8 +38,6 @@ def read_text(path: Path) -> str:
         raise StudyFileUnreadable(
             f"{path} does not exist; experiment-server new-config-file {path} makes one"
         ) from None
-    except IsADirectoryError:
-        raise StudyFileUnreadable(f"{path} is a directory, not a study file") from None
     except UnicodeDecodeError as error:
         raise StudyFileUnreadable(
             f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8 in your editor"

@@ -39,7 +39,7 @@ def _read(folder: Path, path: str, instead: str | None) -> TableFile:
             )
         if instead is not None:
             return TableFile(path, instead)
-        content = _content(place)
+        content = read_file(place)
     except FileNotFoundError:
         return _unreadable(path, "does not exist", "put the file beside the study")
     except RuntimeError:
@@ -70,14 +70,18 @@ def _read(folder: Path, path: str, instead: str | None) -> TableFile:
 _CIRCLE = "cannot be read: its links go in a circle"
 
 
-def _content(place: Path) -> bytes | None:
-    """What is in a file, up to what is too large; None for what is no file."""
+def read_file(place: Path) -> bytes | None:
+    """What is in a file, up to what is too large; None for what is no file. Raises OSError."""
     # Opening a pipe would wait for who writes into it.
     descriptor = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    try:
+        # Before there is a file object: none can be made of a folder, which would stay open.
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        return file.read(STUDY_MAX_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(STUDY_MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _unreadable(

@@ -1,6 +1,7 @@
 """The study file changes on disk while it is served."""
 
 import asyncio
+import os
 import time
 
 import pytest
@@ -54,6 +55,20 @@ async def test_a_broken_study_changes_nothing_and_is_reported(connect, study_fil
     assert late["diagnostics"] == news["diagnostics"]
     study_file.write_text(SMALL_STUDY, encoding="utf-8")
     assert errors(await dashboard.until("study-changed")) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
+async def test_a_pipe_in_place_of_the_study_stops_nobody(connect, http, study_file, server):
+    dashboard = await connect("/dashboard")
+    await dashboard.expect("snapshot")
+    study_file.unlink()
+    os.mkfifo(study_file)
+    assert errors(await dashboard.until("study-changed", errors)) == ["study-file-unreadable"]
+    async with http.get("/api/study/toml") as response:
+        assert response.status == 422, await response.text()
+    study_file.unlink()
+    study_file.write_text(FASTER, encoding="utf-8")
+    assert (await dashboard.until("study-changed", lambda news: not errors(news)))["digest"]
 
 
 async def test_a_study_file_that_is_gone_is_reported(connect, study_file, server):

@@ -1,7 +1,11 @@
 """The classic REST routes: methods, paths, bodies and statuses as the field's clients expect."""
 
+import aiohttp
 import msgpack
 import pytest
+
+from experiment_server.server.app import serving
+from experiment_server.server.settings import Settings
 
 HELLO = {"text": "hi", "participant_index": 1, "name": "Hello", "block_id": 0}
 
@@ -193,3 +197,17 @@ async def test_a_state_that_has_not_changed_is_not_sent_again(http, connect):
         assert response.headers["ETag"] != tag
     async with http.get("/api/study/toml", headers={"If-None-Match": "*"}) as response:
         assert response.status == 304
+
+
+@pytest.mark.parametrize("folder", ["assets", "app"])
+async def test_a_name_that_no_file_can_have_is_not_found(tmp_path, study_file, caplog, folder):
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "index.html").write_text("", encoding="utf-8")
+    async with (
+        serving(Settings(study_file, port=0, app=app)) as running,
+        aiohttp.request("GET", f"{running.url}/{folder}/{'x' * 300}") as response,
+    ):
+        assert response.status == 404
+        assert (await response.json())["code"] == "http-404"
+    assert not [record for record in caplog.records if record.exc_info]

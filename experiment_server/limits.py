@@ -314,6 +314,12 @@ RECORD_MAX_BYTES: Final = 64 * 1024
 RECORD_BATCH_MAX: Final = 1000
 RECORD_PAGE_MAX: Final = 1000
 
+# Size after which a read of a stream ends. A page of it is decoded in some ten milliseconds.
+RECORD_PAGE_MAX_BYTES: Final = 1024 * 1024
+
+# Cells that are written as CSV at a time. They take some ten milliseconds.
+CSV_CELLS_MAX: Final = 20_000
+
 # Records of one participant: a day of samples at 10 Hz. Faster ones belong into a file.
 PARTICIPANT_RECORDS_MAX: Final = 1_000_000
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, count
 from typing import NamedTuple
 
 from experiment_server.participants.results import Record
@@ -13,7 +13,7 @@ from experiment_server.study.model import Binding, Study
 from experiment_server.wire.encoding import from_json
 from experiment_server.wire.events import Moved
 from experiment_server.wire.results import StoredRecord
-from experiment_server.wire.values import JsonObject
+from experiment_server.wire.values import JsonObject, JsonValue
 
 _BEFORE_DATA = (
     "participant_index", "row", "block_id", "block_name", "visit", "study_version",
@@ -101,40 +101,47 @@ class Columns:
 
     def __init__(self) -> None:
         self._factors: dict[str, None] = {}
-        self._keys: dict[str, None] = {}
+        self._data: dict[str, None] = {}
 
     def take(self, records: Iterable[StoredRecord]) -> None:
         """Take the next records of the table."""
         for record in records:
             self._factors.update(dict.fromkeys(record.factors))
-            self._keys.update(dict.fromkeys(flat(record.data)))
+            self._data.update(dict.fromkeys(_data_cells(record)))
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns, data in the order in which its keys were met first."""
-        data = [_data_column(key) for key in self._keys]
-        factors = [name for name in self._factors if name not in data]
-        return (*_BEFORE_DATA, *factors, *data, *_AFTER_DATA)
+        data = [name for name in self._data if name not in self._factors]
+        return (*_BEFORE_DATA, *self._factors, *data, *_AFTER_DATA)
 
 
 def cells(record: StoredRecord) -> JsonObject:
     """The cells of a record, by the names of the columns."""
     named = {name: getattr(record, name) for name in (*_BEFORE_DATA, *_AFTER_DATA)}
-    data = {_data_column(key): value for key, value in flat(record.data).items()}
-    return {**record.factors, **data, **named}
+    return {**record.factors, **_data_cells(record), **named}
 
 
-def _data_column(key: str) -> str:
-    """The column of a key of the data, which does not hide one of the context."""
-    return f"data.{key}" if key in _BEFORE_DATA or key in _AFTER_DATA else key
-
-
-def flat(data: JsonObject, prefix: str = "") -> JsonObject:
-    """An object with the keys of objects in it dotted: `{"a": {"b": 1}}` is `{"a.b": 1}`."""
+def _data_cells(record: StoredRecord) -> JsonObject:
+    """The data by columns of their own, none of which hides one of the context or a factor."""
     cells: JsonObject = {}
+    for key, value in _flat(record.data, ""):
+        taken = key in record.factors or key in _BEFORE_DATA or key in _AFTER_DATA
+        cells[_unused(f"data.{key}" if taken else key, cells)] = value
+    return cells
+
+
+def _unused(name: str, used: Container[str]) -> str:
+    """A name, with a number after it if it is used: `{"a.b": 1, "a": {"b": 2}}` has a.b twice."""
+    if name not in used:
+        return name
+    return next(new for number in count(2) if (new := f"{name}.{number}") not in used)
+
+
+def _flat(data: JsonObject, prefix: str) -> Iterator[tuple[str, JsonValue]]:
+    """The keys of an object, those of objects in it dotted: `{"a": {"b": 1}}` has a.b."""
     for key, value in data.items():
         if isinstance(value, dict) and value:
-            cells |= flat(value, f"{prefix}{key}.")
+            yield from _flat(value, f"{prefix}{key}.")
         else:
-            cells[f"{prefix}{key}"] = value
-    return cells
+            yield f"{prefix}{key}", value

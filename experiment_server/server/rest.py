@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from urllib.parse import unquote_to_bytes
@@ -11,6 +12,7 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from experiment_server.errors import IdentifierInvalid, OperationUnknown, ParameterInvalid
+from experiment_server.limits import CSV_CELLS_MAX
 from experiment_server.server.encoding import (
     body_of,
     members_of,
@@ -169,11 +171,26 @@ async def _write(
     await response.prepare(request)
     if output_format == "csv":
         await response.write(csv_heading(columns).encode())
-    await response.write(_lines(table, first, columns, output_format))
+    await _write_rows(response, first, table, columns, output_format)
     async for rows in pages:
-        await response.write(_lines(table, rows, columns, output_format))
+        await _write_rows(response, rows, table, columns, output_format)
     await response.write_eof()
     return response
+
+
+async def _write_rows(
+    response: web.StreamResponse,
+    rows: Sequence[Struct],
+    table: Table,
+    columns: Sequence[str],
+    output_format: Format,
+) -> None:
+    at_once = max(1, CSV_CELLS_MAX // max(1, len(columns)))
+    for start in range(0, len(rows), at_once):
+        part = rows[start : start + at_once]
+        await response.write(_lines(table, part, columns, output_format))
+        # A write to a fast reader does not wait, and other requests have their turn.
+        await asyncio.sleep(0)
 
 
 async def _columns(session: StudySession, call: Call, table: Table) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Row, func, select, tuple_
 
 from experiment_server.errors import RecordConflict
-from experiment_server.limits import RECORD_PAGE_MAX
+from experiment_server.limits import RECORD_PAGE_MAX, RECORD_PAGE_MAX_BYTES
 from experiment_server.participants.events import Event
 from experiment_server.participants.results import Batch, Record, batch_hash
 from experiment_server.participants.state import timestamp
@@ -132,7 +132,10 @@ def page(
     participant_index: int | None = None,
     limit: int = RECORD_PAGE_MAX,
 ) -> list[KeptRecord]:
-    """The next records after a key, each participant's together, in the order of their keeping."""
+    """The next records after a key, each participant's together, in the order of their keeping.
+
+    There are at most `limit`, and fewer if they are large; none only if there are no more.
+    """
     place = tuple_(records.c.participant_index, records.c.event_id, records.c.position)
     query = select(records).where(records.c.session_id == session, place > after)
     if table is not None:
@@ -140,15 +143,15 @@ def page(
     if participant_index is not None:
         query = query.where(records.c.participant_index == participant_index)
     query = query.order_by(records.c.participant_index, records.c.event_id, records.c.position)
-    return [
-        KeptRecord(
-            RecordKey(row.participant_index, row.event_id, row.position),
-            row.table_name,
-            _record(row),
-            timestamp(row.received_at),
-        )
-        for row in connection.execute(query.limit(limit))
-    ]
+    kept: list[KeptRecord] = []
+    size = 0
+    with connection.execute(query.limit(limit)) as rows:
+        for row in rows:
+            kept.append(_kept(row))
+            size += len(row.data)
+            if size > RECORD_PAGE_MAX_BYTES:
+                break
+    return kept
 
 
 def all_records(
@@ -184,6 +187,15 @@ def batches(found: Iterable[KeptRecord]) -> Iterator[KeptBatch]:
         tables = {item.table for item in items}
         table = tables.pop() if len(tables) == 1 else None
         yield KeptBatch(index, event_id, table, [item.record for item in items])
+
+
+def _kept(row: Row[tuple[object, ...]]) -> KeptRecord:
+    return KeptRecord(
+        RecordKey(row.participant_index, row.event_id, row.position),
+        row.table_name,
+        _record(row),
+        timestamp(row.received_at),
+    )
 
 
 def _record(row: Row[tuple[object, ...]]) -> Record:

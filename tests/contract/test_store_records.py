@@ -213,6 +213,16 @@ def test_records_are_read_a_page_at_a_time_and_counted(store):
     ]
 
 
+def test_a_page_ends_after_a_megabyte(store):
+    large = json.dumps({"text": "x" * 60_000})
+    keep(store, batch(*(record(number, large) for number in range(40))))
+    sizes, after = [], FIRST
+    while page := records_in(store, after=after):
+        sizes.append(len(page))
+        after = page[-1].key
+    assert sizes == [18, 18, 4]
+
+
 def test_sessions_keep_records_of_their_own(kept):
     for name in ("pilot", "main"):
         opened = Store(kept, session=name)

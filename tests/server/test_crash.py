@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import socketio
 
-from experiment_server.store import database, records
+from experiment_server.store import database, records, result_records
 from experiment_server.store.check import check
 from experiment_server.store.database import Place
 from experiment_server.store.integrity import open_for_reading
@@ -28,6 +28,9 @@ BLOCKS = 8
 ANSWER = 10.0
 
 Send = Callable[[str, dict[str, Any]], Awaitable[Any]]
+
+Kept = tuple[str, int, int]
+"""A record's id, block and trial."""
 
 
 @dataclass
@@ -43,6 +46,8 @@ class Driver:
     blocks: list[int] = field(default_factory=list)
     speeds: list[int] = field(default_factory=list)
     added: list[int] = field(default_factory=list)
+    recorded: int = 0
+    kept: dict[str, int] = field(default_factory=dict)
 
     async def drive(self, url: str) -> None:
         """Until the server is gone."""
@@ -96,6 +101,9 @@ class Driver:
             self.blocks.append(arguments["block_id"])
         elif operation == "update-config":
             self.speeds.append(arguments["patch"]["speed"])
+        elif operation == "record":
+            assert answer["accepted"] + answer["known"] == len(arguments["records"])
+            self.kept |= {item["record_id"]: item["block_id"] for item in arguments["records"]}
         else:
             self.added.append(answer)
 
@@ -107,7 +115,23 @@ class Driver:
             return key, "new-participant", {}
         if kind < 0.2 and self.blocks:
             return key, "update-config", {"patch": {"speed": self.sent}}
+        if kind < 0.6:
+            return key, "record", {"table": "trials", "records": self._batch()}
         return key, "move-to-block", {"block_id": self.chance.randrange(BLOCKS)}
+
+    def _batch(self) -> list[dict[str, Any]]:
+        """New records, after some of those that were sent before."""
+        first = max(0, self.recorded - self.chance.randrange(3))
+        self.recorded += self.chance.randint(1, 4)
+        return [
+            {
+                "record_id": f"{self.participant}-{number}",
+                "block_id": number % BLOCKS,
+                "revision": 0,
+                "data": {"trial": number},
+            }
+            for number in range(first, self.recorded)
+        ]
 
     async def _by_rest(
         self, http: aiohttp.ClientSession, key: str, operation: str, arguments: dict[str, Any]
@@ -115,6 +139,7 @@ class Driver:
         method, path, body = {
             "new-participant": ("PUT", "new-participant", None),
             "update-config": ("PATCH", f"config/{self.participant}", arguments.get("patch")),
+            "record": ("POST", f"results/{self.participant}", arguments),
             "move-to-block": (
                 "POST",
                 f"move-to-block/{self.participant}/{arguments.get('block_id')}",
@@ -182,13 +207,20 @@ async def test_what_is_acknowledged_survives_any_kill_and_happens_once(tmp_path)
             await asyncio.wait_for(asyncio.gather(*driving), 4 * PATIENCE)
         moves, speeds, added, problem = await asyncio.to_thread(read_log, study)
         assert problem is None, f"after kill {kill + 1}: {problem}"
+        kept = await asyncio.to_thread(read_records, study)
         for driver in drivers:
             expect_all_once(driver, moves, speeds)
+            expect_records_once(driver, kept)
     moves, speeds, added, problem = await asyncio.to_thread(read_log, study)
     assert problem is None
     for driver in drivers:
         assert moves.get(driver.participant, []) == driver.blocks
         assert speeds.get(driver.participant, []) == driver.speeds
+    kept = await asyncio.to_thread(read_records, study)
+    for driver in drivers:
+        expect_records_once(driver, kept)
+        assert len(kept.get(driver.participant, [])) == len(driver.kept)
+    assert sum(len(driver.kept) for driver in drivers) > KILLS
     acknowledged = sorted(index for driver in drivers for index in driver.added)
     assert added == [1, 1001, 1002, 1003, *acknowledged]
     total = sum(driver.sent for driver in drivers)
@@ -214,6 +246,30 @@ def expect_all_once(
         assert logged[: len(acknowledged)] == acknowledged
         owed = 1 if driver.open and driver.open[1] == operation else 0
         assert len(logged) <= len(acknowledged) + owed
+
+
+def expect_records_once(driver: Driver, kept: dict[int, list[Kept]]) -> None:
+    """Every acknowledged record is there in its block, and none is there twice."""
+    found = kept.get(driver.participant, [])
+    blocks = {record_id: block_id for record_id, block_id, _ in found}
+    assert len(blocks) == len(found)
+    assert driver.kept.items() <= blocks.items()
+    for record_id, block_id, trial in found:
+        assert record_id == f"{driver.participant}-{trial}"
+        assert block_id == trial % BLOCKS
+        assert trial < driver.recorded
+
+
+def read_records(study: Any) -> dict[int, list[Kept]]:
+    """The records of each participant: their ids, blocks and trials."""
+    kept: dict[int, list[Kept]] = {}
+    with open_for_reading(Place.of(study.with_suffix(".sqlite3"))) as connection:
+        session = database.session_id(connection, "main") or 0
+        for item in result_records.all_records(connection, session, "trials"):
+            record = item.record
+            found = record.record_id, record.block_id, json.loads(record.data)["trial"]
+            kept.setdefault(item.key.participant_index, []).append(found)
+    return kept
 
 
 def read_log(

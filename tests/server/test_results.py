@@ -217,3 +217,42 @@ async def test_a_table_of_many_is_streamed_whole(http):
     ]
     lines = (await read_text(http, "/api/results/trials.jsonl?participant=3")).splitlines()
     assert [json.loads(line)["data"]["trial"] for line in lines] == list(range(2500))
+
+
+async def test_records_that_fit_no_stay_are_kept_without_a_block(http):
+    await send(http, "POST", "/api/move-to-next")
+    sent = [
+        a_record(1, block_id=0, revision=9),  # of a snapshot that is still to come
+        a_record(2, block_id=7, revision=1),  # of a block that the study has not
+        a_record(3, block_id=-1, revision=0),
+    ]
+    assert (await keep(http, *sent))[0] == 200
+    names = [row["block_name"] for row in await rows_of(http)]
+    assert names == ["Hello", "", ""]
+    status, problem = await keep(http, a_record(1), participant=77)
+    assert (status, problem["code"]) == (406, "participant-unknown")
+
+
+async def test_a_table_of_ten_thousand_columns_is_streamed_whole(http):
+    for start in range(0, 10_000, 1000):
+        data = {f"key{number}": number for number in range(start, start + 1000)}
+        assert (await keep(http, a_record(start, data=data)))[0] == 200
+    rows = await rows_of(http)
+    assert [
+        row[f"key{number}"] for number, row in zip(range(0, 10_000, 1000), rows, strict=True)
+    ] == [str(number) for number in range(0, 10_000, 1000)]
+    assert len(rows[0]) == 10_000 + 10
+
+
+async def test_a_batch_larger_than_a_body_is_refused_and_nothing_of_it_kept(http):
+    large = [a_record(number, data={"text": "x" * 60_000}) for number in range(100)]
+
+    async def sent(records):
+        body = io.BytesIO(json.dumps({"records": records}).encode())
+        headers = {"Content-Type": "application/json"}
+        return await send(http, "POST", "/api/results/1", data=body, headers=headers)
+
+    assert (await sent(large))[0] == 413
+    assert await read_json(http, "/api/results") == []
+    assert (await sent(large[:60]))[0] == 200
+    assert len(await rows_of(http)) == 60

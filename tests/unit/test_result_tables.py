@@ -1,0 +1,91 @@
+"""Records as the rows of a table: nothing of them is lost, whatever their keys are."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiment_server.participants.result_tables import Columns, cells
+from experiment_server.wire.results import StoredRecord
+from experiment_server.wire.tables import csv_heading, csv_lines
+
+KEYS = st.sampled_from(
+    ["", ".", "a", "b", "a.b", "a.b.2", "data.row", "row", "size", "record_id", "participant_index"]
+) | st.text(max_size=3)
+DATA = st.dictionaries(
+    KEYS,
+    st.recursive(st.integers(0, 9), lambda inner: st.dictionaries(KEYS, inner, max_size=3)),
+    max_size=5,
+)
+
+
+def stored(data, factors=()):
+    return StoredRecord(
+        participant_index=1,
+        row=1,
+        block_id=0,
+        block_name="A",
+        visit=1,
+        study_version=1,
+        factors=dict(factors),
+        data=data,
+        record_id="r1",
+        recorded_at=None,
+        clock_offset_ms=None,
+        received_at="2026-11-24T09:30:00.000Z",
+    )
+
+
+def leaves(value):
+    if isinstance(value, dict) and value:
+        return [leaf for inner in value.values() for leaf in leaves(inner)]
+    return [value]
+
+
+def table_of(records):
+    columns = Columns()
+    columns.take(records)
+    return columns.names, csv_heading(columns.names) + csv_lines(map(cells, records), columns.names)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ({"a.b": 5, "a": {"b": 1}}, {"a.b": 5, "a.b.2": 1}),
+        ({"a": {"b": 1}, "a.b": 5, "a.b.2": 7}, {"a.b": 1, "a.b.2": 5, "a.b.2.2": 7}),
+        ({"": 1, "a": {"": {}}}, {"": 1, "a.": {}}),
+        ({"row": 9, "data.row": 8}, {"data.row": 9, "data.row.2": 8}),
+        ({"size": 9}, {"size": "small", "data.size": 9}),
+    ],
+)
+def test_no_key_hides_another(data, found):
+    row = cells(stored(data, {"size": "small"}))
+    assert found.items() <= row.items()
+    assert row["row"] == 1
+
+
+@given(st.lists(DATA, max_size=4))
+def test_every_value_has_a_cell_and_csv_reads_it_back(data):
+    records = [stored(item, {"size": "small"}) for item in data]
+    names, text = table_of(records)
+    assert len(set(names)) == len(names)
+    heading, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert len(heading) == len(names)
+    assert len(rows) == len(records)
+    for record, row in zip(records, rows, strict=True):
+        assert len(row) == len(names)
+        context = sum(name in ("participant_index", "row", "size") for name in names)
+        wanted = sorted("{}" if leaf == {} else str(leaf) for leaf in leaves(record.data))
+        if record.data == {}:
+            wanted = []
+        own = [
+            value
+            for name, value in zip(names, row, strict=True)
+            if value and name not in cells(stored({}, {"size": "small"}))
+        ]
+        assert context == 3
+        assert sorted(own) == wanted

@@ -1,4 +1,4 @@
-"""Draws the rooms of the package, as they import each other, into docs/architecture.md.
+"""Draws the imports between packages into docs/architecture.md.
 
 `python docs/draw_architecture.py` writes the drawing anew; tests/unit/test_architecture.py fails
 while the page has another one.
@@ -18,29 +18,31 @@ PAGE = Path(__file__).with_name("architecture.md")
 BEGIN = "<!-- The drawing: made by docs/draw_architecture.py -->"
 END = "<!-- End of the drawing -->"
 
-# Every room imports these two modules, or may: their arrows would hide the others.
+# Every package may import these two modules; their arrows would hide the others.
 LEFT_OUT = frozenset({"errors", "limits"})
 
 
-def imports_between_rooms() -> set[tuple[str, str]]:
-    """Pairs of rooms of which the first imports the second."""
+def imports_between_packages() -> set[tuple[str, str]]:
+    """Pairs of packages, in which the first imports the second."""
     # Without a cache, so that the drawing never shows the imports of an earlier state.
     graph = grimp.build_graph(PACKAGE, cache_dir=None)
     pairs = {
-        (_room(module), _room(imported))
+        (_package(module), _package(imported))
         for module in graph.modules
         for imported in graph.find_modules_directly_imported_by(module)
     }
     return {
-        (room, imported)
-        for room, imported in pairs
-        if room != imported and not {room, imported} & LEFT_OUT
+        (package, imported)
+        for package, imported in pairs
+        if package != imported and not {package, imported} & LEFT_OUT
     }
 
 
 def drawing() -> str:
-    """The rooms as a Mermaid diagram, an arrow from a room to each one that it imports."""
-    arrows = [f"  {room} --> {imported}" for room, imported in sorted(imports_between_rooms())]
+    """A Mermaid diagram with an arrow from each package to those that it imports."""
+    arrows = [
+        f"  {package} --> {imported}" for package, imported in sorted(imports_between_packages())
+    ]
     return "\n".join(["```mermaid", "graph TD", *arrows, "```"])
 
 
@@ -54,14 +56,14 @@ def with_drawing(page: str) -> str:
     return drawn
 
 
-def _room(module: str) -> str:
+def _package(module: str) -> str:
     """The first part of a module's name below the package, which itself is named `package`.
 
     `__main__` only starts the command line, so that it counts to `cli`.
     """
     _, _, inside = module.partition(".")
-    room = inside.partition(".")[0]
-    return {"": "package", "__main__": "cli"}.get(room, room)
+    package = inside.partition(".")[0]
+    return {"": "package", "__main__": "cli"}.get(package, package)
 
 
 if __name__ == "__main__":

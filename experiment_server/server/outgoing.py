@@ -132,10 +132,7 @@ class OutgoingQueue:
         """Record that a packet was processed."""
         self._unfinished -= 1
         if not self._unfinished:
-            joiners, self._joiners = self._joiners, []
-            for joiner in joiners:
-                if not joiner.done():
-                    joiner.set_result(None)
+            self.release()
 
     async def join(self) -> None:
         """Wait until all packets are processed."""
@@ -143,6 +140,13 @@ class OutgoingQueue:
             joiner: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._joiners.append(joiner)
             await joiner
+
+    def release(self) -> None:
+        """End the waiting in `join`, because the client has gone or everything is processed."""
+        joiners, self._joiners = self._joiners, []
+        for joiner in joiners:
+            if not joiner.done():
+                joiner.set_result(None)
 
     def _is_idle(self) -> bool:
         # The writer waits for the next packet, the socket is a WebSocket, and its write buffer is

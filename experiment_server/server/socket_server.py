@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 from dataclasses import dataclass, field
 from functools import partial
 from types import MethodType
-from typing import TypedDict
 
 import socketio
-from aiohttp import WSMsgType, web
+from aiohttp import web
 from engineio.async_drivers import aiohttp as driver
-from engineio.async_socket import AsyncSocket
 
 from experiment_server.errors import LimitReached, ParameterInvalid
 from experiment_server.limits import (
@@ -27,7 +24,8 @@ from experiment_server.limits import (
 )
 from experiment_server.server.bodies import read_at_most
 from experiment_server.server.connection_counts import ConnectionCounter
-from experiment_server.server.frames import FrameInvalid, check_frame, check_payload
+from experiment_server.server.engine_io import DROPPED, BodyReader, CheckedWebSocket, Environ
+from experiment_server.server.frames import FrameInvalid, check_payload
 from experiment_server.server.outgoing import OutgoingQueue
 from experiment_server.session.tasks import Tasks
 from experiment_server.session.token_bucket import TokenBucket
@@ -38,26 +36,7 @@ log = logging.getLogger(__name__)
 _library_log = logging.getLogger(f"{__name__}.library")
 _library_log.setLevel(logging.CRITICAL)
 
-_DROPPED = "a client was disconnected, because it sent invalid Socket.IO data: %s"
 _TOO_MANY_PACKETS = f"more than {PACKETS_PER_S_MAX:.0f} messages a second; the connection ends"
-
-
-class _BodyReader:
-    """A body that was read already, with the `read` method that the library calls."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = io.BytesIO(body)
-
-    async def read(self, length: int) -> bytes:
-        return self._body.read(length)
-
-
-Environ = TypedDict(
-    "Environ",
-    {"aiohttp.request": web.Request, "wsgi.input": _BodyReader, "CONTENT_LENGTH": str},
-    total=False,
-)
-"""The parts of the library's request environment that this module reads or changes."""
 
 
 @dataclass(slots=True)
@@ -209,7 +188,7 @@ class SocketServer:
                 self._count_packets(connection, self._connections[connection], packets, len(body))
                 self.require_allowed(connection)
             self._require_open(connection)
-            environ |= {"wsgi.input": _BodyReader(body), "CONTENT_LENGTH": str(len(body))}
+            environ |= {"wsgi.input": BodyReader(body), "CONTENT_LENGTH": str(len(body))}
         return environ
 
     def _require_open(self, connection: str | None) -> None:
@@ -218,8 +197,8 @@ class SocketServer:
         if socket is not None and socket.closed:
             raise ParameterInvalid("this connection has ended; make a new one")
 
-    def _websocket(self, handler: MethodType, _engine: object) -> _WebSocket:
-        return _WebSocket(handler, self)
+    def _websocket(self, handler: MethodType, _engine: object) -> CheckedWebSocket:
+        return CheckedWebSocket(handler, self)
 
     def add_websocket(self, connection: str, transport: asyncio.Transport) -> None:
         """Register the WebSocket of a connection."""
@@ -253,7 +232,7 @@ class SocketServer:
             await self._handlers["message"](connection, message)
             self._expect_connect_packet(connection)
         except FrameInvalid as error:
-            log.warning(_DROPPED, error)
+            log.warning(DROPPED, error)
             await self.drop(connection)
         except Exception:
             log.exception("a client was disconnected, because its message could not be handled")
@@ -266,7 +245,11 @@ class SocketServer:
         if transport := self._websockets.get(connection):
             # The library waits without a timeout until the client has read everything.
             asyncio.get_running_loop().call_later(SHUTDOWN_NOTICE_TIMEOUT_S, transport.abort)
-        return await self._handlers["disconnect"](connection, reason)
+        try:
+            return await self._handlers["disconnect"](connection, reason)
+        finally:
+            if socket := self._engine.sockets.get(connection):
+                socket.queue.release()
 
     def _drop_stalled(self, connection: str) -> None:
         log.warning("a client was disconnected, because it stopped reading")
@@ -293,58 +276,3 @@ class SocketServer:
 
     def _drop_without_connect(self, connection: str) -> None:
         self._tasks.start(self.drop(connection), "drop-silent")
-
-
-class _WebSocket(driver.WebSocket):  # type: ignore[misc]
-    """The driver's WebSocket, which also checks frames and registers itself by its connection."""
-
-    def __init__(self, handler: MethodType, server: SocketServer) -> None:
-        super().__init__(handler, server.server.eio)
-        socket: AsyncSocket = handler.__self__
-        self._connection: str = socket.sid
-        self._socket_server = server
-
-    async def __call__(self, environ: Environ) -> web.WebSocketResponse:
-        request = environ["aiohttp.request"]
-        transport = request.transport
-        if transport is None:
-            raise ConnectionResetError("the client has disconnected")
-        # The driver does the same with compression and automatic pongs. But a few compressed
-        # kilobytes unpack to megabytes, buffers for it are large, and pings have to be counted.
-        self._sock = web.WebSocketResponse(
-            max_msg_size=BODY_MAX_BYTES, compress=False, autoping=False
-        )
-        self._socket_server.add_websocket(self._connection, transport)
-        try:
-            await self._sock.prepare(request)
-            await self.handler(self)
-        finally:
-            self._socket_server.remove_websocket(self._connection)
-        return self._sock
-
-    async def wait(self) -> str | bytes:
-        """The content of the next message; raises OSError if there is none or it is invalid."""
-        frame = await self._message()
-        try:
-            if len(frame) > self._socket_server.max_message_size(self._connection):
-                raise FrameInvalid("the message is too large for an app")
-            check_frame(frame)
-        except FrameInvalid as error:
-            log.warning(_DROPPED, error)
-            raise
-        await self._socket_server.count(self._connection, len(frame))
-        return frame
-
-    async def _message(self) -> str | bytes:
-        """The next message; raises OSError if the connection has ended."""
-        while True:
-            received = await self._sock.receive()
-            if received.type is WSMsgType.PING:
-                await self._sock.pong(received.data)
-            elif received.type is not WSMsgType.PONG:
-                break
-            await self._socket_server.count(self._connection, 0)
-        if received.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-            raise ConnectionResetError("the client has closed its WebSocket")
-        message: str | bytes = received.data
-        return message

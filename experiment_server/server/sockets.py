@@ -24,11 +24,12 @@ from experiment_server.errors import (
 )
 from experiment_server.limits import SHUTDOWN_NOTICE_TIMEOUT_S, TOKEN_EXPIRY_INTERVAL_S
 from experiment_server.server.connection_counts import ConnectionCounter
+from experiment_server.server.engine_io import Environ
 from experiment_server.server.frames import JSON, MSGPACK, Dialect
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.outgoing import InitialPushes
 from experiment_server.server.security import Authenticated, Authenticator
-from experiment_server.server.socket_server import Environ, SocketServer
+from experiment_server.server.socket_server import SocketServer
 from experiment_server.session.calls import Received, decoded_call, shown
 from experiment_server.session.hub import DASHBOARD, PARTICIPANTS, Hub, Message, Room
 from experiment_server.session.requests import BY_SERVER, Caller, Role

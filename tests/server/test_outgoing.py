@@ -13,6 +13,7 @@ from socketio import msgpack_packet, packet
 from experiment_server.server import outgoing
 from experiment_server.server.frames import JSON, MSGPACK
 from experiment_server.server.outgoing import OutgoingQueue, Push, websocket_frame
+from tests.waiting import PATIENCE
 
 
 def message(text):
@@ -125,6 +126,14 @@ async def test_a_queue_is_joined_once_every_packet_is_taken_care_of(queue):
         await queue.get()
         queue.task_done()
     await joined
+
+
+async def test_nobody_waits_for_a_client_that_has_gone(queue):
+    await queue.put(message("never read"))
+    joined = asyncio.ensure_future(queue.join())
+    await asyncio.sleep(0)
+    queue.release()
+    await asyncio.wait_for(joined, PATIENCE)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 
 from experiment_server.limits import APP_MESSAGE_MAX_BYTES, APP_MESSAGE_PIECE_BYTES
 from experiment_server.server import socket_server
+from experiment_server.session import views
+from experiment_server.session.requests import BY_SERVER
 from tests.waiting import PATIENCE
 
 PACKETS = {
@@ -154,6 +156,22 @@ async def test_a_polling_client_may_send_much_together(http):
     assert await poller.post("\x1e".join(asks)) == (200, "OK")
     answers = await poller.read(lambda packet: packet.startswith("4399["))
     assert sorted(answers) == sorted(f'43{n}[{{"ok":true,"data":-1}}]' for n in range(100))
+
+
+async def test_nothing_waits_for_a_dashboard_that_left_while_it_was_greeted(
+    http, server, monkeypatch
+):
+    monkeypatch.setattr(views, "MESSAGE_BLOCK_NAMES_MAX", 0)
+    for _ in range(3):
+        await server.session.new_participant(BY_SERVER)
+    poller = await Poller.connected(http, "/dashboard,")
+
+    def overviews():
+        return {task for task in asyncio.all_tasks() if task.get_name() == "send-overview"}
+
+    (waiting,) = overviews()
+    assert await poller.post("1") == (200, "OK")
+    await asyncio.wait_for(waiting, PATIENCE)
 
 
 async def test_a_large_message_of_a_polling_dashboard_arrives_whole(http):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -21,6 +21,13 @@ Serve = Callable[[Sequence[str], web.Request], Awaitable[web.StreamResponse]]
 
 # Python's int() would also accept "١٢" and "1_0".
 INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+
+# Longer paths are left to aiohttp. The longest operation has two indices of ten digits.
+_PATH_MAX_LENGTH = 64
+
+# Paths in the cache: some for each of a thousand participants, and some 300 bytes each.
+_CACHE_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +53,36 @@ class Route:
 
 
 class OperationRoutes:
-    """Finds operations by the method, the name and the number of parameters of a request."""
+    """Finds operations by the method, the name and the number of parameters of a request.
+
+    The paths that were found last are cached: apps send the same ones again and again.
+    """
 
     def __init__(self) -> None:
         self._routes: dict[tuple[str, str, int], tuple[Route, Serve]] = {}
+        self._methods: set[str] = set()
+        self._find = lru_cache(maxsize=_CACHE_MAX)(self._match)
 
     def add(self, method: str, path: str, serve: Serve) -> None:
         """Add a route such as `/api/config/{participant_index}`."""
         _, _, name, *parameters = path.split("/")
         self._routes[method, name, len(parameters)] = Route.of(path, path), serve
+        self._methods.add(method)
 
     def find(self, request: web.BaseRequest) -> tuple[Route, Handler] | None:
         """The route and the handler of a request; None if aiohttp has to find or refuse it."""
-        _, *parts = request.rel_url.raw_path.split("/")
-        if len(parts) < 2 or parts[0] != "api" or hdrs.EXPECT in request.headers:
+        method, path = request.method, request.rel_url.raw_path
+        # What clients can make up is not cached.
+        if method not in self._methods or len(path) > _PATH_MAX_LENGTH:
             return None
-        _, name, *values = parts
-        found = self._routes.get((request.method, name, len(values)))
+        return None if hdrs.EXPECT in request.headers else self._find(method, path)
+
+    def _match(self, method: str, path: str) -> tuple[Route, Handler] | None:
+        start, api, *parts = path.split("/")
+        if start or api != "api" or not parts:
+            return None
+        name, *values = parts
+        found = self._routes.get((method, name, len(values)))
         if found is None or not all(map(INTEGER.fullmatch, values)):
             return None
         route, serve = found

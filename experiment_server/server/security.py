@@ -117,10 +117,12 @@ def _on_this_machine(actor: Actor) -> Authenticated:
 
 
 def _token(request: web.Request) -> str | None:
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and bearer.strip():
-        return bearer.strip()
-    return request.cookies.get(COOKIE) or None if "Cookie" in request.headers else None
+    headers = request.headers
+    if "Authorization" in headers:
+        scheme, _, bearer = headers["Authorization"].partition(" ")
+        if scheme.lower() == "bearer" and bearer.strip():
+            return bearer.strip()
+    return request.cookies.get(COOKIE) or None if "Cookie" in headers else None
 
 
 def _password(request: web.Request) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -29,7 +29,7 @@ from experiment_server.session.requests import Request
 from experiment_server.session.states import ParticipantStates
 from experiment_server.session.versions import StudyVersions
 from experiment_server.store.commits import Commit, Written
-from experiment_server.store.result_records import KeptRecord, RecordKey
+from experiment_server.store.result_records import KeptRecord, RecordCount, RecordKey
 from experiment_server.store.store import Store
 from experiment_server.study.model import Binding, Study
 from experiment_server.wire.events import Moved
@@ -43,6 +43,24 @@ from experiment_server.wire.results import (
 
 _Counted = tuple[int, str, int]
 """A participant's index, a table and a block's id."""
+
+
+class _Counts:
+    """The numbers of records by block, and their sums by participant and table."""
+
+    def __init__(self, found: Iterable[RecordCount]) -> None:
+        self.by_block: Counter[_Counted] = Counter()
+        self.of_participants: Counter[int] = Counter()
+        self.tables: set[str] = set()
+        for item in found:
+            self.add(item[:3], item.records)
+
+    def add(self, key: _Counted, records: int = 1) -> None:
+        """Count more records."""
+        index, table, _ = key
+        self.by_block[key] += records
+        self.of_participants[index] += records
+        self.tables.add(table)
 
 
 class Results:
@@ -63,7 +81,7 @@ class Results:
         self._tell = written
         self._submitted = 0
         self._counting = asyncio.Lock()
-        self._counts: Counter[_Counted] | None = None
+        self._counts: _Counts | None = None
         self._uncounted: list[tuple[_Counted, int]] = []
 
     async def record(
@@ -87,7 +105,7 @@ class Results:
     async def tables(self) -> list[ResultTable]:
         """The tables, with their numbers of records by participant and block."""
         by_table: dict[str, list[BlockCount]] = defaultdict(list)
-        for (index, table, block_id), count in sorted((await self._counted()).items()):
+        for (index, table, block_id), count in sorted((await self._counted()).by_block.items()):
             by_table[table].append(BlockCount(index, block_id, count))
         return [
             ResultTable(table, sum(block.records for block in blocks), blocks)
@@ -125,14 +143,13 @@ class Results:
 
     async def _require_room(self, participant_index: int, table: str, more: int) -> None:
         counts = await self._counted()
-        there_are = sum(n for (index, _, _), n in counts.items() if index == participant_index)
+        there_are = counts.of_participants[participant_index]
         if there_are + more > PARTICIPANT_RECORDS_MAX:
             raise LimitReached(
                 f"participant {participant_index} has {there_are:,} records; a participant has at "
                 f"most {PARTICIPANT_RECORDS_MAX:,}. Send samples as a file"
             )
-        tables = {name for _, name, _ in counts}
-        if table not in tables and len(tables) >= RESULT_TABLES_MAX:
+        if table not in counts.tables and len(counts.tables) >= RESULT_TABLES_MAX:
             raise LimitReached(f"a session has at most {RESULT_TABLES_MAX} tables, and has them")
 
     async def _commit(self, batch: Batch) -> Written:
@@ -161,19 +178,20 @@ class Results:
 
     def _count(self, key: _Counted, number: int) -> None:
         if self._counts is not None:
-            self._counts[key] += 1
+            self._counts.add(key)
         else:
             self._uncounted.append((key, number))
 
-    async def _counted(self) -> Mapping[_Counted, int]:
+    async def _counted(self) -> _Counts:
         async with self._counting:
             if self._counts is None:
                 # The query sees the commits up to here; those that follow are added to its answer.
                 number, self._uncounted = self._submitted, []
                 found = await asyncio.wrap_future(self._store.record_counts())
-                self._counts = Counter({item[:3]: item.records for item in found})
+                self._counts = _Counts(found)
                 for key, later in self._uncounted:
-                    self._counts[key] += later > number
+                    if later > number:
+                        self._counts.add(key)
             return self._counts
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from experiment_server.limits import STUDY_BLOCKS_MAX
 from experiment_server.wire.snapshots import Timestamp
 from experiment_server.wire.values import JsonObject
 
@@ -23,7 +24,8 @@ class ResultRecord(Struct, frozen=True):
     ]
     data: Annotated[JsonObject, Meta(description="What was recorded.")]
     block_id: Annotated[
-        int, Meta(ge=-1, le=2**31 - 1, description="The block in which it was recorded.")
+        int,
+        Meta(ge=-1, le=STUDY_BLOCKS_MAX, description="The block in which it was recorded."),
     ]
     revision: Annotated[
         int,

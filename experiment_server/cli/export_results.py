@@ -73,5 +73,5 @@ class ResultTables:
     def _participant(self, index: int) -> Participant:
         state = records.state(self._connection, self._session, index)
         moves = records.all_moves(self._connection, self._session, index)
-        stays = Stays([entry.told(Moved) for entry in moves])
+        stays = Stays([entry.data_as(Moved) for entry in moves])
         return Participant(index, row_of(state) if state else index, stays)

@@ -1,4 +1,4 @@
-"""What a participant goes through: the blocks of one version of the study."""
+"""The block sequence of a participant in one study version."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from experiment_server.study.model import Block, Names, Study
 
 
 class BlockSequence:
-    """A participant's blocks in one version of the study, in the participant's own order.
+    """A participant's blocks in one study version, in the participant's order.
 
-    `study` is that version and `version` its number; `row` is the row of the design that they
-    follow, by default that of their index. Names are worked out at once, the blocks when they are
-    first needed.
+    `study` is that version and `version` its number. `row` is the row of the design, by default
+    the index. The names are computed at once, the blocks when they are first read.
     """
 
     def __init__(
@@ -27,7 +26,7 @@ class BlockSequence:
 
     @cached_property
     def values(self) -> int:
-        """About how many values the blocks' configs have, which tells what they take in memory."""
+        """The approximate number of values in the configs, which estimates the memory use."""
         return sum(self.study.blocks[name].values for name in self.names)
 
     def __len__(self) -> int:
@@ -35,5 +34,5 @@ class BlockSequence:
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
-        """The blocks as the study file has them, without overrides; raises ExpansionFailed."""
+        """The expanded blocks, without overrides; raises ExpansionFailed."""
         return expand(self.study, self._participant_index, self._row)

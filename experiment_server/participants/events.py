@@ -1,8 +1,8 @@
-"""What happens in a study, as its log keeps it.
+"""Events, and their hash-chained entries in the log.
 
-Entries are numbered from 1 without a gap, and each carries the SHA-256 of itself and the hash of
-the one before it: who changes, removes or puts in an entry has to write every later one anew, and
-the last one's hash is another then.
+Entries are numbered from 1 without gaps. Each contains its SHA-256 and the hash of the previous
+entry. Whoever changes, removes or inserts an entry has to rewrite all later entries, which changes
+the hash of the last one.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from experiment_server.wire.encoding import from_json, to_json, to_json_bytes
 from experiment_server.wire.events import Actor, EventData, LogEntry
 from experiment_server.wire.values import JsonObject
 
-NOTHING_BEFORE = "0" * 64
-"""The hash that the first entry carries as the one before it."""
+FIRST_PREVIOUS_HASH = "0" * 64
+"""The `previous` hash of the first entry."""
 
 Data = TypeVar("Data", bound=EventData)
 
 
 class Cause(Struct, frozen=True):
-    """Who asked for a change, and the reason that they gave."""
+    """The actor who requested a change, and the reason."""
 
     by: Actor
     reason: str | None = None
 
 
 class Event(Struct, frozen=True, gc=False):
-    """Something that happened at a time, to a participant or to the study as a whole."""
+    """Something that happened to a participant, or to the whole study, at a time."""
 
     time: datetime
     data: EventData
@@ -53,8 +53,8 @@ class Entry(Struct, frozen=True, gc=False):
     previous: str
     hash: str
 
-    def told(self, kind: builtins.type[Data]) -> Data:
-        """The entry's data, as what an event of its type tells."""
+    def data_as(self, kind: builtins.type[Data]) -> Data:
+        """The entry's data as a struct of its event type."""
         return from_json(self.data, kind)
 
     def on_wire(self) -> LogEntry:
@@ -85,14 +85,14 @@ LOG_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of a log: how many entries it has, and the hash of the last."""
+    """The end of a log: the number of entries, and the hash of the last one."""
 
     id: int = 0
-    hash: str = NOTHING_BEFORE
+    hash: str = FIRST_PREVIOUS_HASH
 
 
-def chained(events: Iterable[Event], head: Head) -> tuple[list[Entry], Head]:
-    """The events as the next entries of a log, and the log's new end."""
+def chain_entries(events: Iterable[Event], head: Head) -> tuple[list[Entry], Head]:
+    """The log entries for events that follow `head`, and the new end of the log."""
     entries = []
     number, previous = head.id, head.hash
     for event in events:
@@ -114,8 +114,8 @@ def hash_of(
     return hashlib.sha256(parts).hexdigest()
 
 
-def flaw(entry: Entry, head: Head) -> str | None:
-    """What is wrong with an entry that should follow `head`, None where nothing is."""
+def chain_error(entry: Entry, head: Head) -> str | None:
+    """The error of an entry that should follow `head`, None if it is correct."""
     if entry.id != head.id + 1:
         gap = f"entry {head.id + 1}" + (f" to {entry.id - 1}" if entry.id > head.id + 2 else "")
         return f"{gap} is missing" if entry.id > head.id else f"entry {entry.id} is there twice"
@@ -129,7 +129,7 @@ def flaw(entry: Entry, head: Head) -> str | None:
 
 
 def log_cells(entry: LogEntry) -> JsonObject:
-    """An entry's cells as `LOG_COLUMNS`: the commonest parts of its data beside the whole."""
+    """The cells of an entry for `LOG_COLUMNS`."""
     data = entry.data
     cells: JsonObject = {
         "id": entry.id,

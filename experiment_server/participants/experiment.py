@@ -1,4 +1,4 @@
-"""A study and its participants in memory: the whole flow, without a server."""
+"""A study and its participants in memory, without a server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from experiment_server.wire.events import Actor
 from experiment_server.wire.values import Config, JsonObject
 
 Listener = Callable[[JsonObject], None]
-"""Told the snapshot of a participant who was added or changed."""
+"""Called with the snapshot of a participant who was added or changed."""
 
 _CALLER = Cause(Actor.SERVER)
 
@@ -29,9 +29,9 @@ _CALLER = Cause(Actor.SERVER)
 class Experiment:
     """Moves participants through a study, synchronously and in memory.
 
-    Participants are named by their index, 1 and up; where it is left out, the default participant
-    is meant, who is there from the start. `clock` tells the time in UTC. Methods raise
-    ParticipantUnknown for an index that was never added.
+    Methods take a participant's index, 1 and up; by default, that of the default participant, who
+    exists from the start. `clock` returns the time in UTC. Methods raise ParticipantUnknown for an
+    index that was never added.
     """
 
     def __init__(
@@ -53,29 +53,29 @@ class Experiment:
         return sorted(self._states)
 
     def add_participant(self, participant_index: int, row: int | None = None) -> None:
-        """Add a participant, who follows the row of the design of their index or another one.
+        """Add a participant, who follows a row of the design; the default row is the index.
 
         Raises ParticipantExists, or ParticipantIndexInvalid below 1.
         """
         if participant_index in self._states:
             raise ParticipantExists(participant_index)
-        self._keep(moves.add(participant_index, _CALLER, self._clock(), row))
+        self._store(moves.add(participant_index, _CALLER, self._clock(), row))
 
     def add_participant_index(self, participant_index: int) -> bool:
-        """Add a participant; False if they are there already."""
+        """Add a participant; return False if the participant exists already."""
         if participant_index in self._states:
             return False
         self.add_participant(participant_index)
         return True
 
     def new_participant(self) -> int:
-        """Add the participant after the largest index, and return the new index."""
+        """Add a participant after the largest index, and return the new index."""
         participant_index = max(self._states) + 1
         self.add_participant(participant_index)
         return participant_index
 
     def get_next_participant(self) -> int:
-        """Add the participant after the largest index, as `new_participant` (its name in 0.3)."""
+        """Do what `new_participant` does; this is its name in release 0.3."""
         return self.new_participant()
 
     # Reading
@@ -83,10 +83,10 @@ class Experiment:
     def get_state(self, participant_index: int | None = None) -> JsonObject:
         """The participant snapshot, as the server would push it."""
         state = self._state(participant_index)
-        told: JsonObject = to_builtins(
+        snapshot: JsonObject = to_builtins(
             snapshots.snapshot(state, self._sequence(state), connected=0)
         )
-        return told
+        return snapshot
 
     def is_active(self, participant_index: int | None = None) -> bool:
         """Whether the participant is in a block."""
@@ -94,7 +94,7 @@ class Experiment:
         return is_active(state, len(self._sequence(state)))
 
     def get_blocks_count(self, participant_index: int | None = None) -> int:
-        """How many blocks the participant goes through."""
+        """The number of the participant's blocks."""
         return len(self._sequence(self._state(participant_index)))
 
     def get_config(self, participant_index: int | None = None) -> Config:
@@ -122,10 +122,10 @@ class Experiment:
         return self._change(participant_index, partial(moves.move_to_block, block_id=block_id))
 
     def move_all_to_block(self, block_id: int) -> list[int]:
-        """Move every active participant, all or none, and return their indices.
+        """Move all active participants to a block, all or none, and return their indices.
 
-        Raises BlockOutOfRange if one of them, or with nobody active the default participant, has
-        no such block.
+        Raises BlockOutOfRange if one of them has no such block. If nobody is active, the default
+        participant is checked instead.
         """
         now = self._clock()
         active = [self._state(index) for index in self.participants() if self.is_active(index)]
@@ -136,20 +136,20 @@ class Experiment:
         if not active:
             return []
         for outcome in outcomes:
-            self._keep(outcome)
+            self._store(outcome)
         return [outcome.state.participant_index for outcome in outcomes]
 
     def reset_participant(self, participant_index: int | None = None) -> bool:
-        """Drop what was changed about a participant's configs; the position is kept."""
+        """Remove all overrides of a participant's configs; the participant stays in the block."""
         self._change(participant_index, moves.reset)
         return True
 
     def on_change(self, listener: Listener) -> None:
-        """Have `listener` told the snapshot of every participant who is added or changed."""
+        """Call `listener` with the snapshot of each participant who is added or changed."""
         self._listeners.append(listener)
 
     def use(self, study: Study) -> None:
-        """Take everybody to another version of the study; positions are kept."""
+        """Migrate all participants to another study version; they keep their positions."""
         now, migration = self._clock(), Migration()
         self._version += 1
         after = {
@@ -158,12 +158,10 @@ class Experiment:
         }
         for state in self._states.values():
             before = self._sequence(state)
-            migration.take(
-                state, before, after[state.participant_index], OnChange.ALL, _CALLER, now
-            )
+            migration.add(state, before, after[state.participant_index], OnChange.ALL, _CALLER, now)
         self._study, self._sequences = study, after
         for _, outcome in migration.changed:
-            self._keep(outcome)
+            self._store(outcome)
 
     def _state(self, participant_index: int | None) -> ParticipantState:
         index = self.default_participant_index if participant_index is None else participant_index
@@ -182,10 +180,10 @@ class Experiment:
         sequence = self._sequence(state)
         outcome = transition(state, sequence, _CALLER, self._clock())
         if outcome.state is not state:
-            self._keep(outcome)
+            self._store(outcome)
         return moves.place_of(outcome.state, sequence.names).block_name
 
-    def _keep(self, outcome: Outcome) -> None:
+    def _store(self, outcome: Outcome) -> None:
         index = outcome.state.participant_index
         self._states[index] = outcome.state
         for listener in self._listeners:

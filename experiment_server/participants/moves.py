@@ -1,8 +1,8 @@
-"""Every change of a participant, as a pure function.
+"""All changes of a participant, as pure functions.
 
-A change takes the participant's state, the blocks that they go through, its arguments, who caused
-it, and the time. It returns the next state, with revision + 1, and what happened; or the very same
-state and no event where there is nothing to change (next at END, previous at START).
+A change takes the participant's state and blocks, its own arguments, its cause, and the time. It
+returns the new state, with revision + 1, and the events. If nothing changes (next at END, previous
+at START), it returns the same state and no event.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ from experiment_server.wire.events import (
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """What a change comes to: the state after it, and what happened."""
+    """The result of a change: the new state, and the events."""
 
     state: ParticipantState
     events: tuple[Event, ...] = ()
 
 
 Transition = Callable[[ParticipantState, BlockSequence, Cause, datetime], Outcome]
-"""A change of one participant, all arguments but its own filled in."""
+"""A change of one participant, with its own arguments bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedMove:
-    """A move that can be taken back: its entry in the log, and where it came from.
+    """A move that can be undone: the id of its log entry, and the block before it.
 
-    `revision` is the participant's revision that the log was read at.
+    `revision` is the participant's revision when the log was read.
     """
 
     id: int
@@ -70,10 +70,9 @@ class LoggedMove:
 
 
 def add(participant_index: int, cause: Cause, now: datetime, row: int | None = None) -> Outcome:
-    """A new participant, before their first block, who follows a row of the design.
+    """Add a participant at START, who follows a row of the design; the default row is the index.
 
-    By default it is that of their index. Raises ParticipantIndexInvalid for an index below 1 or
-    above 2**31 - 1.
+    Raises ParticipantIndexInvalid for an index below 1 or above 2**31 - 1.
     """
     require_index(participant_index)
     row = None if row == participant_index else row
@@ -85,23 +84,23 @@ def add(participant_index: int, cause: Cause, now: datetime, row: int | None = N
 def move_to_next(
     state: ParticipantState, sequence: BlockSequence, cause: Cause, now: datetime
 ) -> Outcome:
-    """One block on; END after the last block, and END stays END."""
+    """Move to the next block; END follows the last block, and nothing changes at END."""
     count = len(sequence)
-    return _move(state, sequence, min(position(state, count) + 1, count), cause, now)
+    return _move_if_changed(state, sequence, min(position(state, count) + 1, count), cause, now)
 
 
 def move_to_previous(
     state: ParticipantState, sequence: BlockSequence, cause: Cause, now: datetime
 ) -> Outcome:
-    """One block back; from END to the last block, and START stays START."""
+    """Move to the previous block; nothing changes at START."""
     place = max(START, position(state, len(sequence)) - 1)
-    return _move(state, sequence, place, cause, now)
+    return _move_if_changed(state, sequence, place, cause, now)
 
 
 def move_to_block(
     state: ParticipantState, sequence: BlockSequence, cause: Cause, now: datetime, block_id: int
 ) -> Outcome:
-    """To a block by its id. Moving to the current block starts it anew.
+    """Move to a block by its id. A move to the current block starts it again.
 
     Raises BlockOutOfRange unless 0 <= block_id < blocks_count.
     """
@@ -110,50 +109,50 @@ def move_to_block(
             f"participant {state.participant_index} has no block {block_id}; "
             f"their blocks are 0 to {len(sequence) - 1}"
         )
-    return _moved(state, sequence, block_id, cause, now)
+    return _move_to(state, sequence, block_id, cause, now)
 
 
 def undo(
     state: ParticipantState, sequence: BlockSequence, cause: Cause, now: datetime, move: LoggedMove
 ) -> Outcome:
-    """To where a move came from, START and END among it.
+    """Move back to the block before a logged move; this may be START or END.
 
-    Raises RevisionConflict if the participant was changed since the log was read, and
-    NothingToUndo if the study no longer has that place.
+    Raises RevisionConflict if the participant has changed since the log was read, and
+    NothingToUndo if the study no longer has that block.
     """
     if state.revision != move.revision:
         raise RevisionConflict("the participant was changed meanwhile")
     if not START <= move.block_id <= len(sequence):
         raise NothingToUndo(
             f"participant {state.participant_index} came from block {move.block_id}, which the "
-            "study no longer has; move them to a block by hand"
+            "study no longer has; move the participant to a block instead"
         )
-    return _moved(state, sequence, move.block_id, cause, now, undoes=move.id)
+    return _move_to(state, sequence, move.block_id, cause, now, undoes=move.id)
 
 
-def end_beyond(
+def end_if_beyond(
     state: ParticipantState,
     sequence: BlockSequence,
     cause: Cause,
     now: datetime,
     before: BlockSequence,
 ) -> Outcome:
-    """In a changed study: positions are kept, and beyond the new end there is END.
+    """Move to END if a new study version has fewer blocks than the participant's position.
 
-    `before` are the blocks that the participant had so far.
+    `before` are the participant's blocks in the previous version.
     """
     if state.ended or state.block_id < len(sequence):
         return Outcome(state)
     origin = place_of(state, before.names)
-    return _moved(state, sequence, len(sequence), cause, now, origin=origin)
+    return _move_to(state, sequence, len(sequence), cause, now, origin=origin)
 
 
 def update_config(
     state: ParticipantState, sequence: BlockSequence, cause: Cause, now: datetime, patch: Patch
 ) -> Outcome:
-    """The current block's config changed, for this participant alone.
+    """Change the current block's config for this participant only.
 
-    Raises NotInBlock before the first block and after the last, and ExpansionFailed.
+    Raises NotInBlock before the first block and after the last one, and ExpansionFailed.
     """
     require_active(state, sequence)
     block = place_of(state, sequence.names)
@@ -161,7 +160,7 @@ def update_config(
     if overrides == state.overrides:
         return Outcome(state)
     after = replace(state, overrides=overrides, revision=state.revision + 1, updated_at=now)
-    told = ConfigOverridden(
+    data = ConfigOverridden(
         revision=after.revision,
         block=block,
         patch=patch,
@@ -169,25 +168,25 @@ def update_config(
         by=cause.by,
         reason=cause.reason,
     )
-    return Outcome(after, (Event(now, told, state.participant_index),))
+    return Outcome(after, (Event(now, data, state.participant_index),))
 
 
 def reset(
     state: ParticipantState, _sequence: BlockSequence, cause: Cause, now: datetime
 ) -> Outcome:
-    """All overrides dropped; the position is kept."""
+    """Remove all overrides; the participant stays in the block."""
     if not state.overrides:
         return Outcome(state)
     after = replace(state, overrides=(), revision=state.revision + 1, updated_at=now)
     dropped = [(item.block_name, item.occurrence) for item in state.overrides]
-    told = ParticipantReset(
+    data = ParticipantReset(
         revision=after.revision, dropped=dropped, by=cause.by, reason=cause.reason
     )
-    return Outcome(after, (Event(now, told, state.participant_index),))
+    return Outcome(after, (Event(now, data, state.participant_index),))
 
 
 def keep_study(state: ParticipantState, digest: str | None, now: datetime) -> ParticipantState:
-    """The state bound to a version of the study, or with None to the one that is served."""
+    """The state with another study version; None means the served version."""
     if state.study == digest:
         return state
     return replace(state, study=digest, revision=state.revision + 1, updated_at=now)
@@ -199,12 +198,12 @@ def require_index(participant_index: int) -> None:
         raise ParticipantIndexInvalid(f"participants count from 1, got {participant_index}")
     if participant_index > PARTICIPANT_INDEX_MAX:
         raise ParticipantIndexInvalid(
-            f"participant {participant_index} is beyond the largest index, {PARTICIPANT_INDEX_MAX}"
+            f"participant {participant_index} exceeds the largest index, {PARTICIPANT_INDEX_MAX}"
         )
 
 
 def require_block(state: ParticipantState, sequence: BlockSequence, block_id: int) -> None:
-    """Raise ParticipantElsewhere unless the participant stands at this block id, -1 for START."""
+    """Raise ParticipantElsewhere unless the participant is at this block id, -1 for START."""
     place = position(state, len(sequence))
     if block_id != place:
         raise ParticipantElsewhere(
@@ -214,7 +213,7 @@ def require_block(state: ParticipantState, sequence: BlockSequence, block_id: in
 
 
 def require_start(state: ParticipantState, started_at: str) -> None:
-    """Raise ParticipantElsewhere unless the block began then, as a snapshot's timestamp says it."""
+    """Raise ParticipantElsewhere unless the block started at this time of a snapshot."""
     if state.block_started_at is None or started_at != timestamp(state.block_started_at):
         raise ParticipantElsewhere(
             f"participant {state.participant_index} is not in the block that began at "
@@ -228,12 +227,12 @@ def require_active(state: ParticipantState, sequence: BlockSequence) -> None:
         return
     who = f"participant {state.participant_index} is not in a block"
     if position(state, len(sequence)) == START:
-        raise NotInBlock(f"{who}: move-to-next takes them to their first one")
-    raise NotInBlock(f"{who}: they have finished all {len(sequence)} of them")
+        raise NotInBlock(f"{who}: move-to-next moves them to the first block")
+    raise NotInBlock(f"{who}: the participant has finished all {len(sequence)} blocks")
 
 
 def place_of(state: ParticipantState, names: Names) -> BlockPlace:
-    """Where the participant stands, by id and name."""
+    """The id and name of the participant's current block."""
     return _place(position(state, len(names)), names)
 
 
@@ -243,15 +242,15 @@ def _place(place: int, names: Names) -> BlockPlace:
     return BlockPlace(place, names[place] if place < len(names) else END_NAME)
 
 
-def _move(
+def _move_if_changed(
     state: ParticipantState, sequence: BlockSequence, place: int, cause: Cause, now: datetime
 ) -> Outcome:
     if place == position(state, len(sequence)):
         return Outcome(state)
-    return _moved(state, sequence, place, cause, now)
+    return _move_to(state, sequence, place, cause, now)
 
 
-def _moved(
+def _move_to(
     state: ParticipantState,
     sequence: BlockSequence,
     place: int,
@@ -274,7 +273,7 @@ def _moved(
         study=state.study,
         row=state.row,
     )
-    told = Moved(
+    data = Moved(
         revision=after.revision,
         origin=origin or place_of(state, sequence.names),
         destination=_place(place, sequence.names),
@@ -284,7 +283,7 @@ def _moved(
         by=cause.by,
         reason=cause.reason,
     )
-    events: tuple[Event, ...] = (Event(now, told, state.participant_index),)
+    events: tuple[Event, ...] = (Event(now, data, state.participant_index),)
     if ended and not state.ended:
         finished = Finished(revision=after.revision, by=cause.by, reason=cause.reason)
         events += (Event(now, finished, state.participant_index),)

@@ -1,8 +1,8 @@
-"""What an experimenter has changed about one participant's blocks, against the file.
+"""Overrides: an experimenter's changes of one participant's configs.
 
-A change is a JSON merge patch (RFC 7396): its keys replace the config's, tables are merged key by
-key, and null takes a key away. What is kept is always the shortest patch from the file's config to
-the changed one, so that a change made undone by hand is no change.
+An override is a JSON merge patch (RFC 7396): its keys replace the config's keys, tables are merged
+key by key, and null removes a key. The stored patch is the shortest one from the file's config to
+the changed config, so a value that is set back leaves no override.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Patch = JsonObject
 class Override:
     """A patch of one block of one participant.
 
-    The block is named by its name, and by how many blocks of that name come before it in the
-    participant's order: it is found again when an edit of the file moves it.
+    The block is identified by its name and by its occurrence: the number of blocks with this name
+    before it in the participant's order. So it is found again if an edit of the file moves it.
     """
 
     block_name: str
@@ -38,19 +38,19 @@ class Override:
 Overrides = tuple[Override, ...]
 
 
-def checked(patch: JsonValue) -> Patch:
-    """The patch, if a config can be changed by it.
+def checked_patch(patch: JsonValue) -> Patch:
+    """Check a patch and return it.
 
-    Raises ParameterInvalid for what is no JSON object as `study.values` has them, and
-    OverrideRefused for one that would change what the server itself puts into every config.
+    Raises ParameterInvalid if it is not a JSON object with valid values, and OverrideRefused if
+    it sets a key that the server adds to every config.
     """
     if not isinstance(patch, dict):
         raise ParameterInvalid("a change of a config has to be a JSON object of its new values")
     reserved = [key for key in RESERVED_KEYS if key in patch]
     if reserved:
         raise OverrideRefused(
-            f"{', '.join(reserved)} cannot be changed: the server says there who the participant "
-            "is and where; nothing was changed"
+            f"{', '.join(reserved)} cannot be changed, because the server sets it; nothing was "
+            "changed"
         )
     if wrong := problem(patch, "the change"):
         raise ParameterInvalid(f"{wrong}; nothing was changed")
@@ -58,12 +58,12 @@ def checked(patch: JsonValue) -> Patch:
 
 
 def digest_of_overrides(overrides: Overrides) -> str:
-    """The SHA-256 of a participant's overrides, in hexadecimal: the log's word for all of them."""
+    """The SHA-256 of a participant's overrides in hexadecimal, as the log has it."""
     return hashlib.sha256(to_json_bytes([asdict(item) for item in overrides])).hexdigest()
 
 
-def merged(config: JsonValue, patch: JsonValue) -> JsonValue:
-    """The config with the patch applied to it (RFC 7396, section 2)."""
+def apply_patch(config: JsonValue, patch: JsonValue) -> JsonValue:
+    """Apply a patch to a config (RFC 7396, section 2)."""
     if not isinstance(patch, Mapping):
         return patch
     result = dict(config) if isinstance(config, Mapping) else {}
@@ -71,12 +71,12 @@ def merged(config: JsonValue, patch: JsonValue) -> JsonValue:
         if value is None:
             result.pop(key, None)
         else:
-            result[key] = merged(result.get(key), value)
+            result[key] = apply_patch(result.get(key), value)
     return result
 
 
-def difference(config: Mapping[str, JsonValue], changed: Mapping[str, JsonValue]) -> Patch:
-    """The patch that makes `changed` out of `config`; empty where they are equal."""
+def make_patch(config: Mapping[str, JsonValue], changed: Mapping[str, JsonValue]) -> Patch:
+    """The patch from `config` to `changed`; empty if they are equal."""
     patch: Patch = {key: None for key in config if key not in changed}
     for key, value in changed.items():
         if key not in config:
@@ -84,31 +84,31 @@ def difference(config: Mapping[str, JsonValue], changed: Mapping[str, JsonValue]
             continue
         before = config[key]
         if isinstance(before, Mapping) and isinstance(value, Mapping):
-            if inner := difference(before, value):
+            if inner := make_patch(before, value):
                 patch[key] = inner
         elif not _same(before, value):
             patch[key] = value
     return patch
 
 
-def overridden(blocks: Sequence[Block], overrides: Overrides) -> tuple[Block, ...]:
-    """A participant's blocks with their overrides applied."""
+def apply_overrides(blocks: Sequence[Block], overrides: Overrides) -> tuple[Block, ...]:
+    """A participant's blocks with the overrides applied."""
     if not overrides:
         return tuple(blocks)
     return tuple(
-        block._replace(config=merged(block.config, override.patch)) if override else block
+        block._replace(config=apply_patch(block.config, override.patch)) if override else block
         for block, override in zip(blocks, _assigned(blocks, overrides), strict=True)
     )
 
 
 def override_of(blocks: Sequence[Block], overrides: Overrides, block_id: int) -> Patch:
-    """The patch of one block; empty where it is as the file has it."""
+    """The patch of one block; empty if it has no override."""
     override = _assigned(blocks, overrides)[block_id] if overrides else None
     return override.patch if override else {}
 
 
 def only_override(blocks: Sequence[Block], block_id: int, patch: Patch) -> Overrides:
-    """The overrides of somebody for whom nothing but one block is changed, by this patch."""
+    """The overrides with only this patch of one block."""
     if not patch:
         return ()
     return (Override(*_address(blocks, block_id), patch),)
@@ -117,22 +117,22 @@ def only_override(blocks: Sequence[Block], block_id: int, patch: Patch) -> Overr
 def with_patch(
     blocks: Sequence[Block], overrides: Overrides, block_id: int, patch: Patch
 ) -> Overrides:
-    """The overrides after one more patch of a block; `blocks` are the file's.
+    """Add a patch of a block to the overrides; `blocks` are those of the study file.
 
-    Where an earlier patch and this one meet, this one wins.
+    If an earlier patch sets the same key, the new patch wins.
     """
     block = blocks[block_id]
     address = _address(blocks, block_id)
-    before = merged(block.config, override_of(blocks, overrides, block_id))
+    before = apply_patch(block.config, override_of(blocks, overrides, block_id))
     kept = tuple(
         override for override in overrides if (override.block_name, override.occurrence) != address
     )
-    whole = difference(block.config, merged(before, patch))
+    whole = make_patch(block.config, apply_patch(before, patch))
     return (*kept, Override(*address, whole)) if whole else kept
 
 
-def compared(config: Config, patch: Patch) -> list[OverriddenValue]:
-    """What a patch changes, value by value."""
+def overridden_values(config: Config, patch: Patch) -> list[OverriddenValue]:
+    """The values that a patch changes."""
     return list(_compared(config, patch, ()))
 
 
@@ -167,7 +167,7 @@ def _assigned(blocks: Sequence[Block], overrides: Overrides) -> list[Override | 
 
 
 def _same(one: JsonValue, other: JsonValue) -> bool:
-    # Python holds True for 1 and 1.0 for 1; an app that reads the config does not.
+    # For Python, True and 1.0 equal 1; for an app that reads the config they differ.
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):

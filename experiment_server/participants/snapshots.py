@@ -1,4 +1,4 @@
-"""What is told of a participant: the snapshot and the row of the wire contract."""
+"""Makes the snapshot and the row of a participant, as in the wire contract."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from typing import TypeVar
 
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.moves import place_of, require_active
-from experiment_server.participants.overrides import compared, merged, overridden, override_of
+from experiment_server.participants.overrides import (
+    apply_overrides,
+    apply_patch,
+    overridden_values,
+    override_of,
+)
 from experiment_server.participants.state import (
     ParticipantState,
     position,
@@ -22,58 +27,58 @@ from experiment_server.wire.snapshots import (
 )
 from experiment_server.wire.values import Config
 
-Told = TypeVar("Told", bound=ParticipantSummary)
+Summary = TypeVar("Summary", bound=ParticipantSummary)
 
 
 def snapshot(
     state: ParticipantState, sequence: BlockSequence, connected: int
 ) -> ParticipantSnapshot:
-    """Where the participant stands, with their config; raises ExpansionFailed.
+    """The participant's snapshot with the current config; raises ExpansionFailed.
 
     `connected` counts the participant's sockets.
     """
     config = None
     overrides: tuple[OverriddenValue, ...] = ()
-    # Also before the first block: who has blocks that cannot be made learns it at once.
+    # Blocks are expanded at START too, so that an expansion error appears at once.
     blocks = sequence.blocks
     block_id = position(state, len(blocks))
     if 0 <= block_id < len(blocks):
         config = blocks[block_id].config
         if patch := override_of(blocks, state.overrides, block_id):
-            overrides = tuple(compared(config, patch))
-            config = merged(config, patch)
-    return _told(
+            overrides = tuple(overridden_values(config, patch))
+            config = apply_patch(config, patch)
+    return _with_summary(
         ParticipantSnapshot, state, sequence, connected, config=config, overrides=overrides
     )
 
 
 def row(state: ParticipantState, sequence: BlockSequence, connected: int) -> ParticipantRow:
-    """The participant as lists show them: without config, with their own block names."""
-    return _told(ParticipantRow, state, sequence, connected, block_names=sequence.names)
+    """The participant's row in lists: without config, with the block names."""
+    return _with_summary(ParticipantRow, state, sequence, connected, block_names=sequence.names)
 
 
 def current_config(state: ParticipantState, sequence: BlockSequence) -> Config:
-    """The current block's config, overrides applied; raises NotInBlock and ExpansionFailed."""
+    """The current block's config with overrides; raises NotInBlock and ExpansionFailed."""
     require_active(state, sequence)
     block_id = position(state, len(sequence))
     config = sequence.blocks[block_id].config
     patch = override_of(sequence.blocks, state.overrides, block_id)
-    return merged(config, patch) if patch else config
+    return apply_patch(config, patch) if patch else config
 
 
 def all_configs(state: ParticipantState, sequence: BlockSequence) -> list[Config]:
-    """The configs of all blocks, overrides applied; raises ExpansionFailed."""
-    return [block.config for block in overridden(sequence.blocks, state.overrides)]
+    """The configs of all blocks with overrides; raises ExpansionFailed."""
+    return [block.config for block in apply_overrides(sequence.blocks, state.overrides)]
 
 
-def _told(
-    kind: Callable[..., Told],
+def _with_summary(
+    kind: Callable[..., Summary],
     state: ParticipantState,
     sequence: BlockSequence,
     connected: int,
     **own: object,
-) -> Told:
-    """What all that is told of a participant has alike, with a kind's own members."""
+) -> Summary:
+    """A snapshot or row: the common members, and those of its type."""
     place, count = place_of(state, sequence.names), len(sequence.names)
     return kind(
         participant_index=state.participant_index,

@@ -1,4 +1,4 @@
-"""A participant's place in their study.
+"""A participant's state, and the position in the study.
 
 START (-1) ──> block 0 ──> block 1 ──> ... ──> END (blocks_count)
 """
@@ -18,13 +18,12 @@ END_NAME = "END"
 
 
 class ParticipantState(Struct, frozen=True, gc=False):
-    """What is durable about a participant.
+    """The stored data of a participant.
 
-    `ended` marks those who went past their last block; they stay at END when the study later
-    grows, because they have gone home. `block_id` then is the number of blocks they had.
-    `study` is the digest of the version that they keep, None where they have the one that is
-    served. `row` is the row of the design that they follow, None for that of their own index. Times
-    are UTC.
+    `ended` marks participants who moved past their last block; they stay at END if the study later
+    has more blocks. Their `block_id` is the number of blocks that they had. `study` is the digest
+    of the version that the participant keeps, None for the served version. `row` is the row of the
+    design, None for the row of the index. Times are UTC.
     """
 
     participant_index: int
@@ -44,16 +43,16 @@ def row_of(state: ParticipantState) -> int:
 
 
 def position(state: ParticipantState, blocks_count: int) -> int:
-    """Where the state stands in a study with this many blocks: -1, 0..count-1, or count."""
+    """The position in a study with this many blocks: -1 (START), 0..count-1, or count (END)."""
     return blocks_count if state.ended or state.block_id > blocks_count else state.block_id
 
 
 def is_active(state: ParticipantState, blocks_count: int) -> bool:
-    """Whether the participant is in a block, neither before the first nor after the last."""
+    """Whether the participant is in a block, and not at START or END."""
     return 0 <= position(state, blocks_count) < blocks_count
 
 
-# What is changed together has one time.
+# Changes in one commit have the same time.
 @lru_cache(maxsize=1024)
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and a Z, as JavaScript writes it."""

@@ -1,4 +1,4 @@
-"""How long participants were in their blocks, worked out from the log."""
+"""Visits of participants to blocks, computed from the log."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ COLUMNS: tuple[str, ...] = Visit.__struct_fields__
 
 
 class Visits:
-    """Makes a visit of each stay of a participant in a block.
+    """Computes the visits of participants to blocks.
 
-    Who is still in a block has no `ended_at`, `seconds`, `left_to` and `moved_by` there.
+    A current visit has no `ended_at`, `seconds`, `left_to` and `moved_by`.
     """
 
     def __init__(self) -> None:
@@ -27,10 +27,10 @@ class Visits:
         self._visit = 0
 
     def take(self, moves: Iterable[Entry]) -> list[Visit]:
-        """The stays that these entries end; entries of a participant come together, in order."""
+        """The visits that these entries end; entries are grouped by participant, in order."""
         ended = []
         for entry in moves:
-            move = entry.told(Moved)
+            move = entry.data_as(Moved)
             if entry.participant_index != self._participant_index:
                 ended += self.rest()
                 self._visit = 0
@@ -57,13 +57,13 @@ class Visits:
         return ended
 
     def rest(self) -> list[Visit]:
-        """The stay that no entry has ended, if there is one."""
+        """The current visit, if there is one."""
         current, self._current = self._current, None
         return [current] if current else []
 
 
 def all_visits(moves: Iterable[Entry]) -> Iterator[Visit]:
-    """All stays, one after the other; see `Visits`."""
+    """All visits; see `Visits`."""
     visits = Visits()
     for entry in moves:
         yield from visits.take([entry])
@@ -71,7 +71,7 @@ def all_visits(moves: Iterable[Entry]) -> Iterator[Visit]:
 
 
 def _seconds(start: str, end: str) -> float:
-    # A clock may have been set back while the server did not run.
+    # The clock may have been set back while the server did not run.
     return max(0.0, round((_moment(end) - _moment(start)).total_seconds(), 3))
 
 

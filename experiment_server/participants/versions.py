@@ -1,4 +1,4 @@
-"""What a new version of the study means for those who are already taking part."""
+"""The migration of participants to a new study version."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from enum import Enum
 
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.events import Cause
-from experiment_server.participants.moves import Outcome, end_beyond, keep_study
+from experiment_server.participants.moves import Outcome, end_if_beyond, keep_study
 from experiment_server.participants.state import START, ParticipantState
 from experiment_server.wire.study import Affected
 
 
 class OnChange(str, Enum):
-    """Who gets a new version of the study."""
+    """The participants who get a new study version."""
 
     ALL = "all"
     UNSTARTED = "unstarted"
@@ -23,10 +23,10 @@ class OnChange(str, Enum):
 
 @dataclass(slots=True)
 class Migration:
-    """How participants are taken to a new version.
+    """The migration of participants to a new version.
 
-    `changed` holds, before and after, those whose state changes. `reordered` have other blocks
-    than before, `ended` are beyond their new last block, `kept` stay with the version they have.
+    `changed` has the states that change, before and after. `reordered` are participants whose
+    blocks change, `ended` those beyond the new last block, `kept` those who keep their version.
     """
 
     changed: list[tuple[ParticipantState, Outcome]] = field(default_factory=list)
@@ -35,10 +35,10 @@ class Migration:
     kept: list[int] = field(default_factory=list)
 
     def report(self) -> Affected:
-        """Whom the version concerns, as the log and the dashboards say it."""
+        """The affected participants, for the log and the dashboards."""
         return Affected(self.reordered, self.ended, self.kept)
 
-    def take(
+    def add(
         self,
         state: ParticipantState,
         before: BlockSequence,
@@ -47,26 +47,25 @@ class Migration:
         cause: Cause,
         now: datetime,
     ) -> None:
-        """Take one participant along, from the blocks `before` to those of the new version.
+        """Migrate one participant from the blocks `before` to the blocks `after`.
 
-        Positions are kept: who was in their third block is in their third block. Who then is
-        beyond the end has ended.
+        The participant keeps the position. If it is beyond the last block, the participant ends.
         """
         index = state.participant_index
-        if _keeps(state, on_change):
+        if _keeps_version(state, on_change):
             self.kept.append(index)
             outcome = Outcome(keep_study(state, state.study or before.study.digest, now))
         else:
             if after.names != before.names:
                 self.reordered.append(index)
-            outcome = end_beyond(keep_study(state, None, now), after, cause, now, before)
+            outcome = end_if_beyond(keep_study(state, None, now), after, cause, now, before)
             if outcome.state.ended and not state.ended:
                 self.ended.append(index)
         if outcome.state is not state:
             self.changed.append((state, outcome))
 
 
-def _keeps(state: ParticipantState, on_change: OnChange) -> bool:
+def _keeps_version(state: ParticipantState, on_change: OnChange) -> bool:
     if on_change is OnChange.UNSTARTED:
         return state.ended or state.block_id != START
     return on_change is OnChange.NEW

@@ -86,7 +86,7 @@ class EventLog:
         before, undone = EVENT_ID_MAX, set()
         while page := await asyncio.wrap_future(self._store.last_moves(participant_index, before)):
             for entry in page:
-                move = entry.told(Moved)
+                move = entry.data_as(Moved)
                 if move.undoes is not None:
                     undone.add(move.undoes)
                 elif entry.id not in undone:

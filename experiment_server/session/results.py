@@ -222,7 +222,7 @@ class _Contexts:
         while page := await asyncio.wrap_future(
             self._store.moves(after=after, participant_index=participant_index)
         ):
-            found += [entry.told(Moved) for entry in page]
+            found += [entry.data_as(Moved) for entry in page]
             after = (participant_index, page[-1].id)
         return found
 

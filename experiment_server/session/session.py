@@ -18,7 +18,7 @@ from experiment_server.errors import (
 )
 from experiment_server.participants import moves, timings
 from experiment_server.participants.events import LOG_COLUMNS, log_cells
-from experiment_server.participants.overrides import checked
+from experiment_server.participants.overrides import checked_patch
 from experiment_server.participants.state import ParticipantState
 from experiment_server.session.answers import (
     Snapshot,
@@ -202,7 +202,7 @@ class StudySession(StudyOperations, ResultOperations):
         self, request: Request, participant_index: OwnParticipant, patch: ConfigPatch
     ) -> Snapshot:
         """Change the config of a participant's current block, for this participant only."""
-        update = partial(moves.update_config, patch=checked(patch))
+        update = partial(moves.update_config, patch=checked_patch(patch))
         state = await self._repository.change(request, participant_index, update)
         return await self._answer(state)
 

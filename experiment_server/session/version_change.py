@@ -113,7 +113,7 @@ class VersionChange:
     ) -> None:
         before = self._versions.sequence(state)
         after = BlockSequence(study, number, state.participant_index, state.row)
-        migration.take(state, before, after, self._on_change, _SHORTENED, now)
+        migration.add(state, before, after, self._on_change, _SHORTENED, now)
 
     def _loaded(self, version: StudyVersion, migration: Migration, request: Request) -> Event:
         data = StudyLoaded(

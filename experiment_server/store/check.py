@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from experiment_server.participants.events import Entry, Head, flaw
+from experiment_server.participants.events import Entry, Head, chain_error
 from experiment_server.participants.overrides import digest_of_overrides
 from experiment_server.participants.results import batch_hash
 from experiment_server.participants.state import START
@@ -49,7 +49,7 @@ def check(
     head, seen = Head(), False
     told = _Told()
     for entry in entries:
-        problem = flaw(entry, head)
+        problem = chain_error(entry, head)
         if problem:
             return Verdict(head, problem, seen)
         head = Head(entry.id, entry.hash)
@@ -92,27 +92,27 @@ class _Told:
     def take(self, entry: Entry) -> None:
         """Take the next entry."""
         if entry.type == EventType.STUDY_LOADED.value:
-            self._load(entry.told(StudyLoaded))
+            self._load(entry.data_as(StudyLoaded))
         elif entry.participant_index is None:
             return
         elif entry.type == EventType.RECORDED.value:
-            self.batches[entry.participant_index, entry.id] = entry.told(Recorded)
+            self.batches[entry.participant_index, entry.id] = entry.data_as(Recorded)
         elif entry.type == EventType.PARTICIPANT_ADDED.value:
-            self.states[entry.participant_index] = _State(row=entry.told(ParticipantAdded).row)
+            self.states[entry.participant_index] = _State(row=entry.data_as(ParticipantAdded).row)
         else:
             self._change(self.states.setdefault(entry.participant_index, _State()), entry)
 
     def _change(self, state: _State, entry: Entry) -> None:
         if entry.type == EventType.MOVED.value:
-            move = entry.told(Moved)
+            move = entry.data_as(Moved)
             state.revision = move.revision
             state.block_id = move.destination.block_id
             state.ended = not move.in_block and state.block_id != START
         elif entry.type == EventType.CONFIG_OVERRIDDEN.value:
-            change = entry.told(ConfigOverridden)
+            change = entry.data_as(ConfigOverridden)
             state.revision, state.overrides = change.revision, change.overrides
         elif entry.type == EventType.PARTICIPANT_RESET.value:
-            state.revision = entry.told(ParticipantReset).revision
+            state.revision = entry.data_as(ParticipantReset).revision
             state.overrides = _NO_OVERRIDES
 
     def _load(self, loaded: StudyLoaded) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from experiment_server.errors import RecordConflict, RevisionConflict, SessionLost, StoreUnavailable
-from experiment_server.participants.events import Entry, Event, Head, chained
+from experiment_server.participants.events import Entry, Event, Head, chain_entries
 from experiment_server.participants.results import Batch
 from experiment_server.store import records
 from experiment_server.store.records import StudyVersion
@@ -199,7 +199,7 @@ class _CommitGroup:
         if not self._unwritten:
             return
         events = (event for item in self._unwritten for event in item.events)
-        entries, self.head = chained(events, self.head)
+        entries, self.head = chain_entries(events, self.head)
         fences = self.fence, self._next_fence
         if not move_head(self._connection, self._session, self.head, *fences):
             raise _FenceChanged

@@ -18,7 +18,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from experiment_server.participants.events import Event, Head, chained
+from experiment_server.participants.events import Event, Head, chain_entries
 from experiment_server.wire.events import Actor, Moved
 from experiment_server.wire.events import BlockPlace as Block
 from tests.benchmarks.participants import STUDY, fill
@@ -62,7 +62,7 @@ def lengthen(database: Path) -> None:
             more = min(AT_ONCE, ENTRIES - head.id)
             events = [_move(now, number) for number in range(moves, moves + more)]
             moves += len(events)
-            entries, head = chained(events, head)
+            entries, head = chain_entries(events, head)
             connection.executemany(
                 "INSERT INTO events (session_id, id, time, type, participant_index, data, previous,"
                 " hash) VALUES (1, ?, ?, ?, ?, ?, ?, ?)",

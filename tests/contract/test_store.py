@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from experiment_server.errors import DatabaseInUse, RevisionConflict, StoreUnavailable
-from experiment_server.participants.events import Event, Head, flaw
+from experiment_server.participants.events import Event, Head, chain_error
 from experiment_server.participants.overrides import Override
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store.commits import Commit
@@ -136,7 +136,7 @@ def test_the_log_is_one_chain_also_over_several_openings(kept):
         opened.close()
     head = Head()
     for entry in entries:
-        assert flaw(entry, head) is None
+        assert chain_error(entry, head) is None
         head = Head(entry.id, entry.hash)
     assert head.id == 6
 
@@ -290,7 +290,7 @@ def test_whatever_a_commit_raises_is_its_own_and_the_store_goes_on(store, spoile
     assert [number for number in numbers if number] == [1, 2]
     head = Head()
     for entry in store.entries().result(timeout=PATIENCE):
-        assert flaw(entry, head) is None
+        assert chain_error(entry, head) is None
         head = Head(entry.id, entry.hash)
 
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from experiment_server.errors import DatabaseInUse, DatabaseUnusable, SessionLost, StoreUnavailable
-from experiment_server.participants.events import Head, flaw
+from experiment_server.participants.events import Head, chain_error
 from experiment_server.store import postgresql as driver
 from experiment_server.store import writer
 from experiment_server.store.commits import Commit
@@ -65,7 +65,7 @@ def expect_whole(store, entries):
     assert len(log) == entries + 1
     head = Head()
     for entry in log:
-        assert flaw(entry, head) is None
+        assert chain_error(entry, head) is None
         head = Head(entry.id, entry.hash)
 
 

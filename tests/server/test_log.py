@@ -8,7 +8,7 @@ import json
 
 import aiohttp
 
-from experiment_server.participants.events import Entry, Head, flaw
+from experiment_server.participants.events import Entry, Head, chain_error
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from tests.requests import read_text, send
@@ -72,7 +72,7 @@ async def test_the_log_is_one_chain_over_restarts(study_file):
     for entry in entries:
         data = json.dumps(entry["data"], ensure_ascii=False, separators=(",", ":"))
         written = Entry(**{**entry, "data": data})
-        assert flaw(written, head) is None
+        assert chain_error(written, head) is None
         head = Head(written.id, written.hash)
 
 

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiment_server.participants.events import Event, Head, chained, flaw, hash_of
+from experiment_server.participants.events import Event, Head, chain_entries, chain_error, hash_of
 from experiment_server.participants.timings import all_visits
 from experiment_server.wire.events import Actor, BlockPlace, Moved
 from tests.noted import noted
@@ -28,7 +28,7 @@ EVENTS = st.lists(
 def first_flaw(entries):
     head = Head()
     for entry in entries:
-        problem = flaw(entry, head)
+        problem = chain_error(entry, head)
         if problem:
             return problem
         head = Head(entry.id, entry.hash)
@@ -47,15 +47,15 @@ def test_an_entrys_hash_can_be_worked_out_by_anybody():
 
 @given(EVENTS, st.integers(0, 8))
 def test_a_log_is_whole_however_it_was_cut_into_commits(events, cut):
-    first, head = chained(events[:cut], Head())
-    second, end = chained(events[cut:], head)
+    first, head = chain_entries(events[:cut], Head())
+    second, end = chain_entries(events[cut:], head)
     assert first_flaw(first + second) is None
-    assert (first + second, end) == chained(events, Head())
+    assert (first + second, end) == chain_entries(events, Head())
 
 
 @given(EVENTS, st.data())
 def test_whatever_is_changed_in_an_entry_is_found(events, data):
-    entries, _ = chained(events, Head())
+    entries, _ = chain_entries(events, Head())
     place = data.draw(st.integers(0, len(entries) - 1))
     entry = entries[place]
     name = data.draw(st.sampled_from(entry.__struct_fields__))
@@ -70,7 +70,7 @@ def test_whatever_is_changed_in_an_entry_is_found(events, data):
 
 @given(EVENTS, st.data())
 def test_an_entry_that_is_missing_or_put_elsewhere_is_found(events, data):
-    entries, _ = chained(events, Head())
+    entries, _ = chain_entries(events, Head())
     if len(entries) < 2:
         return
     place = data.draw(st.integers(0, len(entries) - 2))
@@ -101,7 +101,7 @@ def test_times_are_from_move_to_move_and_of_each_participant_alone():
         move(2, 3, "A"),
         move(2, 3.25, "END", in_block=False, by="rest"),
     ]
-    rows = list(all_visits(chained(events, Head())[0]))
+    rows = list(all_visits(chain_entries(events, Head())[0]))
     found = [
         (row.participant_index, row.visit, row.block_name, row.seconds, row.left_to) for row in rows
     ]

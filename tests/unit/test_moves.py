@@ -112,7 +112,7 @@ def test_an_index_out_of_range_is_refused(index):
 def test_whoever_has_ended_stays_at_the_end_of_a_longer_study():
     end = walk(added(), "next", "next", "next", "next")
     longer = sequence(8)
-    assert moves.end_beyond(end, longer, EXPERIMENTER, LATER, THREE).state is end
+    assert moves.end_if_beyond(end, longer, EXPERIMENTER, LATER, THREE).state is end
     assert position(end, 8) == 8
     back = walk(end, "back", through=longer)
     assert moves.place_of(back, longer.names).block_name == "H"
@@ -120,13 +120,13 @@ def test_whoever_has_ended_stays_at_the_end_of_a_longer_study():
 
 def test_a_shorter_study_ends_whoever_is_beyond_it():
     state = walk(added(), 2)
-    assert moves.end_beyond(state, THREE, EXPERIMENTER, LATER, THREE).state is state
-    ended = moves.end_beyond(state, sequence(2), EXPERIMENTER, LATER, THREE).state
+    assert moves.end_if_beyond(state, THREE, EXPERIMENTER, LATER, THREE).state is state
+    ended = moves.end_if_beyond(state, sequence(2), EXPERIMENTER, LATER, THREE).state
     assert (ended.ended, ended.revision, ended.block_started_at) == (True, 2, None)
 
 
 def test_a_config_is_only_there_in_a_block():
-    with pytest.raises(NotInBlock, match="move-to-next takes them to their first"):
+    with pytest.raises(NotInBlock, match="move-to-next moves them to the first"):
         moves.require_active(added(), THREE)
     with pytest.raises(NotInBlock, match="finished all 3"):
         moves.require_active(walk(added(), 2, "next"), THREE)

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from experiment_server.errors import OverrideRefused, ParameterInvalid
 from experiment_server.participants.overrides import (
-    checked,
-    compared,
-    difference,
-    merged,
-    overridden,
+    apply_overrides,
+    apply_patch,
+    checked_patch,
+    make_patch,
+    overridden_values,
     override_of,
     with_patch,
 )
@@ -65,17 +65,17 @@ def sorted_deep(value):
     ],
 )
 def test_a_patch_is_applied_as_the_standard_says(config, patch, result):
-    assert merged(config, patch) == result
+    assert apply_patch(config, patch) == result
 
 
 @given(CONFIGS, CONFIGS)
 def test_the_difference_makes_one_config_of_the_other(config, changed):
-    assert same(merged(config, difference(config, changed)), changed)
+    assert same(apply_patch(config, make_patch(config, changed)), changed)
 
 
 @given(CONFIGS)
 def test_nothing_differs_from_itself(config):
-    assert difference(config, config) == {}
+    assert make_patch(config, config) == {}
 
 
 @given(CONFIGS, st.lists(PATCHES, max_size=4))
@@ -84,16 +84,16 @@ def test_patches_one_after_the_other_are_kept_as_one(config, patches):
     overrides, expected = (), config
     for patch in patches:
         overrides = with_patch(blocks, overrides, 0, patch)
-        expected = merged(expected, patch)
-    assert same(overridden(blocks, overrides)[0].config, expected)
+        expected = apply_patch(expected, patch)
+    assert same(apply_overrides(blocks, overrides)[0].config, expected)
     assert len(overrides) == (0 if same(expected, config) else 1)
 
 
 @given(CONFIGS, PATCHES)
 def test_what_is_said_to_be_changed_is_what_is_changed(config, patch):
-    whole = difference(config, merged(config, patch))
-    for item in compared(config, whole):
-        before, after = config, merged(config, whole)
+    whole = make_patch(config, apply_patch(config, patch))
+    for item in overridden_values(config, whole):
+        before, after = config, apply_patch(config, whole)
         for key in item.path[:-1]:
             before, after = before.get(key, {}), after[key]
         last = item.path[-1]
@@ -108,18 +108,18 @@ def test_an_override_follows_its_block_through_another_order():
     before = [Block(name, None, {"x": 0}) for name in ("A", "B", "A")]
     overrides = with_patch(before, (), 2, {"x": 5})
     after = [Block(name, None, {"x": 0}) for name in ("B", "A", "C", "A", "A")]
-    assert [block.config["x"] for block in overridden(after, overrides)] == [0, 0, 0, 5, 0]
+    assert [block.config["x"] for block in apply_overrides(after, overrides)] == [0, 0, 0, 5, 0]
     assert override_of(after, overrides, 3) == {"x": 5}
     assert override_of(after, overrides, 4) == {}
     gone = [Block("B", None, {"x": 0})]
-    assert overridden(gone, overrides) == tuple(gone)
+    assert apply_overrides(gone, overrides) == tuple(gone)
 
 
 @pytest.mark.parametrize("key", ["participant_index", "name", "block_id"])
 def test_what_the_server_sets_is_not_changed(key):
     with pytest.raises(OverrideRefused, match=key):
-        checked({"x": 1, key: 5})
-    assert checked({"inner": {key: 5}}) == {"inner": {key: 5}}
+        checked_patch({"x": 1, key: 5})
+    assert checked_patch({"inner": {key: 5}}) == {"inner": {key: 5}}
 
 
 @pytest.mark.parametrize(
@@ -129,4 +129,4 @@ def test_what_the_server_sets_is_not_changed(key):
 )  # fmt: skip
 def test_what_is_no_json_object_is_no_patch(patch):
     with pytest.raises(ParameterInvalid):
-        checked(patch)
+        checked_patch(patch)

@@ -45,7 +45,7 @@ def test_positions_are_kept_and_nobody_stands_beyond_the_end(before, names, on_c
     served, next_one = sequence(BEFORE), sequence(after)
     found = Migration()
     for state in before:
-        found.take(state, served, next_one, on_change, Cause(Actor.SERVER), NOON)
+        found.add(state, served, next_one, on_change, Cause(Actor.SERVER), NOON)
     changed = {old.participant_index: outcome.state for old, outcome in found.changed}
     for state in before:
         index = state.participant_index

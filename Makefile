@@ -80,6 +80,7 @@ examples/jspsych-flanker/app/vendor/jspsych.js: $(addprefix examples/jspsych-fla
 
 bench: install .venv-predecessor/installed tests/clients/node/node_modules/installed
 	$(BIN)/python tests/benchmarks/bench_moves.py
+	$(BIN)/python tests/benchmarks/bench_results.py
 	$(BIN)/python tests/benchmarks/bench_broadcast.py
 	$(BIN)/python tests/benchmarks/bench_memory.py
 	$(BIN)/python tests/benchmarks/bench_start.py

@@ -125,17 +125,20 @@ def cells(record: StoredRecord) -> JsonObject:
 def _data_cells(record: StoredRecord) -> JsonObject:
     """The data by columns of their own, none of which hides one of the context or a factor."""
     cells: JsonObject = {}
+    # Where the search for a number goes on: a record can have thousands of keys that look alike.
+    numbers: dict[str, Iterator[int]] = {}
     for key, value in _flat(record.data, ""):
         taken = key in record.factors or key in _BEFORE_DATA or key in _AFTER_DATA
-        cells[_unused(f"data.{key}" if taken else key, cells)] = value
+        cells[_unused(f"data.{key}" if taken else key, cells, numbers)] = value
     return cells
 
 
-def _unused(name: str, used: Container[str]) -> str:
+def _unused(name: str, used: Container[str], numbers: dict[str, Iterator[int]]) -> str:
     """A name, with a number after it if it is used: `{"a.b": 1, "a": {"b": 2}}` has a.b twice."""
     if name not in used:
         return name
-    return next(new for number in count(2) if (new := f"{name}.{number}") not in used)
+    following = numbers.setdefault(name, count(2))
+    return next(new for number in following if (new := f"{name}.{number}") not in used)
 
 
 def _flat(data: JsonObject, prefix: str) -> Iterator[tuple[str, JsonValue]]:

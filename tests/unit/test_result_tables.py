@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiment_server.participants import result_tables
 from experiment_server.participants.result_tables import Columns, cells
 from experiment_server.wire.results import StoredRecord
 from experiment_server.wire.tables import csv_heading, csv_lines
@@ -66,6 +68,28 @@ def test_no_key_hides_another(data, found):
     row = cells(stored(data, {"size": "small"}))
     assert found.items() <= row.items()
     assert row["row"] == 1
+
+
+def ways(steps):
+    """An object of which each of the 2 ** (steps - 1) values is at a.a.a, in another nesting."""
+    return {
+        ".".join("a" * step): ways(steps - step) if steps > step else 1
+        for step in range(1, steps + 1)
+    }
+
+
+def test_thousands_of_keys_that_look_alike_are_numbered_at_once(monkeypatch):
+    tried = []
+
+    def counted(start):
+        for number in itertools.count(start):
+            tried.append(number)
+            yield number
+
+    monkeypatch.setattr(result_tables, "count", counted)
+    row = cells(stored(ways(11)))
+    assert sum(name.startswith("a.a") for name in row) == 1024
+    assert len(tried) < 2 * 1024, "looking from the beginning for each takes a second for 4,000"
 
 
 @given(st.lists(DATA, max_size=4))

@@ -102,7 +102,8 @@ async def _app(
         run = os.urandom(4).hex()
         while time.monotonic() < end:
             await socket.send_str(f"42{answered}{json.dumps(message(f'{run}-{answered}'))}")
-            while not (answer := await socket.receive_str()).startswith(f"43{answered}["):
+            expected = f"43{answered}["
+            while not (answer := str(await socket.receive_str())).startswith(expected):
                 if answer == "2":
                     await socket.send_str("3")
             if '"ok":true' not in answer:

@@ -258,6 +258,13 @@ async def test_a_study_that_takes_too_long_stops_nobody(http, monkeypatch):
     assert (await verify(http, drawing(2, 3)))["ok"]
 
 
+@pytest.fixture
+def patient_parser(monkeypatch):
+    """Reading may take longer than in a study, so that other bounds are met first."""
+    monkeypatch.setattr(parse_worker, "STUDY_PARSE_TIMEOUT_S", PATIENCE)
+
+
+@pytest.mark.usefixtures("patient_parser")
 async def test_what_draws_too_much_for_everybody_is_an_error_of_the_study(http):
     outcome = await verify(http, drawing(10, 100_000))
     (error,) = [item for item in outcome["diagnostics"] if item["severity"] == "error"]
@@ -265,6 +272,7 @@ async def test_what_draws_too_much_for_everybody_is_an_error_of_the_study(http):
     assert "500,000 values" in error["message"]
 
 
+@pytest.mark.usefixtures("patient_parser")
 async def test_a_study_that_is_too_large_is_not_saved(http, study_file):
     before = study_file.read_text(encoding="utf-8")
     text = drawing(10, 100_000).encode()
@@ -274,6 +282,7 @@ async def test_a_study_that_is_too_large_is_not_saved(http, study_file):
     assert study_file.read_text(encoding="utf-8") == before
 
 
+@pytest.mark.usefixtures("patient_parser")
 async def test_a_file_of_twenty_thousand_mistakes_is_told_in_a_few(http):
     outcome = await verify(http, "".join(f"mistake{number} = 1\n" for number in range(20_000)))
     assert len(outcome["diagnostics"]) == 501, "the unknown keys, and that blocks are missing"

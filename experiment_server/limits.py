@@ -81,20 +81,17 @@ STUDY_TABLES_MAX: Final = 64
 # Errors that are reported for one study, and likewise warnings and hints. Nobody reads more.
 DIAGNOSTICS_MAX: Final = 500
 
-# Time to read a study that came over the network, or to report on its design. A study of a
-# thousand blocks takes a fifth of a second.
+# Time to read a study from the network, or to report on it. A thousand blocks take 0.2 seconds.
 STUDY_PARSE_TIMEOUT_S: Final = 5.0
 
 # Memory of the process that reads such studies.
 STUDY_PARSE_MEMORY_MAX_BYTES: Final = 2 * 1024**3
 
-# Work for all participants yields to other requests after this time. A request takes some five
-# turns of the event loop, so it waits some 10 ms for such work.
+# Work for all participants yields after this time. A request takes some five turns, so 10 ms.
 LOOP_TURN_S: Final = 0.002
 
-# Thresholds of the garbage collector: new objects before a collection of the first generation, and
-# collections of one generation before one of the next. A full collection takes a third of a second
-# with 3,000 sockets; with these thresholds it is rare, and at most some 100 MB wait for it.
+# Thresholds of the garbage collector's three generations. A full collection takes a third of a
+# second with 3,000 sockets; with these it is rare, and at most some 100 MB wait for it.
 GARBAGE_THRESHOLDS: Final = (5_000, 5, 50)
 
 # Participants whose orders the server lists in one answer, and block names in that answer. With
@@ -290,8 +287,7 @@ DASHBOARD_BATCH_INTERVAL_S: Final = 0.05
 # Block names in the participants' rows of one message: some 2 MB, which take 20 ms to encode.
 MESSAGE_BLOCK_NAMES_MAX: Final = 100_000
 
-# A saved study file is read when it has not changed for this time. It is longer than an editor
-# takes between emptying and filling a file, and shorter than anybody waits.
+# A saved study file is read once it is unchanged for longer than an editor takes to fill it.
 FILE_SETTLE_S: Final = 0.25
 
 # Size of a study file. A thousand blocks have about 200 kB.
@@ -300,8 +296,7 @@ STUDY_MAX_BYTES: Final = 4 * 1024 * 1024
 # Size of a request body, except for files. Nothing is larger than a study.
 BODY_MAX_BYTES: Final = STUDY_MAX_BYTES
 
-# Size of a change of one participant's config. Most configs have a few kB, the largest some 200;
-# decoding a megabyte of JSON takes twenty milliseconds.
+# Size of a change of one config. The largest have some 200 kB; decoding a megabyte takes 20 ms.
 PATCH_MAX_BYTES: Final = 1024 * 1024
 
 # Size of the login form. It has a token, of which each character may take three bytes.
@@ -345,8 +340,7 @@ RESULT_ABANDONED_AFTER_S: Final = 24 * 60 * 60
 # File names whose next number is cached. For others the folder is read again.
 RESULT_NAME_CACHE_MAX: Final = 4096
 
-# Names in the path of a file of results, and length of each. Such paths stay below the limit of
-# Windows unless the study's own folder lies deep.
+# Names in the path of a file of results, and length of each: below the limit of Windows.
 RESULT_PATH_DEPTH_MAX: Final = 8
 RESULT_NAME_MAX_LENGTH: Final = 100
 

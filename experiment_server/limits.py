@@ -265,11 +265,10 @@ LINK_CONFIRMATION_TIMEOUT_S: Final = 10 * 60
 # Length of the reason for a move: a sentence in the log.
 REASON_MAX_LENGTH: Final = 500
 
-# Length of a timestamp. Those in snapshots have 24 characters, and no form of ISO 8601 in use is
-# longer than this.
+# Length of a timestamp in any form of ISO 8601. Those in snapshots have 24 characters.
 TIMESTAMP_MAX_LENGTH: Final = 40
 
-# Errors of a refused study that are written to the log. The dashboard shows all of them.
+# Errors of a refused study in the log.
 DIAGNOSTICS_LOGGED_MAX: Final = 20
 
 # Length of a session's name.
@@ -318,8 +317,9 @@ CSV_CELLS_MAX: Final = 20_000
 # Records of one participant: a day of samples at 10 Hz. Faster ones belong into a file.
 PARTICIPANT_RECORDS_MAX: Final = 1_000_000
 
-# Tables of results in one session. A study has a handful.
+# Tables of results in one session, and their columns. A wide questionnaire has some hundred.
 RESULT_TABLES_MAX: Final = 100
+RESULT_COLUMNS_MAX: Final = 2_000
 
 # Size of one file of results. An hour of a tracker at 90 Hz takes about 20 MB.
 RESULT_FILE_MAX_BYTES: Final = 32 * 1024 * 1024

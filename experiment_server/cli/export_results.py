@@ -13,7 +13,6 @@ from experiment_server.participants.result_tables import (
     Columns,
     Participant,
     Stays,
-    cells,
     in_context,
     levels_in,
 )
@@ -47,10 +46,11 @@ class ResultTables:
             for version in records.versions(self._connection, self._session)
         }
         columns.take(self._rows(table, studies))
-        out.write(csv_heading(columns.names))
+        layout = columns.layout
+        out.write(csv_heading(layout.columns))
         rows = progress(self._rows(table, studies), table, self.counts[table])
         while page := list(islice(rows, _PAGE)):
-            out.write(csv_lines(map(cells, page), columns.names))
+            out.write(csv_lines(map(layout.cells, page), layout.columns))
 
     def _rows(self, table: str, studies: Mapping[int, Study | None]) -> Iterator[StoredRecord]:
         found = result_records.all_records(self._connection, self._session, table)

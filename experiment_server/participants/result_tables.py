@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from itertools import accumulate, count
 from typing import NamedTuple
 
+from experiment_server.limits import RESULT_COLUMNS_MAX
 from experiment_server.participants.results import Record
 from experiment_server.study.model import Binding, Study
 from experiment_server.wire.encoding import from_json
 from experiment_server.wire.events import Moved
 from experiment_server.wire.results import StoredRecord
+from experiment_server.wire.tables import Layout
 from experiment_server.wire.values import JsonObject, JsonValue
 
 _BEFORE_DATA = (
     "participant_index", "row", "block_id", "block_name", "visit", "study_version",
 )  # fmt: skip
+_MORE_DATA = "more_data"
 _AFTER_DATA = ("record_id", "recorded_at", "clock_offset_ms", "received_at")
+_TAKEN = frozenset({*_BEFORE_DATA, _MORE_DATA, *_AFTER_DATA})
 
 
 class Stay(NamedTuple):
@@ -97,29 +101,39 @@ def levels_in(study: Study | None, block_name: str) -> Binding:
 
 
 class Columns:
-    """The columns of a table: those of the context, the factors, and the keys of all data."""
+    """The columns of a table: those of the context, the factors, and the keys of all data.
+
+    The data have at most RESULT_COLUMNS_MAX columns, in the order in which their keys are first
+    met. Further keys are together in one more column, `more_data`, as JSON.
+    """
 
     def __init__(self) -> None:
         self._factors: dict[str, None] = {}
         self._data: dict[str, None] = {}
+        self._has_more = False
 
     def take(self, records: Iterable[StoredRecord]) -> None:
         """Take the next records of the table."""
         for record in records:
             self._factors.update(dict.fromkeys(record.factors))
-            self._data.update(dict.fromkeys(_data_cells(record)))
+            for name in _data_cells(record):
+                if len(self._data) < RESULT_COLUMNS_MAX:
+                    self._data[name] = None
+                elif name not in self._data:
+                    self._has_more = True
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The columns, data in the order in which its keys were met first."""
+    def layout(self) -> Layout:
+        """The columns and the cells of a record."""
         data = [name for name in self._data if name not in self._factors]
-        return (*_BEFORE_DATA, *self._factors, *data, *_AFTER_DATA)
+        more = (_MORE_DATA,) if self._has_more else ()
+        return Layout((*_BEFORE_DATA, *self._factors, *data, *more, *_AFTER_DATA), self._cells)
 
-
-def cells(record: StoredRecord) -> JsonObject:
-    """The cells of a record, by the names of the columns."""
-    named = {name: getattr(record, name) for name in (*_BEFORE_DATA, *_AFTER_DATA)}
-    return {**record.factors, **_data_cells(record), **named}
+    def _cells(self, record: StoredRecord) -> JsonObject:
+        named = {name: getattr(record, name) for name in (*_BEFORE_DATA, *_AFTER_DATA)}
+        data = _data_cells(record)
+        more = {name: data.pop(name) for name in data.keys() - self._data.keys()}
+        return {**record.factors, **data, **named, _MORE_DATA: more or None}
 
 
 def _data_cells(record: StoredRecord) -> JsonObject:
@@ -128,7 +142,7 @@ def _data_cells(record: StoredRecord) -> JsonObject:
     # Where the search for a number goes on: a record can have thousands of keys that look alike.
     numbers: dict[str, Iterator[int]] = {}
     for key, value in _flat(record.data, ""):
-        taken = key in record.factors or key in _BEFORE_DATA or key in _AFTER_DATA
+        taken = key in record.factors or key in _TAKEN
         cells[_unused(f"data.{key}" if taken else key, cells, numbers)] = value
     return cells
 

@@ -34,7 +34,14 @@ from experiment_server.session.operations import (
     Table,
 )
 from experiment_server.session.session import OPERATIONS, StudySession
-from experiment_server.wire.tables import MEDIA_TYPES, Format, csv_heading, csv_lines, json_lines
+from experiment_server.wire.tables import (
+    MEDIA_TYPES,
+    Format,
+    Layout,
+    csv_heading,
+    csv_lines,
+    json_lines,
+)
 from experiment_server.wire.values import JsonObject, JsonValue
 
 
@@ -165,15 +172,13 @@ async def _write(
     pages = table.pages(session, *call.values)
     # The first page is read before the headers are sent, so an error can still set the status.
     first: Sequence[Struct] = await anext(pages, [])
-    columns: tuple[str, ...] = ()
-    if output_format == "csv":
-        columns = await _columns(session, call, table)
+    layout = await _layout(session, call, table) if output_format == "csv" else None
     await response.prepare(request)
-    if output_format == "csv":
-        await response.write(csv_heading(columns).encode())
-    await _write_rows(response, first, table, columns, output_format)
+    if layout is not None:
+        await response.write(csv_heading(layout.columns).encode())
+    await _write_rows(response, first, layout)
     async for rows in pages:
-        await _write_rows(response, rows, table, columns, output_format)
+        await _write_rows(response, rows, layout)
     await response.write_eof()
     return response
 
@@ -181,30 +186,27 @@ async def _write(
 async def _write_rows(
     response: web.StreamResponse,
     rows: Sequence[Struct],
-    table: Table,
-    columns: Sequence[str],
-    output_format: Format,
+    layout: Layout | None,
 ) -> None:
-    at_once = max(1, CSV_CELLS_MAX // max(1, len(columns)))
+    """Write rows as CSV in a layout, or without one as JSON Lines."""
+    at_once = max(1, CSV_CELLS_MAX // max(1, len(layout.columns))) if layout else len(rows) or 1
     for start in range(0, len(rows), at_once):
         part = rows[start : start + at_once]
-        await response.write(_lines(table, part, columns, output_format))
+        await response.write(_lines(part, layout))
         # A write to a fast reader does not wait, and other requests have their turn.
         await asyncio.sleep(0)
 
 
-async def _columns(session: StudySession, call: Call, table: Table) -> tuple[str, ...]:
-    if isinstance(table.columns, tuple):
-        return table.columns
-    return await table.columns(session, *call.values)
+async def _layout(session: StudySession, call: Call, table: Table) -> Layout:
+    if isinstance(table.layout, Layout):
+        return table.layout
+    return await table.layout(session, *call.values)
 
 
-def _lines(
-    table: Table, rows: Sequence[Struct], columns: Sequence[str], output_format: Format
-) -> bytes:
-    if output_format == "jsonl":
+def _lines(rows: Sequence[Struct], layout: Layout | None) -> bytes:
+    if layout is None:
         return json_lines(rows).encode()
-    return csv_lines(map(table.cells, rows), columns).encode()
+    return csv_lines(map(layout.cells, rows), layout.columns).encode()
 
 
 def _reader(

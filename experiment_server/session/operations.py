@@ -28,7 +28,7 @@ from experiment_server.errors import (
 )
 from experiment_server.limits import REASON_MAX_LENGTH, TIMESTAMP_MAX_LENGTH
 from experiment_server.session.requests import Role
-from experiment_server.wire.values import JsonObject
+from experiment_server.wire.tables import Layout
 
 Method = Callable[..., Awaitable[object]]
 Handler = TypeVar("Handler", bound=Method)
@@ -95,13 +95,12 @@ class Parameter:
 class Table:
     """An operation's answer as a table, which REST also streams as CSV and JSON Lines.
 
-    `pages` takes the session and the parameter values; `cells` converts a row to its CSV cells.
-    `columns` may be a function like `pages`, where not every call has the same.
+    `pages` takes the session and the parameter values; so does `layout`, where not every call has
+    the same.
     """
 
-    columns: tuple[str, ...] | Callable[..., Awaitable[tuple[str, ...]]]
+    layout: Layout | Callable[..., Awaitable[Layout]]
     pages: Callable[..., AsyncIterator[Sequence[Struct]]]
-    cells: Callable[..., JsonObject]
 
 
 @dataclass(frozen=True, slots=True)

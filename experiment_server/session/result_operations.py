@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable
 
 from experiment_server.errors import RecordConflict, RecordInvalid, RecordTooLarge
-from experiment_server.participants.result_tables import cells
 from experiment_server.session.operations import EVERYBODY, Table, operation
 from experiment_server.session.parameters import (
     OnlyParticipant,
@@ -17,6 +16,7 @@ from experiment_server.session.parameters import (
 from experiment_server.session.requests import Request
 from experiment_server.session.running import RunningSession
 from experiment_server.wire.results import RecordsKept, ResultTable, StoredRecord
+from experiment_server.wire.tables import Layout
 
 
 class ResultOperations(RunningSession):
@@ -46,12 +46,12 @@ class ResultOperations(RunningSession):
     ) -> AsyncIterator[list[StoredRecord]]:
         return self._results.pages(table, participant)
 
-    def _record_columns(self, table: str, participant: int | None) -> Awaitable[tuple[str, ...]]:
-        return self._results.columns(table, participant)
+    def _record_layout(self, table: str, participant: int | None) -> Awaitable[Layout]:
+        return self._results.layout(table, participant)
 
     @operation(
         "GET", "The records of a table of results", path="results", refusals=(RecordInvalid,),
-        table=Table(_record_columns, _record_pages, cells),
+        table=Table(_record_layout, _record_pages),
     )  # fmt: skip
     async def results(
         self, _request: Request, table: TableName, participant: OnlyParticipant

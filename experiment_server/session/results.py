@@ -40,6 +40,7 @@ from experiment_server.wire.results import (
     ResultTable,
     StoredRecord,
 )
+from experiment_server.wire.tables import Layout
 
 _Counted = tuple[int, str, int]
 """A participant's index, a table and a block's id."""
@@ -120,12 +121,12 @@ class Results:
         async for kept in self._kept(require_table(table), participant_index):
             yield [await contexts.in_context(record) for record in kept]
 
-    async def columns(self, table: str, participant_index: int | None) -> tuple[str, ...]:
-        """The columns of a table: those of the context, the factors, and the keys of all data."""
+    async def layout(self, table: str, participant_index: int | None) -> Layout:
+        """The layout of a table as CSV, from a look at all of its records."""
         columns = Columns()
         async for records in self.pages(table, participant_index):
             columns.take(records)
-        return columns.names
+        return columns.layout
 
     def drop_cache(self) -> None:
         """Forget the counts; they are read again where they are needed."""

@@ -55,6 +55,7 @@ from experiment_server.wire.events import LogEntry
 from experiment_server.wire.explanations import ExplainedBlock
 from experiment_server.wire.replies import BlocksCount, ParticipantLink, Visit
 from experiment_server.wire.snapshots import ParticipantRow
+from experiment_server.wire.tables import Layout
 from experiment_server.wire.values import Config
 
 _MOVE = (FROM_BLOCK, FROM_STARTED_AT, REASON)
@@ -253,7 +254,9 @@ class StudySession(StudyOperations, ResultOperations):
         async for page in self._log.pages(after, participant):
             yield [entry.on_wire() for entry in page]
 
-    @operation("GET", "The event log, ascending", table=Table(LOG_COLUMNS, _event_pages, log_cells))
+    @operation(
+        "GET", "The event log, ascending", table=Table(Layout(LOG_COLUMNS, log_cells), _event_pages)
+    )
     async def events(
         self,
         _request: Request,
@@ -273,7 +276,7 @@ class StudySession(StudyOperations, ResultOperations):
 
     @operation(
         "GET", "The time that participants spent in their blocks",
-        table=Table(timings.COLUMNS, _visit_pages, structs.asdict),
+        table=Table(Layout(timings.COLUMNS, structs.asdict), _visit_pages),
     )  # fmt: skip
     async def timings(self, _request: Request, participant: OnlyParticipant) -> list[Visit]:
         """Every visit of a participant to a block."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from experiment_server.wire.encoding import to_json
-from experiment_server.wire.values import JsonValue
+from experiment_server.wire.values import JsonObject, JsonValue
 
 Format = Literal["csv", "jsonl"]
 
@@ -20,6 +20,13 @@ MEDIA_TYPES: Mapping[Format, str] = {
 # full-width keyboard). One that separates by semicolons or tabs does not see our quotes, and
 # begins a cell, or a row, in the midst of a text.
 _FORMULA = re.compile(r"""(^|[;\t\r\n])(?=[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+
+
+class Layout(NamedTuple):
+    """The columns of a table, and the function that makes the cells of a row, by column."""
+
+    columns: tuple[str, ...]
+    cells: Callable[..., JsonObject]
 
 
 def csv_heading(columns: Sequence[str]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from experiment_server.participants import result_tables
-from experiment_server.participants.result_tables import Columns, cells
+from experiment_server.participants.result_tables import Columns
 from experiment_server.wire.results import StoredRecord
 from experiment_server.wire.tables import csv_heading, csv_lines
 
@@ -48,10 +49,19 @@ def leaves(value):
     return [value]
 
 
-def table_of(records):
+def layout_of(records):
     columns = Columns()
     columns.take(records)
-    return columns.names, csv_heading(columns.names) + csv_lines(map(cells, records), columns.names)
+    return columns.layout
+
+
+def cells(record):
+    return layout_of([record]).cells(record)
+
+
+def table_of(records):
+    columns, cells = layout_of(records)
+    return columns, csv_heading(columns) + csv_lines(map(cells, records), columns)
 
 
 @pytest.mark.parametrize(
@@ -113,3 +123,18 @@ def test_every_value_has_a_cell_and_csv_reads_it_back(data):
         ]
         assert context == 3
         assert sorted(own) == wanted
+
+
+def test_a_table_has_a_bounded_number_of_columns_and_all_of_the_data(monkeypatch):
+    monkeypatch.setattr(result_tables, "RESULT_COLUMNS_MAX", 3)
+    data = [{"a": 1, "b": 2}, {"c": 3, "d": 4, "e": {"f": 5}}, {"a": 6, "more_data": 7}]
+    columns, text = table_of([stored(item) for item in data])
+    assert [name for name in columns if name in ("a", "b", "c", "d", "e.f")] == ["a", "b", "c"]
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["a"] for row in rows] == ["1", "", "6"]
+    found = [json.loads(row["more_data"] or "{}") for row in rows]
+    assert found == [{}, {"d": 4, "e.f": 5}, {"data.more_data": 7}]
+
+
+def test_a_table_within_the_bound_has_no_column_for_more():
+    assert "more_data" not in layout_of([stored({"a": 1})]).columns

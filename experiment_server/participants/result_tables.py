@@ -138,6 +138,8 @@ class Columns:
 
 def _data_cells(record: StoredRecord) -> JsonObject:
     """The data by columns of their own, none of which hides one of the context or a factor."""
+    if _is_plain(record):
+        return dict(record.data)
     cells: JsonObject = {}
     # Where the search for a number goes on: a record can have thousands of keys that look alike.
     numbers: dict[str, Iterator[int]] = {}
@@ -145,6 +147,16 @@ def _data_cells(record: StoredRecord) -> JsonObject:
         taken = key in record.factors or key in _TAKEN
         cells[_unused(f"data.{key}" if taken else key, cells, numbers)] = value
     return cells
+
+
+def _is_plain(record: StoredRecord) -> bool:
+    """Whether the keys of the data are columns as they are, as they nearly always are."""
+    data = record.data
+    return (
+        data.keys().isdisjoint(_TAKEN)
+        and data.keys().isdisjoint(record.factors)
+        and not any(isinstance(value, dict) for value in data.values())
+    )
 
 
 def _unused(name: str, used: Container[str], numbers: dict[str, Iterator[int]]) -> str:

@@ -1,4 +1,4 @@
-"""What crosses the network, as typed structs, each declared once.
+"""The types of everything that crosses the network, each declared once as a struct.
 
-JSON, MessagePack, JSON Schema, OpenAPI and the clients' TypeScript types are made from these.
+JSON, MessagePack, JSON Schema, OpenAPI and the clients' TypeScript types are made from them.
 """

@@ -1,4 +1,4 @@
-"""Structs and plain values as bytes: JSON and MessagePack."""
+"""Encodes structs and plain values as JSON and MessagePack."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Decoded = TypeVar("Decoded")
 
 
 class Encoded(Generic[Value]):
-    """A value with its encodings, each made once, when it is first needed.
+    """A value with its encodings; each is made once, when it is first needed.
 
-    It stands for its value wherever values are encoded.
+    Both encoders encode it like its value.
     """
 
     __slots__ = ("_json", "_msgpack", "value")
@@ -63,5 +63,5 @@ def to_json(value: object) -> str:
 
 
 def from_json(text: str | bytes, kind: type[Decoded]) -> Decoded:
-    """The value of a type that our own JSON holds; raises msgspec.ValidationError."""
+    """Decode JSON that the server wrote into a type; raises msgspec.ValidationError."""
     return msgspec.json.decode(text, type=kind)

@@ -1,4 +1,4 @@
-"""The event log's entries, and what each type of event tells."""
+"""The entries of the event log, and the data of each type of event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from experiment_server.wire.values import JsonObject
 
 
 class EventType(str, Enum):
-    """Everything that is logged."""
+    """All types of events in the log."""
 
     PARTICIPANT_ADDED = "participant_added"
     MOVED = "moved"
@@ -29,7 +29,7 @@ class EventType(str, Enum):
 
 
 class Actor(str, Enum):
-    """By which way a change was asked for."""
+    """The channel through which a change was requested."""
 
     PARTICIPANT = "participant"
     DASHBOARD = "dashboard"
@@ -39,20 +39,20 @@ class Actor(str, Enum):
 
 
 class EventData(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an event tells beside its time and participant; optional fields are left out."""
+    """The data of an event, without its time and participant; unset optional fields are omitted."""
 
     type: ClassVar[EventType]
 
 
 class Caused(EventData, frozen=True, kw_only=True, omit_defaults=True):
-    """An event that somebody caused: who, and the reason that they gave."""
+    """The data of an event that somebody caused, with the reason that they gave."""
 
     by: Actor
     reason: str | None = None
 
 
 class BlockPlace(Struct, frozen=True, gc=False):
-    """Where a participant stands in their block order."""
+    """The position of a participant in their block order."""
 
     block_id: int
     block_name: str
@@ -61,7 +61,7 @@ class BlockPlace(Struct, frozen=True, gc=False):
 class ParticipantAdded(Caused, frozen=True, kw_only=True, omit_defaults=True):
     """A participant was added. `row` is the row of the design that they follow.
 
-    It is left out where it is that of their index.
+    It is omitted if it is the row of their index.
     """
 
     type: ClassVar = EventType.PARTICIPANT_ADDED
@@ -69,7 +69,7 @@ class ParticipantAdded(Caused, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Moved(Caused, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A participant was moved. `undoes` is the id of the move that this one takes back."""
+    """A participant was moved. `undoes` is the id of the move that this move undoes."""
 
     type: ClassVar = EventType.MOVED
     revision: int
@@ -81,16 +81,16 @@ class Moved(Caused, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 
 class Finished(Caused, frozen=True, kw_only=True, omit_defaults=True):
-    """A participant went past their last block."""
+    """A participant moved past their last block."""
 
     type: ClassVar = EventType.FINISHED
     revision: int
 
 
 class ConfigOverridden(Caused, frozen=True, kw_only=True, omit_defaults=True):
-    """The config of a participant's current block was changed for them alone.
+    """The config of a participant's current block was changed only for this participant.
 
-    `overrides` is the digest of all that is changed for them.
+    `overrides` is the digest of all overrides of the participant.
     """
 
     type: ClassVar = EventType.CONFIG_OVERRIDDEN
@@ -101,7 +101,7 @@ class ConfigOverridden(Caused, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ParticipantReset(Caused, frozen=True, kw_only=True, omit_defaults=True):
-    """A participant's overrides were dropped: `[block name, occurrence]` for each."""
+    """A participant's overrides were removed: `[block name, occurrence]` for each."""
 
     type: ClassVar = EventType.PARTICIPANT_RESET
     revision: int
@@ -109,7 +109,7 @@ class ParticipantReset(Caused, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Recorded(Caused, frozen=True, kw_only=True, omit_defaults=True):
-    """Records of a participant were kept. `sha256` is the hash of the batch."""
+    """Records of a participant were stored. `sha256` is the hash of the batch."""
 
     type: ClassVar = EventType.RECORDED
     table: str
@@ -118,9 +118,10 @@ class Recorded(Caused, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StudyLoaded(Caused, frozen=True, kw_only=True, omit_defaults=True):
-    """A version of the study is served, and whom it concerned.
+    """The server serves a new version of the study; the lists name the affected participants.
 
-    `kept_study` is the digest that those who are `kept`, and had the served version so far, keep.
+    `kept_study` is the digest of the version that the `kept` participants keep who had the served
+    version until now.
     """
 
     type: ClassVar = EventType.STUDY_LOADED
@@ -134,7 +135,7 @@ class StudyLoaded(Caused, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RefusedLine(Struct, frozen=True, omit_defaults=True):
-    """One error of a study that was refused, in the study file, or in the `file` of a table."""
+    """One error of a refused study, in the study file or in the `file` of a table."""
 
     code: str
     line: int | None
@@ -143,7 +144,7 @@ class RefusedLine(Struct, frozen=True, omit_defaults=True):
 
 
 class StudyRefused(Caused, frozen=True, kw_only=True, omit_defaults=True):
-    """A study file has errors, or cannot be read. `errors` counts all of them."""
+    """A study file has errors, or cannot be read. `errors` is the number of all errors."""
 
     type: ClassVar = EventType.STUDY_REFUSED
     digest: str | None
@@ -152,9 +153,9 @@ class StudyRefused(Caused, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AppConnected(EventData, frozen=True, kw_only=True, omit_defaults=True):
-    """An app of a participant has connected; `apps` counts those that are.
+    """An app of a participant has connected; `apps` is the number of connected apps.
 
-    `left_out` counts the comings and goings just before that have no entry of their own.
+    `left_out` is the number of connections and disconnections just before without an entry.
     """
 
     type: ClassVar = EventType.CONNECTED
@@ -163,9 +164,9 @@ class AppConnected(EventData, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AppDisconnected(EventData, frozen=True, kw_only=True, omit_defaults=True):
-    """An app of a participant has disconnected; `apps` counts those that are left.
+    """An app of a participant has disconnected; `apps` is the number of the remaining apps.
 
-    `left_out` counts the comings and goings just before that have no entry of their own.
+    `left_out` is the number of connections and disconnections just before without an entry.
     """
 
     type: ClassVar = EventType.DISCONNECTED
@@ -174,7 +175,7 @@ class AppDisconnected(EventData, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ServerStarted(EventData, frozen=True, kw_only=True):
-    """A server took the session up."""
+    """A server opened the session."""
 
     type: ClassVar = EventType.SERVER_STARTED
     release: str
@@ -182,7 +183,7 @@ class ServerStarted(EventData, frozen=True, kw_only=True):
 
 
 class ServerStopped(EventData, frozen=True, kw_only=True):
-    """A server stopped in order."""
+    """A server stopped normally."""
 
     type: ClassVar = EventType.SERVER_STOPPED
 
@@ -195,5 +196,5 @@ class LogEntry(Struct, frozen=True):
     type: str
     participant_index: int | None
     data: JsonObject
-    previous: Annotated[str, Meta(description="The hash of the entry before.")]
-    hash: Annotated[str, Meta(description="SHA-256 of this entry and the hash before it.")]
+    previous: Annotated[str, Meta(description="The hash of the previous entry.")]
+    hash: Annotated[str, Meta(description="SHA-256 of this entry and the previous hash.")]

@@ -1,4 +1,4 @@
-"""What is told of where a participant's blocks and their values come from."""
+"""The origin of a participant's blocks and of their values."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from experiment_server.wire.values import JsonValue
 
 
 class ExplainedValue(Struct, frozen=True):
-    """One value of a block, and where it comes from; what a function draws is one value."""
+    """One value of a block, and its origin; the result of a function is one value."""
 
-    path: Annotated[tuple[str, ...], Meta(description="The keys that lead to it in the config.")]
+    path: Annotated[
+        tuple[str, ...], Meta(description="The keys that lead to the value in the config.")
+    ]
     value: JsonValue
-    block: Annotated[str, Meta(description="Who wrote it: the block, or one that it extends.")]
-    variable: Annotated[str | None, Meta(description="The variable that stands there.")] = None
+    block: Annotated[
+        str, Meta(description="The block that has it: this one, or one that it extends.")
+    ]
+    variable: Annotated[str | None, Meta(description="The variable that gives the value.")] = None
     factor: Annotated[bool, Meta(description="Whether it is the block's level of a factor.")] = (
         False
     )
@@ -23,12 +27,12 @@ class ExplainedValue(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The path as people write it, with dots."""
+        """The keys of the path, joined with dots."""
         return ".".join(self.path)
 
 
 class ExplainedBlock(Struct, frozen=True):
-    """One block of a participant: how it came to its place, and its values with their sources."""
+    """One block of a participant: the reasons for its position, and its values."""
 
     block_id: int
     name: str

@@ -1,4 +1,4 @@
-"""The events that sockets are sent without asking, each with what it carries (None for nothing)."""
+"""The events that the server pushes to sockets, with the type of each payload (None for none)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ APP_EVENTS: Mapping[str, object] = {
     "problem": ErrorInfo,
     "server-shutdown": None,
 }
-"""What participants' apps are sent."""
+"""The events for participants' apps."""
 
 DASHBOARD_EVENTS: Mapping[str, object] = {
     "snapshot": Overview,
@@ -27,4 +27,4 @@ DASHBOARD_EVENTS: Mapping[str, object] = {
     "event": list[LogEntry],
     "server-shutdown": None,
 }
-"""What dashboards are sent. Nobody is removed yet; dashboards know what it would mean."""
+"""The events for dashboards. No operation removes participants yet; dashboards can show it."""

@@ -1,4 +1,4 @@
-"""Errors as clients are told of them."""
+"""Errors in the form that clients receive."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from experiment_server.wire.snapshots import ParticipantSnapshot
 from experiment_server.wire.study import DiagnosticInfo
 
 SERVER_FAILED = ErrorInfo(ExperimentServerError.code, "the server failed; its log says why")
-"""What is told of a mistake in the server, and no more."""
+"""The only information that clients receive about a failure inside the server."""
 
 
 def error_info(error: ExperimentServerError) -> ErrorInfo:
-    """An error with all that its kind tells."""
+    """An error with the additional members of its kind."""
     snapshot: ParticipantSnapshot | UnsetType = UNSET
     diagnostics: list[DiagnosticInfo] | UnsetType = UNSET
     if isinstance(error, ParticipantElsewhere):
@@ -25,5 +25,5 @@ def error_info(error: ExperimentServerError) -> ErrorInfo:
 
 
 def encodable(message: str) -> str:
-    """A message that can be sent: what is wrong may be quoted in it, and need not be Unicode."""
+    """A message that can be sent, although it may quote a value with invalid Unicode."""
     return message.encode("utf-8", "backslashreplace").decode()

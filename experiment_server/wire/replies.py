@@ -1,4 +1,4 @@
-"""Smaller answers of operations, and refusals."""
+"""The smaller answers of operations, and errors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from experiment_server.wire.study import DiagnosticInfo
 
 
 class NameReached(Struct, frozen=True):
-    """The name of the block that a move led to; "START" or "END" outside of the blocks."""
+    """The name of the block after a move; "START" or "END" outside the blocks."""
 
     name: str
 
 
 class BlocksCount(Struct, frozen=True):
-    """The number of a participant's blocks, under both keys that are in use in the field."""
+    """The number of a participant's blocks, under both keys that existing programs read."""
 
     participant_index: int
     config_length: int
@@ -25,16 +25,16 @@ class BlocksCount(Struct, frozen=True):
 
 
 class ParticipantLink(Struct, frozen=True):
-    """A link that lets a participant's app in."""
+    """A login link for a participant's app."""
 
-    path: Annotated[str, Meta(description="Behind the server's address.")]
-    urls: Annotated[list[str], Meta(description="The whole link, for every address.")]
+    path: Annotated[str, Meta(description="The part after the server's address.")]
+    urls: Annotated[list[str], Meta(description="The whole link, once for each address.")]
     token: str
     expires_at: Timestamp
 
 
 class Visit(Struct, frozen=True):
-    """A stay of a participant in a block. Who is still there has nulls in the last four."""
+    """A stay of a participant in a block. The last four members are null during the stay."""
 
     participant_index: int
     visit: Annotated[int, Meta(description="Counts the participant's stays, from 1.")]
@@ -44,30 +44,30 @@ class Visit(Struct, frozen=True):
     started_at: Timestamp
     ended_at: Timestamp | None = None
     seconds: Annotated[
-        float | None, Meta(description="The server's clock, to the millisecond.")
+        float | None, Meta(description="By the server's clock, to the millisecond.")
     ] = None
     left_to: Annotated[str | None, Meta(description="The name of the next block.")] = None
     moved_by: str | None = None
 
 
 class ErrorInfo(Struct, frozen=True):
-    """An error, as sockets are told of it."""
+    """An error in the form that sockets receive."""
 
-    code: Annotated[str, Meta(description="Which error it is; never changes once released.")]
+    code: Annotated[str, Meta(description="The kind of the error; a released code never changes.")]
     message: Annotated[str, Meta(description="What is wrong, where, and what to do.")]
     snapshot: Annotated[
-        ParticipantSnapshot | UnsetType, Meta(description="Where the participant is instead.")
+        ParticipantSnapshot | UnsetType, Meta(description="The participant's actual position.")
     ] = UNSET
     diagnostics: Annotated[
-        list[DiagnosticInfo] | UnsetType, Meta(description="What is wrong with a study.")
+        list[DiagnosticInfo] | UnsetType, Meta(description="The problems of a study.")
     ] = UNSET
 
 
 class Acknowledgement(Struct, frozen=True):
-    """What a socket gets for an operation: `data` where it is `ok`, and `error` where not."""
+    """The answer to an operation over a socket: `data` if it is `ok`, otherwise `error`."""
 
     ok: bool
-    data: Annotated[object, Meta(description="What the operation answers.")] = UNSET
+    data: Annotated[object, Meta(description="The answer of the operation.")] = UNSET
     error: ErrorInfo | UnsetType = UNSET
 
 
@@ -77,14 +77,14 @@ class Problem(Struct, frozen=True):
     type: str
     title: str
     status: int
-    code: Annotated[str, Meta(description="Which error it is; never changes once released.")]
+    code: Annotated[str, Meta(description="The kind of the error; a released code never changes.")]
     detail: str
     request_id: str
     snapshot: Annotated[
-        ParticipantSnapshot | UnsetType, Meta(description="Where the participant is instead.")
+        ParticipantSnapshot | UnsetType, Meta(description="The participant's actual position.")
     ] = UNSET
     diagnostics: Annotated[
-        list[DiagnosticInfo] | UnsetType, Meta(description="What is wrong with a study.")
+        list[DiagnosticInfo] | UnsetType, Meta(description="The problems of a study.")
     ] = UNSET
 
 

@@ -1,4 +1,4 @@
-"""Results: the records that participants' apps send, and what is told of them."""
+"""Results: the records that participants' apps send, and the tables made of them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class ResultRecord(Struct, frozen=True):
         Meta(
             min_length=1,
             max_length=100,
-            description="Made by the app when it recorded: a client's id and a counter.",
+            description="The app makes it when it records: a client's id and a counter.",
         ),
     ]
-    data: Annotated[JsonObject, Meta(description="What was recorded.")]
+    data: Annotated[JsonObject, Meta(description="The recorded values.")]
     block_id: Annotated[
         int,
-        Meta(ge=-1, le=STUDY_BLOCKS_MAX, description="The block in which it was recorded."),
+        Meta(ge=-1, le=STUDY_BLOCKS_MAX, description="The block during the recording."),
     ]
     revision: Annotated[
         int,
@@ -41,19 +41,19 @@ class ResultRecord(Struct, frozen=True):
 
 
 class RecordsKept(Struct, frozen=True):
-    """How many records of a batch were kept, and how many had been kept before."""
+    """The number of new records in a batch, and the number of those stored before."""
 
     accepted: int
     known: int
     server_time: Annotated[
-        Timestamp, Meta(description="From which an app estimates the offset of its clock.")
+        Timestamp, Meta(description="For apps that estimate the offset of their clock.")
     ]
 
 
 class StoredRecord(Struct, frozen=True, kw_only=True):
-    """A record with the context in which it was recorded, as the log has it.
+    """A record with the context of its recording, according to the log.
 
-    `block_name`, `visit` and `study_version` are null where the log has no such stay.
+    `block_name`, `visit` and `study_version` are null if the log contains no such stay.
     """
 
     participant_index: int

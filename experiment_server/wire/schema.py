@@ -1,4 +1,4 @@
-"""JSON Schema of what crosses the network, made from the structs."""
+"""Makes JSON Schema from the structs that cross the network."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _REFERENCE = "#/components/schemas/{name}"
 
 
 def schema_components(types: Iterable[object]) -> tuple[list[JsonObject], JsonObject]:
-    """A schema for each type, and the schemas of the structs that these refer to, by name.
+    """The schema of each type, and by name the schemas of the structs that these refer to.
 
-    A member is required where the server always sends it, also one that has a default here.
+    A member is required if the server always sends it, even if the struct has a default for it.
     """
     plain = [_encoded_type(item) for item in types]
     schemas, components = msgspec.json.schema_components(plain, ref_template=_REFERENCE)
@@ -30,7 +30,7 @@ def schema_components(types: Iterable[object]) -> tuple[list[JsonObject], JsonOb
 
 
 def received_components(types: Iterable[object]) -> tuple[list[JsonObject], JsonObject]:
-    """As `schema_components`, for what clients send: what has a default may be left out."""
+    """Like `schema_components`, for data from clients: members with a default are optional."""
     schemas, components = msgspec.json.schema_components(list(types), ref_template=_REFERENCE)
     return list(schemas), components
 
@@ -40,7 +40,7 @@ def _encoded_type(kind: object) -> object:
 
 
 def _members(struct: type[Struct]) -> list[tuple[str, bool]]:
-    """A struct's members by their names on the wire, and whether each is always sent."""
+    """The wire names of a struct's members, and whether the server always sends each of them."""
     omits = struct.__struct_config__.omit_defaults
     return [
         (item.encode_name, item.required or not (omits or item.default is UNSET))
@@ -49,7 +49,7 @@ def _members(struct: type[Struct]) -> list[tuple[str, bool]]:
 
 
 def _structs(types: Iterable[object]) -> set[type[Struct]]:
-    """The structs among these types, and all that they are made of."""
+    """The structs among these types, and all structs that they contain."""
     found: set[type[Struct]] = set()
     waiting = list(inspect.multi_type_info(types))
     while waiting:

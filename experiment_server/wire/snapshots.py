@@ -1,4 +1,4 @@
-"""Where a participant stands: what every push, every state reply and every list carries."""
+"""The state of a participant, as pushes, replies and lists contain it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class ParticipantSummary(Struct, frozen=True, kw_only=True):
-    """What is known of a participant everywhere."""
+    """The members that all descriptions of a participant have."""
 
     participant_index: int
     active: Annotated[bool, Meta(description="Whether the participant is in a block.")]
@@ -25,7 +25,7 @@ class ParticipantSummary(Struct, frozen=True, kw_only=True):
     ]
     blocks_count: int
     revision: Annotated[
-        int, Meta(description="Counts the participant's changes; a lower one is older.")
+        int, Meta(description="The number of the participant's changes; lower is older.")
     ]
     connected: Annotated[
         int, Meta(description="The number of the participant's apps that are connected.")
@@ -36,19 +36,19 @@ class ParticipantSummary(Struct, frozen=True, kw_only=True):
     updated_at: Timestamp
     study: Annotated[str, Meta(description="The digest of the participant's study version.")]
     overridden: Annotated[
-        int, Meta(description="The number of blocks whose config was changed for them alone.")
+        int, Meta(description="The number of blocks whose config was changed only for them.")
     ]
     row: Annotated[
         int,
         Meta(
             description="The row of the design that they follow, for their orders and draws; "
-            "`participant_index` unless they were given another."
+            "`participant_index` unless they got another."
         ),
     ]
 
 
 class ParticipantRow(ParticipantSummary, frozen=True, kw_only=True):
-    """A participant as lists show them."""
+    """A participant in a list."""
 
     block_names: Annotated[tuple[str, ...], Meta(description="The participant's own block order.")]
 
@@ -57,12 +57,12 @@ class OverriddenValue(Struct, frozen=True):
     """A value of a config that was changed for one participant."""
 
     path: Annotated[list[str], Meta(description="The keys that lead to the value.")]
-    value: Annotated[JsonValue, Meta(description="The new value; null where it was taken away.")]
-    file: Annotated[JsonValue, Meta(description="The study file's value; null where it has none.")]
+    value: Annotated[JsonValue, Meta(description="The new value; null if it was removed.")]
+    file: Annotated[JsonValue, Meta(description="The study file's value; null if there is none.")]
 
 
 class ParticipantSnapshot(ParticipantSummary, frozen=True, kw_only=True, gc=False):
-    """Where a participant stands, with the current block's config."""
+    """The state of a participant, with the current block's config."""
 
     config: Annotated[
         Config | None, Meta(description="The current block's config; null outside a block.")

@@ -1,4 +1,4 @@
-"""What is told of a study: its versions, its diagnostics, and what a new version changes."""
+"""A study: its versions, its diagnostics, its design, and the effects of a new version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from experiment_server.wire.values import JsonObject
 
 PlaceInFile = Annotated[
     int | None,
-    Meta(description="Counted from 1, the end exclusive; null for no place in the file."),
+    Meta(description="Counted from 1, the end exclusive; null for no position in the file."),
 ]
 
 
@@ -28,20 +28,20 @@ class DiagnosticInfo(Struct, frozen=True):
     end_column: PlaceInFile
     file: Annotated[
         str | None,
-        Meta(description="The path of the table that it is about; null for the study file."),
+        Meta(description="The path of the table with the finding; null for the study file."),
     ] = None
 
 
 class ServedStudy(Struct, frozen=True, kw_only=True):
-    """The version of the study that is served."""
+    """The version of the study that the server serves."""
 
     name: str
     digest: str
-    version: Annotated[int, Meta(description="Counts the versions that were served, from 1.")]
+    version: Annotated[int, Meta(description="The number of this version, from 1.")]
 
 
 class VersionInfo(Struct, frozen=True):
-    """A version of the study that was served."""
+    """A version of the study that the server served."""
 
     version: int
     digest: str
@@ -58,7 +58,7 @@ class StudyInfo(ServedStudy, frozen=True, kw_only=True):
 
 
 class Affected(Struct, frozen=True):
-    """Whom a new version concerns."""
+    """The participants that a new version affects."""
 
     reordered: Annotated[list[int], Meta(description="Participants with other blocks than before.")]
     ended: Annotated[list[int], Meta(description="Participants beyond the new last block.")]
@@ -66,7 +66,7 @@ class Affected(Struct, frozen=True):
 
 
 class StudyChanged(ServedStudy, frozen=True, kw_only=True):
-    """A study file was loaded or refused; whom it concerns is told where a version is new."""
+    """The server loaded or refused a study file. A new version has the affected participants."""
 
     diagnostics: list[DiagnosticInfo]
     reordered: list[int] | UnsetType = UNSET
@@ -75,14 +75,14 @@ class StudyChanged(ServedStudy, frozen=True, kw_only=True):
 
 
 class StudyChangedForApp(Struct, frozen=True):
-    """What participants' apps are told of a new version."""
+    """A new version, for participants' apps."""
 
     digest: str
     name: str
 
 
 class Verified(Struct, frozen=True):
-    """What is in a study text that was not saved."""
+    """The result of the check of an unsaved study text."""
 
     ok: bool
     digest: str
@@ -94,12 +94,12 @@ class Verified(Struct, frozen=True):
 class TableText(Struct, frozen=True):
     """The file of a table."""
 
-    path: Annotated[str, Meta(description="Where it is, from the study's folder.")]
-    text: Annotated[str | None, Meta(description="null where it cannot be read.")]
+    path: Annotated[str, Meta(description="The path from the study's folder.")]
+    text: Annotated[str | None, Meta(description="null if it cannot be read.")]
 
 
 class StudyTexts(Struct, frozen=True):
-    """All that a study is written in."""
+    """All texts of a study."""
 
     text: Annotated[str, Meta(description="The study file.")]
     digest: Annotated[str, Meta(description="The digest of the study with its tables.")]
@@ -107,14 +107,14 @@ class StudyTexts(Struct, frozen=True):
 
 
 class CellCount(Struct, frozen=True):
-    """How many participants are in one cell of the between-subjects factors."""
+    """The number of participants in one cell of the between-subjects factors."""
 
     levels: JsonObject
     participants: int
 
 
 class OrderedItems(Struct, frozen=True):
-    """What has an order: a group of an order tree, or a factor, whose `strategy` is null."""
+    """A group of an order tree, or a factor, whose `strategy` is null."""
 
     name: str
     strategy: str | None
@@ -130,7 +130,7 @@ class OrderedItems(Struct, frozen=True):
 
 
 class DesignReport(Struct, frozen=True):
-    """What the orders of participants 1 to `participants` balance."""
+    """The balance of the orders of participants 1 to `participants`."""
 
     participants: int
     conditions: tuple[str, ...]
@@ -146,7 +146,7 @@ class DesignReport(Struct, frozen=True):
     repeats: int
     groups: Annotated[
         list[OrderedItems],
-        Meta(description="The groups of an order tree that a strategy orders, one by one."),
+        Meta(description="The groups of an order tree that a strategy orders."),
     ]
     factors: list[OrderedItems]
     balanced: dict[str, bool]
@@ -160,17 +160,19 @@ class DesignReport(Struct, frozen=True):
 
 
 class Overview(Struct, frozen=True, kw_only=True):
-    """All that a dashboard begins with: in its page, and at each connection."""
+    """The initial data of a dashboard, in its page and at each connection."""
 
     study: ServedStudy
     diagnostics: list[DiagnosticInfo]
     participants: list[ParticipantRow]
     default_participant: int
     database: str
-    session: Annotated[str, Meta(description="Which run of the study this is.")]
+    session: Annotated[str, Meta(description="The name of the session.")]
     has_app: Annotated[bool, Meta(description="Whether a participants' app is served at /app/.")]
     guarded: Annotated[bool, Meta(description="Whether a participant's app needs a token.")]
-    urls: Annotated[list[str], Meta(description="Where other devices reach the server.")]
+    urls: Annotated[
+        list[str], Meta(description="The addresses at which other devices reach the server.")
+    ]
     server_time: Timestamp
 
 

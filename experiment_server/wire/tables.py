@@ -1,4 +1,4 @@
-"""Rows as text that other programs read: CSV and JSON Lines."""
+"""Writes rows as CSV and JSON Lines."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MEDIA_TYPES: Mapping[Format, str] = {
     "jsonl": "application/x-ndjson",
 }
 
-# A spreadsheet runs a cell that begins with one of these signs (the last four are those of a
-# full-width keyboard). One that separates by semicolons or tabs does not see our quotes, and
-# begins a cell, or a row, in the midst of a text.
+# A spreadsheet executes a cell that begins with one of these signs (the last four are from a
+# full-width keyboard). A spreadsheet that separates by semicolons or tabs ignores the quotes, and
+# begins a cell, or a row, in the middle of a text.
 _FORMULA = re.compile(r"""(^|[;\t\r\n])(?=[\s"]*[=+\-@\uff1d\uff0b\uff0d\uff20])""")
 
 
@@ -30,21 +30,21 @@ class Layout(NamedTuple):
 
 
 def csv_heading(columns: Sequence[str]) -> str:
-    """What stands before the first row."""
+    """The line before the first row."""
     return _line(columns)
 
 
 def csv_lines(rows: Iterable[Mapping[str, JsonValue]], columns: Sequence[str]) -> str:
-    """The rows' columns, as RFC 4180 with line feeds.
+    """The columns of the rows as CSV (RFC 4180, with line feeds).
 
-    Every text is quoted and gets a ' before what a spreadsheet would run as a formula; numbers and
-    truth values are bare, and nothing is an empty cell.
+    Every text is quoted, and gets a ' before anything that a spreadsheet would execute as a
+    formula. Numbers and truth values are not quoted. None is an empty cell.
     """
     return "".join(_line(row.get(column) for column in columns) for row in rows)
 
 
 def json_lines(rows: Iterable[object]) -> str:
-    """Everything that the rows have, an object in each line."""
+    """The rows as JSON Lines, with all their members."""
     return "".join(f"{to_json(row)}\n" for row in rows)
 
 

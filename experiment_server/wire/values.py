@@ -1,4 +1,4 @@
-"""Where a study's own data begin: values that no release of the server knows in advance."""
+"""Types of a study's own data, whose content the server does not know in advance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias
 from msgspec import Meta
 
 JsonValue: TypeAlias = Any
-"""A value as JSON knows it: text, a number, a boolean, null, a list or an object."""
+"""A JSON value: text, a number, a boolean, null, a list or an object."""
 
 JsonObject: TypeAlias = dict[str, JsonValue]
 """An object with text keys and JSON values."""

@@ -3,7 +3,7 @@
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 export type Config = { [key: string]: Json };
 
-/** Whom a new version concerns. */
+/** The participants that a new version affects. */
 export interface Affected {
   /** Participants with other blocks than before. */
   reordered: number[];
@@ -20,20 +20,20 @@ export interface BlockCount {
   records: number;
 }
 
-/** The number of a participant's blocks, under both keys that are in use in the field. */
+/** The number of a participant's blocks, under both keys that existing programs read. */
 export interface BlocksCount {
   participant_index: number;
   config_length: number;
   configs_length: number;
 }
 
-/** How many participants are in one cell of the between-subjects factors. */
+/** The number of participants in one cell of the between-subjects factors. */
 export interface CellCount {
   levels: Config;
   participants: number;
 }
 
-/** What the orders of participants 1 to `participants` balance. */
+/** The balance of the orders of participants 1 to `participants`. */
 export interface DesignReport {
   participants: number;
   conditions: string[];
@@ -43,7 +43,7 @@ export interface DesignReport {
   carry_over: number[][];
   cells: CellCount[];
   repeats: number;
-  /** The groups of an order tree that a strategy orders, one by one. */
+  /** The groups of an order tree that a strategy orders. */
   groups: OrderedItems[];
   factors: OrderedItems[];
   balanced: Record<string, boolean>;
@@ -60,31 +60,31 @@ export interface DiagnosticInfo {
   severity: "error" | "info" | "warning";
   message: string;
   hint: string | null;
-  /** Counted from 1, the end exclusive; null for no place in the file. */
+  /** Counted from 1, the end exclusive; null for no position in the file. */
   line: number | null;
-  /** Counted from 1, the end exclusive; null for no place in the file. */
+  /** Counted from 1, the end exclusive; null for no position in the file. */
   column: number | null;
-  /** Counted from 1, the end exclusive; null for no place in the file. */
+  /** Counted from 1, the end exclusive; null for no position in the file. */
   end_line: number | null;
-  /** Counted from 1, the end exclusive; null for no place in the file. */
+  /** Counted from 1, the end exclusive; null for no position in the file. */
   end_column: number | null;
-  /** The path of the table that it is about; null for the study file. */
+  /** The path of the table with the finding; null for the study file. */
   file: string | null;
 }
 
-/** An error, as sockets are told of it. */
+/** An error in the form that sockets receive. */
 export interface ErrorInfo {
-  /** Which error it is; never changes once released. */
+  /** The kind of the error; a released code never changes. */
   code: string;
   /** What is wrong, where, and what to do. */
   message: string;
-  /** Where the participant is instead. */
+  /** The participant's actual position. */
   snapshot?: ParticipantSnapshot;
-  /** What is wrong with a study. */
+  /** The problems of a study. */
   diagnostics?: DiagnosticInfo[];
 }
 
-/** One block of a participant: how it came to its place, and its values with their sources. */
+/** One block of a participant: the reasons for its position, and its values. */
 export interface ExplainedBlock {
   block_id: number;
   name: string;
@@ -93,14 +93,14 @@ export interface ExplainedBlock {
   values: ExplainedValue[];
 }
 
-/** One value of a block, and where it comes from; what a function draws is one value. */
+/** One value of a block, and its origin; the result of a function is one value. */
 export interface ExplainedValue {
-  /** The keys that lead to it in the config. */
+  /** The keys that lead to the value in the config. */
   path: string[];
   value: Json;
-  /** Who wrote it: the block, or one that it extends. */
+  /** The block that has it: this one, or one that it extends. */
   block: string;
-  /** The variable that stands there. */
+  /** The variable that gives the value. */
   variable: string | null;
   /** Whether it is the block's level of a factor. */
   factor: boolean;
@@ -115,13 +115,13 @@ export interface LogEntry {
   type: string;
   participant_index: number | null;
   data: Config;
-  /** The hash of the entry before. */
+  /** The hash of the previous entry. */
   previous: string;
-  /** SHA-256 of this entry and the hash before it. */
+  /** SHA-256 of this entry and the previous hash. */
   hash: string;
 }
 
-/** What has an order: a group of an order tree, or a factor, whose `strategy` is null. */
+/** A group of an order tree, or a factor, whose `strategy` is null. */
 export interface OrderedItems {
   name: string;
   strategy: string | null;
@@ -137,41 +137,41 @@ export interface OrderedItems {
 export interface OverriddenValue {
   /** The keys that lead to the value. */
   path: string[];
-  /** The new value; null where it was taken away. */
+  /** The new value; null if it was removed. */
   value: Json;
-  /** The study file's value; null where it has none. */
+  /** The study file's value; null if there is none. */
   file: Json;
 }
 
-/** All that a dashboard begins with: in its page, and at each connection. */
+/** The initial data of a dashboard, in its page and at each connection. */
 export interface Overview {
   study: ServedStudy;
   diagnostics: DiagnosticInfo[];
   participants: ParticipantRow[];
   default_participant: number;
   database: string;
-  /** Which run of the study this is. */
+  /** The name of the session. */
   session: string;
   /** Whether a participants' app is served at /app/. */
   has_app: boolean;
   /** Whether a participant's app needs a token. */
   guarded: boolean;
-  /** Where other devices reach the server. */
+  /** The addresses at which other devices reach the server. */
   urls: string[];
   server_time: string;
 }
 
-/** A link that lets a participant's app in. */
+/** A login link for a participant's app. */
 export interface ParticipantLink {
-  /** Behind the server's address. */
+  /** The part after the server's address. */
   path: string;
-  /** The whole link, for every address. */
+  /** The whole link, once for each address. */
   urls: string[];
   token: string;
   expires_at: string;
 }
 
-/** A participant as lists show them. */
+/** A participant in a list. */
 export interface ParticipantRow {
   participant_index: number;
   /** Whether the participant is in a block. */
@@ -181,7 +181,7 @@ export interface ParticipantRow {
   /** "START" before the first block, "END" after the last. */
   block_name: string;
   blocks_count: number;
-  /** Counts the participant's changes; a lower one is older. */
+  /** The number of the participant's changes; lower is older. */
   revision: number;
   /** The number of the participant's apps that are connected. */
   connected: number;
@@ -190,15 +190,15 @@ export interface ParticipantRow {
   updated_at: string;
   /** The digest of the participant's study version. */
   study: string;
-  /** The number of blocks whose config was changed for them alone. */
+  /** The number of blocks whose config was changed only for them. */
   overridden: number;
-  /** The row of the design that they follow, for their orders and draws; `participant_index` unless they were given another. */
+  /** The row of the design that they follow, for their orders and draws; `participant_index` unless they got another. */
   row: number;
   /** The participant's own block order. */
   block_names: string[];
 }
 
-/** Where a participant stands, with the current block's config. */
+/** The state of a participant, with the current block's config. */
 export interface ParticipantSnapshot {
   participant_index: number;
   /** Whether the participant is in a block. */
@@ -208,7 +208,7 @@ export interface ParticipantSnapshot {
   /** "START" before the first block, "END" after the last. */
   block_name: string;
   blocks_count: number;
-  /** Counts the participant's changes; a lower one is older. */
+  /** The number of the participant's changes; lower is older. */
   revision: number;
   /** The number of the participant's apps that are connected. */
   connected: number;
@@ -217,30 +217,30 @@ export interface ParticipantSnapshot {
   updated_at: string;
   /** The digest of the participant's study version. */
   study: string;
-  /** The number of blocks whose config was changed for them alone. */
+  /** The number of blocks whose config was changed only for them. */
   overridden: number;
-  /** The row of the design that they follow, for their orders and draws; `participant_index` unless they were given another. */
+  /** The row of the design that they follow, for their orders and draws; `participant_index` unless they got another. */
   row: number;
   /** The current block's config; null outside a block. */
   config: Config | null;
   overrides: OverriddenValue[];
 }
 
-/** How many records of a batch were kept, and how many had been kept before. */
+/** The number of new records in a batch, and the number of those stored before. */
 export interface RecordsKept {
   accepted: number;
   known: number;
-  /** From which an app estimates the offset of its clock. */
+  /** For apps that estimate the offset of their clock. */
   server_time: string;
 }
 
 /** A record as an app sends it: a trial, an answer, a click. */
 export interface ResultRecord {
-  /** Made by the app when it recorded: a client's id and a counter. */
+  /** The app makes it when it records: a client's id and a counter. */
   record_id: string;
-  /** What was recorded. */
+  /** The recorded values. */
   data: Config;
-  /** The block in which it was recorded. */
+  /** The block during the recording. */
   block_id: number;
   /** The revision of the app's snapshot at that time. */
   revision: number;
@@ -257,15 +257,15 @@ export interface ResultTable {
   blocks: BlockCount[];
 }
 
-/** The version of the study that is served. */
+/** The version of the study that the server serves. */
 export interface ServedStudy {
   name: string;
   digest: string;
-  /** Counts the versions that were served, from 1. */
+  /** The number of this version, from 1. */
   version: number;
 }
 
-/** A record with the context in which it was recorded, as the log has it. `block_name`, `visit` and `study_version` are null where the log has no such stay. */
+/** A record with the context of its recording, according to the log. `block_name`, `visit` and `study_version` are null if the log contains no such stay. */
 export interface StoredRecord {
   participant_index: number;
   /** The row of the design that the participant follows. */
@@ -284,11 +284,11 @@ export interface StoredRecord {
   received_at: string;
 }
 
-/** A study file was loaded or refused; whom it concerns is told where a version is new. */
+/** The server loaded or refused a study file. A new version has the affected participants. */
 export interface StudyChanged {
   name: string;
   digest: string;
-  /** Counts the versions that were served, from 1. */
+  /** The number of this version, from 1. */
   version: number;
   diagnostics: DiagnosticInfo[];
   reordered?: number[];
@@ -300,14 +300,14 @@ export interface StudyChanged {
 export interface StudyInfo {
   name: string;
   digest: string;
-  /** Counts the versions that were served, from 1. */
+  /** The number of this version, from 1. */
   version: number;
   diagnostics: DiagnosticInfo[];
   on_change: string;
   versions: VersionInfo[];
 }
 
-/** All that a study is written in. */
+/** All texts of a study. */
 export interface StudyTexts {
   /** The study file. */
   text: string;
@@ -318,13 +318,13 @@ export interface StudyTexts {
 
 /** The file of a table. */
 export interface TableText {
-  /** Where it is, from the study's folder. */
+  /** The path from the study's folder. */
   path: string;
-  /** null where it cannot be read. */
+  /** null if it cannot be read. */
   text: string | null;
 }
 
-/** What is in a study text that was not saved. */
+/** The result of the check of an unsaved study text. */
 export interface Verified {
   ok: boolean;
   digest: string;
@@ -333,7 +333,7 @@ export interface Verified {
   affected: Affected | null;
 }
 
-/** A version of the study that was served. */
+/** A version of the study that the server served. */
 export interface VersionInfo {
   version: number;
   digest: string;
@@ -341,7 +341,7 @@ export interface VersionInfo {
   reason: string;
 }
 
-/** A stay of a participant in a block. Who is still there has nulls in the last four. */
+/** A stay of a participant in a block. The last four members are null during the stay. */
 export interface Visit {
   participant_index: number;
   /** Counts the participant's stays, from 1. */
@@ -351,7 +351,7 @@ export interface Visit {
   study_version: number | null;
   started_at: string;
   ended_at: string | null;
-  /** The server's clock, to the millisecond. */
+  /** By the server's clock, to the millisecond. */
   seconds: number | null;
   /** The name of the next block. */
   left_to: string | null;

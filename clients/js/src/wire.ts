@@ -3,7 +3,7 @@
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 export type Config = { [key: string]: Json };
 
-/** The number of a participant's blocks, under both keys that are in use in the field. */
+/** The number of a participant's blocks, under both keys that existing programs read. */
 export interface BlocksCount {
   participant_index: number;
   config_length: number;
@@ -16,27 +16,27 @@ export interface DiagnosticInfo {
   severity: "error" | "info" | "warning";
   message: string;
   hint: string | null;
-  /** Counted from 1, the end exclusive; null for no place in the file. */
+  /** Counted from 1, the end exclusive; null for no position in the file. */
   line: number | null;
-  /** Counted from 1, the end exclusive; null for no place in the file. */
+  /** Counted from 1, the end exclusive; null for no position in the file. */
   column: number | null;
-  /** Counted from 1, the end exclusive; null for no place in the file. */
+  /** Counted from 1, the end exclusive; null for no position in the file. */
   end_line: number | null;
-  /** Counted from 1, the end exclusive; null for no place in the file. */
+  /** Counted from 1, the end exclusive; null for no position in the file. */
   end_column: number | null;
-  /** The path of the table that it is about; null for the study file. */
+  /** The path of the table with the finding; null for the study file. */
   file: string | null;
 }
 
-/** An error, as sockets are told of it. */
+/** An error in the form that sockets receive. */
 export interface ErrorInfo {
-  /** Which error it is; never changes once released. */
+  /** The kind of the error; a released code never changes. */
   code: string;
   /** What is wrong, where, and what to do. */
   message: string;
-  /** Where the participant is instead. */
+  /** The participant's actual position. */
   snapshot?: ParticipantSnapshot;
-  /** What is wrong with a study. */
+  /** The problems of a study. */
   diagnostics?: DiagnosticInfo[];
 }
 
@@ -44,13 +44,13 @@ export interface ErrorInfo {
 export interface OverriddenValue {
   /** The keys that lead to the value. */
   path: string[];
-  /** The new value; null where it was taken away. */
+  /** The new value; null if it was removed. */
   value: Json;
-  /** The study file's value; null where it has none. */
+  /** The study file's value; null if there is none. */
   file: Json;
 }
 
-/** Where a participant stands, with the current block's config. */
+/** The state of a participant, with the current block's config. */
 export interface ParticipantSnapshot {
   participant_index: number;
   /** Whether the participant is in a block. */
@@ -60,7 +60,7 @@ export interface ParticipantSnapshot {
   /** "START" before the first block, "END" after the last. */
   block_name: string;
   blocks_count: number;
-  /** Counts the participant's changes; a lower one is older. */
+  /** The number of the participant's changes; lower is older. */
   revision: number;
   /** The number of the participant's apps that are connected. */
   connected: number;
@@ -69,30 +69,30 @@ export interface ParticipantSnapshot {
   updated_at: string;
   /** The digest of the participant's study version. */
   study: string;
-  /** The number of blocks whose config was changed for them alone. */
+  /** The number of blocks whose config was changed only for them. */
   overridden: number;
-  /** The row of the design that they follow, for their orders and draws; `participant_index` unless they were given another. */
+  /** The row of the design that they follow, for their orders and draws; `participant_index` unless they got another. */
   row: number;
   /** The current block's config; null outside a block. */
   config: Config | null;
   overrides: OverriddenValue[];
 }
 
-/** How many records of a batch were kept, and how many had been kept before. */
+/** The number of new records in a batch, and the number of those stored before. */
 export interface RecordsKept {
   accepted: number;
   known: number;
-  /** From which an app estimates the offset of its clock. */
+  /** For apps that estimate the offset of their clock. */
   server_time: string;
 }
 
 /** A record as an app sends it: a trial, an answer, a click. */
 export interface ResultRecord {
-  /** Made by the app when it recorded: a client's id and a counter. */
+  /** The app makes it when it records: a client's id and a counter. */
   record_id: string;
-  /** What was recorded. */
+  /** The recorded values. */
   data: Config;
-  /** The block in which it was recorded. */
+  /** The block during the recording. */
   block_id: number;
   /** The revision of the app's snapshot at that time. */
   revision: number;
@@ -102,7 +102,7 @@ export interface ResultRecord {
   clock_offset_ms?: number | null;
 }
 
-/** What participants' apps are told of a new version. */
+/** A new version, for participants' apps. */
 export interface StudyChangedForApp {
   digest: string;
   name: string;

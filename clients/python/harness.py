@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from experiment_server import AsyncClient, StudyError
-from experiment_server.client.known import Happening
+from experiment_server.client.known import ClientEvent
 from experiment_server.client.snapshot import Snapshot
 
 
@@ -33,7 +33,7 @@ class Harness:
     """One client, told by lines."""
 
     client: AsyncClient
-    happenings: AsyncIterator[Happening]
+    happenings: AsyncIterator[ClientEvent]
     listening: asyncio.Task[None]
     told: Snapshot
 
@@ -47,11 +47,11 @@ class Harness:
         self.client = await AsyncClient(url, participant, token=token).__aenter__()
         self.happenings = self.client.happenings()
         say(event="connection", to=self.client.connection)
-        self.hear(Happening("block", self.client.snapshot))
+        self.hear(ClientEvent("block", self.client.snapshot))
         await self.attend()
         return self.client.snapshot
 
-    def hear(self, heard: Happening) -> None:
+    def hear(self, heard: ClientEvent) -> None:
         """Tell what is heard."""
         if heard.snapshot is None:
             say(event="connection", to=heard.connection)

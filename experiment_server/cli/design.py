@@ -14,7 +14,7 @@ from experiment_server.cli.output import note
 from experiment_server.errors import ExtraMissing, OutputUnwritable
 from experiment_server.limits import DESIGN_PARTICIPANTS_MAX
 from experiment_server.store.study_file import load_study
-from experiment_server.study.balance import Balance, Ordered, balance, usual_participants
+from experiment_server.study.balance import Balance, OrderReport, balance, usual_participants
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,7 +142,7 @@ def _parts(report: Balance) -> list[_Part]:
     return [part for part in parts if part.positions and part.positions[0]]
 
 
-def _part(ordered: Ordered, of_position: str, of_carry_over: str) -> _Part:
+def _part(ordered: OrderReport, of_position: str, of_carry_over: str) -> _Part:
     return _Part(
         ordered.name,
         of_position,

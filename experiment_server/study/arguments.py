@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from experiment_server.limits import DRAW_VALUES_MAX
 from experiment_server.study.model import FunctionCall, Rows, TemplateValue
-from experiment_server.study.possible import Listed, Number, Whole
+from experiment_server.study.value_bounds import IntegerBounds, ListBounds, NumberBounds
 from experiment_server.wire.values import JsonObject
 
 Bound = Mapping[str, TemplateValue]
@@ -52,8 +52,8 @@ def bind_sample(args: TemplateValue) -> JsonObject:
     population = _population(bound)
     size = population.shortest
     if bound.get("counts") is not None:
-        counts = listed(bound["counts"])
-        wholes = None if counts is None else _each(counts, whole)
+        counts = list_bounds(bound["counts"])
+        wholes = None if counts is None else _each(counts, integer_bounds)
         if (
             counts is None
             or wholes is None
@@ -129,14 +129,14 @@ def bind_range(args: TemplateValue) -> JsonObject:
     return bound
 
 
-def longest_range(start: Whole, stop: Whole, step: Whole) -> int:
+def longest_range(start: IntegerBounds, stop: IntegerBounds, step: IntegerBounds) -> int:
     """The most numbers that a range can have; its step is never 0."""
     if step.least > 0:
         return _range_length(start.least, stop.most, step.least)
     return _range_length(-start.most, -stop.least, -step.most)
 
 
-def shortest_range(start: Whole, stop: Whole, step: Whole) -> int:
+def shortest_range(start: IntegerBounds, stop: IntegerBounds, step: IntegerBounds) -> int:
     """The fewest numbers that a range can have; its step is never 0."""
     if step.least > 0:
         return _range_length(start.most, stop.least, step.most)
@@ -153,32 +153,32 @@ def differences(cumulative: Sequence[float]) -> list[float]:
     return [after - before for before, after in zip([0, *cumulative], cumulative, strict=False)]
 
 
-def whole(value: object) -> Whole | None:
+def integer_bounds(value: object) -> IntegerBounds | None:
     """The whole numbers that a value can be, None if it can be anything else."""
     possible = value.possible if isinstance(value, FunctionCall) else value
     if isinstance(possible, int) and not isinstance(possible, bool):
-        return Whole(possible, possible)
-    return possible if isinstance(possible, Whole) else None
+        return IntegerBounds(possible, possible)
+    return possible if isinstance(possible, IntegerBounds) else None
 
 
-def number(value: object) -> Number | None:
+def number_bounds(value: object) -> NumberBounds | None:
     """The numbers that a value can be, None if it can be anything else."""
     possible = value.possible if isinstance(value, FunctionCall) else value
     if isinstance(possible, float) and math.isfinite(possible):
-        return Number(possible, possible)
-    wholes = whole(possible)
+        return NumberBounds(possible, possible)
+    wholes = integer_bounds(possible)
     # A number that no float can hold has been told of already, and must not stop the rest.
     if wholes is not None and max(-wholes.least, wholes.most + 1) <= 2**63:
-        return Number(wholes.least, wholes.most)
-    return possible if isinstance(possible, Number) else None
+        return NumberBounds(wholes.least, wholes.most)
+    return possible if isinstance(possible, NumberBounds) else None
 
 
-def listed(value: object) -> Listed | None:
+def list_bounds(value: object) -> ListBounds | None:
     """The lists that a value can be, None if it can be anything else; a text lists characters."""
     possible = value.possible if isinstance(value, FunctionCall) else value
     if isinstance(possible, (list, str)):
-        return Listed(possible, len(possible), len(possible), in_place=True)
-    return possible if isinstance(possible, Listed) else None
+        return ListBounds(possible, len(possible), len(possible), in_place=True)
+    return possible if isinstance(possible, ListBounds) else None
 
 
 def by_name(args: TemplateValue, positional: Sequence[str], named: Sequence[str]) -> JsonObject:
@@ -211,19 +211,19 @@ def _hint_for_a_flat_list(args: TemplateValue) -> None:
         )
 
 
-def _population(bound: Bound) -> Listed:
+def _population(bound: Bound) -> ListBounds:
     value = bound.get("population")
     if value is None:
         raise ArgumentsInvalid("needs a population, the list of values")
-    population = listed(value)
+    population = list_bounds(value)
     if population is None or population.shortest < 1:
         raise ArgumentsInvalid("needs a population with at least one value, args = [[1, 2, 3]]")
     return population
 
 
-def _amount(bound: Bound) -> Whole:
+def _amount(bound: Bound) -> IntegerBounds:
     value = bound.get("k")
-    amount = whole(value)
+    amount = integer_bounds(value)
     if amount is None or amount.least < 0:
         got = "" if value is None else f", got {_shown(value)}"
         raise ArgumentsInvalid(f"needs a whole number as k, 0 or more{got}")
@@ -232,15 +232,15 @@ def _amount(bound: Bound) -> Whole:
     return amount
 
 
-def _whole(bound: Bound, key: str) -> Whole:
-    found = whole(bound.get(key))
+def _whole(bound: Bound, key: str) -> IntegerBounds:
+    found = integer_bounds(bound.get(key))
     if found is None:
         raise ArgumentsInvalid(f"needs a whole number as {key}{_what_is_drawn(bound.get(key))}")
     return found
 
 
-def _number(bound: Bound, key: str) -> Number:
-    found = number(bound.get(key))
+def _number(bound: Bound, key: str) -> NumberBounds:
+    found = number_bounds(bound.get(key))
     if found is None:
         raise ArgumentsInvalid(f"needs a number as {key}{_what_is_drawn(bound.get(key))}")
     return found
@@ -254,14 +254,14 @@ def _shown(value: object) -> str:
 
 def _what_is_drawn(value: object) -> str:
     # choices and sample give lists, also of a single value.
-    if isinstance(value, FunctionCall) and isinstance(value.possible, Listed):
+    if isinstance(value, FunctionCall) and isinstance(value.possible, ListBounds):
         return f"; {value.function_name} gives a list"
     return ""
 
 
-def _check_weights(key: str, value: object, population: Listed) -> None:
-    weights = None if isinstance(value, str) else listed(value)
-    numbers = None if weights is None else _each(weights, number)
+def _check_weights(key: str, value: object, population: ListBounds) -> None:
+    weights = None if isinstance(value, str) else list_bounds(value)
+    numbers = None if weights is None else _each(weights, number_bounds)
     if weights is None or numbers is None:
         raise ArgumentsInvalid(f"needs a list of numbers as {key}")
     if not _alike_long(weights, population):
@@ -287,28 +287,28 @@ def _check_weights(key: str, value: object, population: Listed) -> None:
         raise ArgumentsInvalid(f"needs {key} with a sum above zero")
 
 
-def _each(values: Listed, read: Callable[[object], Read | None]) -> list[Read] | None:
+def _each(values: ListBounds, read: Callable[[object], Read | None]) -> list[Read] | None:
     """What each value of a list can be, None if one of them can be anything else."""
     found = [read(item) for item in values.items]
     kept = [value for value in found if value is not None]
     return kept if len(kept) == len(found) else None
 
 
-def _least_sum(values: Listed, least: Sequence[Real]) -> Real:
+def _least_sum(values: ListBounds, least: Sequence[Real]) -> Real:
     """The smallest sum of a list, given the least that can stand at each place of it."""
     return sum(least) if values.in_place else min(least, default=0) * values.shortest
 
 
-def _most_sum(values: Listed, most: Sequence[Real]) -> Real:
+def _most_sum(values: ListBounds, most: Sequence[Real]) -> Real:
     """The largest sum of a list, given the most that can stand at each place of it."""
     return sum(most) if values.in_place else max(most, default=0) * values.longest
 
 
-def _alike_long(values: Listed, population: Listed) -> bool:
+def _alike_long(values: ListBounds, population: ListBounds) -> bool:
     return values.shortest == values.longest == population.shortest == population.longest
 
 
-def _length(values: Listed) -> str:
+def _length(values: ListBounds) -> str:
     if values.shortest == values.longest:
         return str(values.shortest)
     return f"{values.shortest} to {values.longest}"

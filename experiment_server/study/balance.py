@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from experiment_server.limits import DESIGN_PARTICIPANTS_MAX, DESIGN_SEARCH_PARTICIPANTS_MAX
-from experiment_server.study.counts import Counts, Matrix
+from experiment_server.study.counts import Matrix, OrderCounts
 from experiment_server.study.design_counts import DesignCounts, all_balanced, is_dealt
-from experiment_server.study.design_sentence import Sentence
+from experiment_server.study.design_sentence import DesignSentence
 from experiment_server.study.model import Binding, Group, Names, Study
 from experiment_server.study.ordering import whole_cycle
 from experiment_server.wire.values import JsonObject
@@ -22,7 +22,7 @@ USUAL_PARTICIPANTS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class CellCount:
+class CellParticipants:
     """How many participants are in one cell of the between-subjects factors."""
 
     levels: Binding
@@ -30,7 +30,7 @@ class CellCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
+class OrderReport:
     """What has an order: a group of an order tree, or a factor.
 
     `positions[item][position]` and `carry_over[item][next item]` are counts, in the order of
@@ -77,10 +77,10 @@ class Balance:
     conditions: Names
     positions: Matrix
     carry_over: Matrix
-    cells: tuple[CellCount, ...]
+    cells: tuple[CellParticipants, ...]
     repeats: int
-    groups: tuple[Ordered, ...]
-    factors: tuple[Ordered, ...]
+    groups: tuple[OrderReport, ...]
+    factors: tuple[OrderReport, ...]
     balanced: Mapping[str, bool]
     better: tuple[int, ...]
     sentence: str
@@ -126,7 +126,7 @@ def balance(study: Study, participants: int) -> Balance:
     factors = tuple(
         _ordered(factor, None, counts, {}) for factor, counts in counted.factors.items()
     )
-    sentence = Sentence(study, counted, balanced, participants)
+    sentence = DesignSentence(study, counted, balanced, participants)
     # This goes on counting, so that all that is reported was taken before.
     better = () if all(balanced.values()) else _better(counted, history)
     cells = study.between.cells if study.between else ()
@@ -136,7 +136,7 @@ def balance(study: Study, participants: int) -> Balance:
         positions,
         carry_over,
         tuple(
-            CellCount(cell.levels, counts)
+            CellParticipants(cell.levels, counts)
             for cell, counts in zip(cells, sentence.cells, strict=True)
         ),
         sum(carry_over[place][place] for place in range(len(names))),
@@ -148,10 +148,10 @@ def balance(study: Study, participants: int) -> Balance:
     )
 
 
-def _group(counted: DesignCounts, group: Group) -> Ordered:
+def _group(counted: DesignCounts, group: Group) -> OrderReport:
     """A group's counts in all cells together; balanced is what is so in each."""
     parts = counted.of_group(group)
-    together = Counts()
+    together = OrderCounts()
     for counts in parts:
         together.take(counts)
     balanced = all_balanced(parts) if is_dealt(group) else {}
@@ -159,10 +159,10 @@ def _group(counted: DesignCounts, group: Group) -> Ordered:
 
 
 def _ordered(
-    name: str, strategy: str | None, counts: Counts, balanced: Mapping[str, bool]
-) -> Ordered:
+    name: str, strategy: str | None, counts: OrderCounts, balanced: Mapping[str, bool]
+) -> OrderReport:
     items = tuple(counts.items)
-    return Ordered(
+    return OrderReport(
         name, strategy, items, counts.positions(items), counts.carry_over(items), balanced
     )
 

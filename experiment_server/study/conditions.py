@@ -15,7 +15,7 @@ from experiment_server.study.ordering import Step
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class GroupOrder:
     """A group as a participant has met it: what reports call its items, in that order."""
 
     group: Group
@@ -34,7 +34,7 @@ def conditions(study: Study, participant_index: int) -> Names:
     )
 
 
-def groups_met(study: Study, participant_index: int) -> Iterator[Met]:
+def groups_met(study: Study, participant_index: int) -> Iterator[GroupOrder]:
     """The groups of a tree that a strategy orders, each time that a participant meets one."""
     found: dict[tuple[int, ...], tuple[Group, dict[int, int]]] = {}
     for _, way in condition_walk(study, participant_index):
@@ -45,7 +45,7 @@ def groups_met(study: Study, participant_index: int) -> Iterator[Met]:
     for group, places in found.values():
         # Places are met in their order, so that this is the order of the items.
         items = (item for item in places.values() if _is_condition(study, group.items[item]))
-        yield Met(group, tuple(group.labels[item] for item in items))
+        yield GroupOrder(group, tuple(group.labels[item] for item in items))
 
 
 def labels(study: Study, group: Group) -> Names:

@@ -21,8 +21,8 @@ from experiment_server.study.order_checks import OLDER_NAMES, OrderChecks, writt
 from experiment_server.study.ordering import whole_cycle
 from experiment_server.study.reading import (
     SECTION,
+    Location,
     NamesCount,
-    Spot,
     block_name,
     read_strategy,
 )
@@ -76,7 +76,7 @@ class Reader:
         elif value is None:
             rows = (tuple((name,) for name in self._templates),)
         else:
-            groups = self._groups(_spot("order"), value)
+            groups = self._groups(_location("order"), value)
             flat = bool(groups) and not any(map(self._is_group, value))
             if flat:
                 groups = tuple((name,) for name in groups[0])
@@ -102,7 +102,7 @@ class Reader:
             reader = TreeReader(
                 self._templates, self._families, cell.levels, self._count, self._findings
             )
-            trees.append(reader.read(_spot("order"), value))
+            trees.append(reader.read(_location("order"), value))
         order = Order((), trees=tuple(trees))
         self._checks.cells(order)
         return order
@@ -115,7 +115,7 @@ class Reader:
             rows = tuple(starmap(self._names, self._by_participant(key, value)))
             ends = EndBlocks(rows or ((),), strategy)
         else:
-            ends = EndBlocks((self._names(_spot(key), value),), strategy)
+            ends = EndBlocks((self._names(_location(key), value),), strategy)
         if strategy is not Strategy.AS_IS and all(len(row) < 2 for row in ends.rows):
             self._checks.no_effect(f"{key}_strategy", f"{key} has nothing to put into an order")
         return ends
@@ -166,7 +166,7 @@ class Reader:
         value = self._configuration.get(written, Strategy.AS_IS.value)
         return read_strategy(value, written, allowed, self._findings, at=(SECTION, written))
 
-    def _by_participant(self, key: str, table: JsonObject) -> list[tuple[Spot, JsonValue]]:
+    def _by_participant(self, key: str, table: JsonObject) -> list[tuple[Location, JsonValue]]:
         """The rows of a table with one for each participant, with their places."""
         expected = [str(number) for number in range(1, len(table) + 1)]
         if not table:
@@ -183,23 +183,25 @@ class Reader:
                 at=(SECTION, key),
             )
         return [
-            (Spot(f"{key}.{number}", (SECTION, key, number)), table[number])
+            (Location(f"{key}.{number}", (SECTION, key, number)), table[number])
             for number in expected
             if number in table
         ]
 
-    def _groups(self, spot: Spot, value: JsonValue) -> tuple[Names, ...]:
+    def _groups(self, location: Location, value: JsonValue) -> tuple[Names, ...]:
         """The groups in a list; a flat list is one group."""
         if not isinstance(value, list):
-            self._findings.error("type", f"{spot.name} has to be {ORDER_SHAPES}", at=spot.at)
+            self._findings.error(
+                "type", f"{location.name} has to be {ORDER_SHAPES}", at=location.at
+            )
             return ()
         if any(isinstance(item, dict) for item in value):
             self._findings.error(
                 "order-mixed",
-                f"{spot.name} has a group that is a table",
+                f"{location.name} has a group that is a table",
                 "such groups stand only in an order that is one list for everybody: "
                 "order = [{ ... }]",
-                at=spot.at,
+                at=location.at,
             )
             return ()
         nested = [self._is_group(item) for item in value]
@@ -207,48 +209,52 @@ class Reader:
             odd_one = nested.index(False)
             self._findings.error(
                 "order-mixed",
-                f"{spot.name} mixes block names and lists of block names",
+                f"{location.name} mixes block names and lists of block names",
                 f"put {shown(value[odd_one])} into a list of its own: [{shown(value[odd_one])}]",
-                at=(*spot.at, odd_one),
+                at=(*location.at, odd_one),
             )
             return ()
         if not value or not all(value if any(nested) else [True]):
             what = "has an empty group" if value else "is empty"
-            at = (*spot.at, value.index([])) if value else spot.at
+            at = (*location.at, value.index([])) if value else location.at
             self._findings.error(
-                "order-empty", f"{spot.name} {what}", "name the blocks to run", at=at
+                "order-empty", f"{location.name} {what}", "name the blocks to run", at=at
             )
             return ()
         if not any(nested):
-            return (self._names(spot, value),)
+            return (self._names(location, value),)
         groups: list[Names] = []
         for place, group in enumerate(value):
-            if not self._count.has_room(spot, sum(map(len, groups))):
+            if not self._count.has_room(location, sum(map(len, groups))):
                 return ()
-            group_spot = Spot(f"{spot.name}, group {place + 1}", (*spot.at, place))
-            groups.append(self._names(group_spot, group if isinstance(group, list) else [group]))
+            group_location = Location(f"{location.name}, group {place + 1}", (*location.at, place))
+            groups.append(
+                self._names(group_location, group if isinstance(group, list) else [group])
+            )
         return tuple(groups)
 
     def _is_group(self, item: JsonValue) -> bool:
         """A list is a group, and so is the name of a block that stands for several."""
         return isinstance(item, list) or (isinstance(item, str) and item in self._families)
 
-    def _names(self, spot: Spot, value: JsonValue) -> Names:
+    def _names(self, location: Location, value: JsonValue) -> Names:
         if not isinstance(value, list):
-            self._findings.error("type", f"{spot.name} has to be a list of block names", at=spot.at)
+            self._findings.error(
+                "type", f"{location.name} has to be a list of block names", at=location.at
+            )
             return ()
         names: list[str] = []
         for place, item in enumerate(value):
-            at = (*spot.at, place)
+            at = (*location.at, place)
             name = block_name(item)
-            if not self._count.has_room(spot, len(names)):
+            if not self._count.has_room(location, len(names)):
                 return ()
             if name is not None and name in self._families:
                 names += self._families[name]
             elif name is None:
                 self._findings.error(
                     "type",
-                    f"{spot.name} has {shown(item)}, which is no block name",
+                    f"{location.name} has {shown(item)}, which is no block name",
                     "block names are text in quotes",
                     at=at,
                 )
@@ -258,7 +264,7 @@ class Reader:
                     continue
                 self._findings.error(
                     "block-unknown",
-                    f'{spot.name} names the unknown block "{name}"',
+                    f'{location.name} names the unknown block "{name}"',
                     nearest(name, [*self._families, *self._templates])
                     or f"the blocks are {', '.join(self._templates)}",
                     at=at,
@@ -269,5 +275,5 @@ class Reader:
         return tuple(names)
 
 
-def _spot(key: str) -> Spot:
-    return Spot(key, (SECTION, key))
+def _location(key: str) -> Location:
+    return Location(key, (SECTION, key))

@@ -10,7 +10,7 @@ from experiment_server.study.model import Names
 Matrix = tuple[tuple[int, ...], ...]
 
 
-class Counts:
+class OrderCounts:
     """The counts of the orders that were added."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Counts:
         for pair in pairwise(order):
             self._carry_over[pair] = self._carry_over.get(pair, 0) + 1
 
-    def take(self, other: Counts) -> None:
+    def take(self, other: OrderCounts) -> None:
         """Add the counts of others."""
         self.participants += other.participants
         self.length = max(self.length, other.length)

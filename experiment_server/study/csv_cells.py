@@ -1,4 +1,4 @@
-"""CSV text to cells (RFC 4180), each with its place."""
+"""Splits CSV text into cells (RFC 4180), each with its position."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 
-class Cell(NamedTuple):
-    """A cell of a CSV text. Line and columns count from 1, the end is exclusive.
+class CsvCell(NamedTuple):
+    """A cell of a CSV text. Lines and columns count from 1; the end is exclusive.
 
-    `quoted` tells whether it stood in quotes, which makes it text whatever is in it.
+    `quoted` is whether the cell is in quotes; a quoted cell is always text.
     """
 
     text: str
@@ -20,8 +20,8 @@ class Cell(NamedTuple):
     end_column: int | None
 
 
-class CsvBroken(Exception):
-    """A CSV text that ends in the middle of a cell, or goes on behind one."""
+class CsvSyntaxError(Exception):
+    """A CSV text with an unclosed quote, or with text after a closing quote."""
 
     def __init__(self, message: str, hint: str, line: int, column: int) -> None:
         super().__init__(message)
@@ -30,30 +30,30 @@ class CsvBroken(Exception):
         self.column = column
 
 
-# In quotes, with each quote inside doubled, up to what ends a cell; or up to that as it is.
+# A quoted cell with doubled quotes inside it, or a plain cell, up to the next comma or line end.
 _QUOTED = re.compile(r'[ \t]*"([^"]*(?:""[^"]*)*)"[ \t]*(?=[,\n]|\Z)')
 _PLAIN = re.compile(r"[^,\n]*")
 _OPENING = re.compile(r'[ \t]*"')
 
 
-def read_rows(text: str) -> Iterator[list[Cell]]:
-    """The rows of a CSV text, without those on empty lines; raises CsvBroken.
+def read_rows(text: str) -> Iterator[list[CsvCell]]:
+    """The rows of a CSV text without empty lines; raises CsvSyntaxError.
 
-    Rows end with any line break; spaces around a cell do not count.
+    A row ends with any kind of line break. Spaces around a cell are removed.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    row: list[Cell] = []
+    row: list[CsvCell] = []
     at, line, line_start = 0, 1, 0
     while True:
         quoted = _QUOTED.match(text, at)
         match = quoted or _PLAIN.match(text, at)
         if match is None or (quoted is None and _OPENING.match(text, at)):
-            raise _broken(text, at, line, line_start)
+            raise _syntax_error(text, at, line, line_start)
         column = at - line_start + 1
         value = quoted[1].replace('""', '"') if quoted else match[0].strip()
         breaks = match[0].count("\n")
         end = None if breaks else match.end() - line_start + 1
-        row.append(Cell(value, quoted is not None, line, column, end))
+        row.append(CsvCell(value, quoted is not None, line, column, end))
         if breaks:
             line += breaks
             line_start = at + match[0].rindex("\n") + 1
@@ -69,17 +69,17 @@ def read_rows(text: str) -> Iterator[list[Cell]]:
         at += 1
 
 
-def _broken(text: str, at: int, line: int, line_start: int) -> CsvBroken:
+def _syntax_error(text: str, at: int, line: int, line_start: int) -> CsvSyntaxError:
     closing = re.compile(r'[ \t]*"[^"]*(?:""[^"]*)*"').match(text, at)
     if closing is None:
-        return CsvBroken(
+        return CsvSyntaxError(
             "a cell that begins with a quote here is never closed",
             'close it with ", and write a quote inside it twice: ""',
             line,
             at - line_start + 1,
         )
     before = text[: closing.end()]
-    return CsvBroken(
+    return CsvSyntaxError(
         "a cell goes on behind its closing quote",
         'write a quote inside a cell twice: ""; and a comma between two cells',
         before.count("\n") + 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from experiment_server.study.conditions import conditions, groups_met, labels
-from experiment_server.study.counts import Counts
+from experiment_server.study.counts import OrderCounts
 from experiment_server.study.expand import cell_place
 from experiment_server.study.families import in_name
 from experiment_server.study.model import Group, Names, Strategy, Study
@@ -17,12 +17,12 @@ class DesignCounts:
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self.all = Counts()
-        self.cells = [Counts() for _ in (study.between.cells if study.between else ())]
-        self.factors: dict[str, Counts] = {}
+        self.all = OrderCounts()
+        self.cells = [OrderCounts() for _ in (study.between.cells if study.between else ())]
+        self.factors: dict[str, OrderCounts] = {}
         # The groups of a tree, by where they are written, in each cell.
         self.groups: dict[Path, Group] = {}
-        self._groups: dict[tuple[int, Path], Counts] = {}
+        self._groups: dict[tuple[int, Path], OrderCounts] = {}
 
     def add(self, participant_index: int) -> None:
         """Count what a participant meets."""
@@ -35,7 +35,7 @@ class DesignCounts:
             self.cells[place].add(order)
         for met in groups_met(study, participant_index) if study.order.trees else ():
             group = self.groups.setdefault(met.group.written, met.group)
-            counts = self._groups.setdefault((place, group.written), Counts())
+            counts = self._groups.setdefault((place, group.written), OrderCounts())
             counts.know(labels(study, met.group))
             counts.add(met.order)
 
@@ -49,17 +49,17 @@ class DesignCounts:
             counts.add_order(tuple(dict.fromkeys(levels)))
             counts.add_pairs(tuple(levels))
 
-    def _factor(self, factor: str) -> Counts:
-        counts = self.factors[factor] = Counts()
+    def _factor(self, factor: str) -> OrderCounts:
+        counts = self.factors[factor] = OrderCounts()
         levels = (block.levels for block in self._study.blocks.values())
         counts.know(in_name(has[factor]) for has in levels if factor in has)
         return counts
 
-    def of_group(self, group: Group) -> list[Counts]:
+    def of_group(self, group: Group) -> list[OrderCounts]:
         """The counts of a group, one for each cell."""
         return [counts for (_, at), counts in self._groups.items() if at == group.written]
 
-    def parts(self) -> list[Counts]:
+    def parts(self) -> list[OrderCounts]:
         """What has to be balanced, each by itself."""
         if not self._study.order.trees:
             return self.cells or [self.all]
@@ -74,7 +74,7 @@ class DesignCounts:
         return met | all_balanced(self.parts())
 
 
-def all_balanced(parts: Iterable[Counts]) -> dict[str, bool]:
+def all_balanced(parts: Iterable[OrderCounts]) -> dict[str, bool]:
     """Which goals all parts meet that have them."""
     met: dict[str, bool] = {}
     for counts in parts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from experiment_server.study.counts import Counts
+from experiment_server.study.counts import OrderCounts
 from experiment_server.study.design_counts import DesignCounts, all_balanced, is_dealt
 from experiment_server.study.model import Group, Strategy, Study
 
@@ -16,7 +16,7 @@ GOALS = {
 """What a design can be balanced for, and what sentences call it."""
 
 
-class Sentence:
+class DesignSentence:
     """What there is to say of a design, as it was when this was made."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Sentence:
         return _goals({"cells": balanced["cells"]}, extents)
 
 
-def _of_group(group: Group, parts: list[Counts]) -> str:
+def _of_group(group: Group, parts: list[OrderCounts]) -> str:
     extents = _extents(parts)
     if not is_dealt(group):
         smallest, largest = extents["position"]
@@ -76,7 +76,7 @@ def _goals(balanced: Mapping[str, bool], extents: Mapping[str, tuple[int, int]])
     return said + ([f"not balanced for {_listed(bad)}"] if bad else [])
 
 
-def _extents(parts: list[Counts]) -> dict[str, tuple[int, int]]:
+def _extents(parts: list[OrderCounts]) -> dict[str, tuple[int, int]]:
     """The smallest and the largest count of each goal, in all parts."""
     found = {}
     for goal in ("position", "carry_over"):

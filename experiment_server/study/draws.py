@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from experiment_server.errors import ExpansionFailed
-from experiment_server.study.functions import FUNCTIONS, MAX_DRAWS, TooFewValues, Used
+from experiment_server.study.functions import FUNCTIONS, MAX_DRAWS, TooFewValues, UsedValues
 from experiment_server.study.model import PLAIN, FunctionCall, Rows, TemplateValue
 from experiment_server.wire.values import JsonValue
 
@@ -22,18 +22,18 @@ class Draws:
         self.row = row
         self.participant_index = row if participant_index is None else participant_index
         self._seed = seed + row
-        self._used: dict[str, Used] = {}
+        self._used: dict[str, UsedValues] = {}
 
     @cached_property
     def generator(self) -> random.Random:
         """The row's generator. To seed it takes half the time of an expansion."""
         return random.Random(self._seed)
 
-    def used(self, group: str) -> Used:
+    def used(self, group: str) -> UsedValues:
         """The values that a group of unique calls has given out."""
         used = self._used.get(group)
         if used is None:
-            used = self._used[group] = Used()
+            used = self._used[group] = UsedValues()
         return used
 
 

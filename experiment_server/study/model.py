@@ -8,7 +8,7 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from experiment_server.study.positions import Path
-from experiment_server.study.possible import Possible
+from experiment_server.study.value_bounds import ValueBounds
 from experiment_server.wire.values import JsonObject, JsonValue
 
 Config = JsonObject
@@ -67,7 +67,7 @@ class FunctionCall:
     unique: bool
     group: str
     at: Path = ()
-    possible: Possible | None = None
+    possible: ValueBounds | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,18 @@ from experiment_server.study.diagnostics import Findings, shown
 from experiment_server.study.families import Families
 from experiment_server.study.model import NO_CELL, Between, BlockTemplate, Names, Order, Strategy
 from experiment_server.study.order import cycle_length
-from experiment_server.study.reading import SECTION, Spot, check_items, is_framing, report_torn
+from experiment_server.study.reading import (
+    SECTION,
+    Location,
+    check_items,
+    is_framing,
+    report_separated,
+)
 from experiment_server.wire.values import JsonValue
 
 OLDER_NAMES = {"groups_strategy": "groups", "within_groups_strategy": "within_groups"}
 
-TORN = (
+SEPARATED_HINT = (
     "write order as a tree, in which a group keeps what is in it together: "
     '{ strategy = "...", blocks = [{ blocks = ["practice", "condition"] }, ...] }; '
     "or put this into init_blocks or final_blocks"
@@ -51,7 +57,7 @@ class OrderChecks:
         self._effect(order, flat)
         self._squares(order)
         self.cells(order)
-        self._torn(order)
+        self._separated(order)
 
     def _effect(self, order: Order, flat: bool) -> None:
         # Where names are missing from the order, what is left of it says nothing.
@@ -130,25 +136,29 @@ class OrderChecks:
                 at=(SECTION, written),
             )
 
-    def _torn(self, order: Order) -> None:
+    def _separated(self, order: Order) -> None:
         """Warn of practice and questionnaires that a strategy puts somewhere else than theirs."""
         if self._findings.has_errors:
             return
         is_table = isinstance(self._configuration.get("order"), dict)
         for number, groups in enumerate(order.rows, start=1):
-            spot = Spot("order", (SECTION, "order"))
+            location = Location("order", (SECTION, "order"))
             if is_table:
-                spot = Spot(f"order.{number}", (*spot.at, str(number)))
+                location = Location(f"order.{number}", (*location.at, str(number)))
             if order.groups_strategy is not Strategy.AS_IS:
-                self._torn_among(spot, [group if len(group) == 1 else None for group in groups])
+                self._separated_among(
+                    location, [group if len(group) == 1 else None for group in groups]
+                )
             if order.within_groups_strategy is not Strategy.AS_IS:
                 for place, group in enumerate(groups):
-                    inside = spot
+                    inside = location
                     if len(groups) > 1:
-                        inside = Spot(f"{spot.name}, group {place + 1}", (*spot.at, place))
-                    self._torn_among(inside, [(name,) for name in group])
+                        inside = Location(
+                            f"{location.name}, group {place + 1}", (*location.at, place)
+                        )
+                    self._separated_among(inside, [(name,) for name in group])
 
-    def _torn_among(self, spot: Spot, items: list[Names | None]) -> None:
+    def _separated_among(self, location: Location, items: list[Names | None]) -> None:
         """Warn of what frames conditions among items, each a single block or None for several."""
         names = [name for item in items for name in item or ()]
         labels = [self._family_of.get(name, name) for name in names]
@@ -157,4 +167,4 @@ class OrderChecks:
             for name, label in zip(names, labels, strict=True)
             if is_framing(self._templates[name], label)
         ]
-        report_torn(spot, framing, len(items), TORN, self._findings)
+        report_separated(location, framing, len(items), SEPARATED_HINT, self._findings)

@@ -73,20 +73,20 @@ class _Index:
         header = next((child for child in node.named_children if child.type != "comment"), None)
         if header is None or header.type == "pair":
             return
-        path = self._open(_names(header))
+        path = self._header_path(_names(header))
         if node.type == "table_array_element":
             place = self._lengths.get(path, 0)
             self._lengths[path] = place + 1
             # The list begins where its first table does.
-            self.values.setdefault(path, self._span(header))
+            self.values.setdefault(path, self._span_of(header))
             path = (*path, place)
-        self.values.setdefault(path, self._span(header))
-        self.keys.setdefault(path, self._span(header))
+        self.values.setdefault(path, self._span_of(header))
+        self.keys.setdefault(path, self._span_of(header))
         for child in node.named_children:
             if child.type == "pair":
                 self._pair(child, path)
 
-    def _open(self, names: list[str]) -> Path:
+    def _header_path(self, names: list[str]) -> Path:
         """The path that a header means: inside a list of tables it is the list's last table."""
         path: Path = ()
         for position, name in enumerate(names):
@@ -103,12 +103,12 @@ class _Index:
         path = table
         for name in _names(key):
             path = (*path, name)
-            self.keys.setdefault(path, self._span(key))
-            self.values.setdefault(path, self._span(value))
+            self.keys.setdefault(path, self._span_of(key))
+            self.values.setdefault(path, self._span_of(value))
         self._value(value, path)
 
     def _value(self, node: Node, path: Path) -> None:
-        self.values[path] = self._span(node)
+        self.values[path] = self._span_of(node)
         if node.type == "inline_table":
             for child in node.named_children:
                 if child.type == "pair":
@@ -118,11 +118,14 @@ class _Index:
             for place, child in enumerate(items):
                 self._value(child, (*path, place))
 
-    def _span(self, node: Node) -> Span:
+    def _span_of(self, node: Node) -> Span:
         start, end = node.start_point, node.end_point
-        return Span(*self._place(start.row, start.column), *self._place(end.row, end.column))
+        return Span(
+            *self._line_and_column(start.row, start.column),
+            *self._line_and_column(end.row, end.column),
+        )
 
-    def _place(self, row: int, byte_column: int) -> tuple[int, int]:
+    def _line_and_column(self, row: int, byte_column: int) -> tuple[int, int]:
         line = self._lines[row] if row < len(self._lines) else ""
         if line.isascii():
             return row + 1, min(byte_column, len(line)) + 1

@@ -1,4 +1,4 @@
-"""What all readers of a study file share: places, names, keys and strategies."""
+"""Functions that all readers of a study file use: for locations, names, keys and strategies."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _FRAMING = re.compile(
     r"|(?<![a-z])(tlx|sus|ueq|ssq|ipq|consent|rest|pause)(?![a-z])",
     re.IGNORECASE,
 )
-"""What blocks are called that go with a condition and are none."""
+"""Matches names of blocks that accompany a condition, such as practice and questionnaires."""
 
 
-class Spot(NamedTuple):
-    """A place in the file: what messages call it, and how to reach it."""
+class Location(NamedTuple):
+    """A location in the study file: its name in messages, and its path."""
 
     name: str
     at: Path
 
 
 def block_name(value: object) -> str | None:
-    """A block's name; the field's files also write whole numbers."""
+    """A block's name, None if the value is none. Whole numbers are accepted, as in release 0.3."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else None
@@ -54,7 +54,7 @@ def unknown_keys(
     *,
     at: Path = (),
 ) -> None:
-    """Warn of the keys that nobody reads, in a table that stands at a path."""
+    """Warn about unknown keys in the table at a path."""
     for key in table:
         if key not in known:
             findings.warning(
@@ -69,7 +69,7 @@ def unknown_keys(
 def read_strategy(
     value: JsonValue, key: str, allowed: tuple[Strategy, ...], findings: Findings, *, at: Path
 ) -> Strategy:
-    """The strategy that a key has; as it is where the value is none."""
+    """The strategy that a key names; `AS_IS` after an error if the value is not allowed."""
     names = [strategy.value for strategy in allowed]
     if value in names:
         return Strategy(value)
@@ -83,7 +83,7 @@ def read_strategy(
 
 
 def check_items(key: str, strategy: Strategy, size: int, findings: Findings, *, at: Path) -> bool:
-    """Whether a strategy can deal the orders of so many items; says so if not."""
+    """Whether a strategy can order this number of items; reports an error if not."""
     most = MOST_ITEMS.get(strategy)
     if most and size > most:
         findings.error(
@@ -97,44 +97,45 @@ def check_items(key: str, strategy: Strategy, size: int, findings: Findings, *, 
 
 
 def is_framing(template: BlockTemplate, name: str) -> bool:
-    """Whether a block goes with a condition and is none; `name` is its own or its family's."""
+    """Whether a block only accompanies a condition; `name` is the block's or its family's name."""
     return not template.condition or bool(_FRAMING.search(name))
 
 
-def report_torn(
-    spot: Spot, framing: Sequence[str], size: int, hint: str, findings: Findings
+def report_separated(
+    location: Location, framing: Sequence[str], size: int, hint: str, findings: Findings
 ) -> None:
-    """Warn where an order of `size` items tears those that frame conditions away from theirs."""
+    """Warn if an order of `size` items separates framing blocks from their conditions."""
     if len(framing) == size:
         return
     for label in dict.fromkeys(framing):
         findings.warning(
             "order-tears-apart",
-            f'{spot.name} puts "{label}" into an order of its own, away from what it belongs to',
+            f'{location.name} puts "{label}" into an order of its own, '
+            "away from what it belongs to",
             hint,
-            at=spot.at,
+            at=location.at,
         )
 
 
 class NamesCount:
-    """Counts the block names of all orders, which are bounded."""
+    """Counts the block names of all orders, and checks their limit."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._names = 0
 
     def add(self, names: int) -> None:
-        """Count names that were read."""
+        """Add the number of names in an order."""
         self._names += names
 
-    def has_room(self, spot: Spot, names: int) -> bool:
-        """Whether an order may have one more name than so many; says so if not."""
+    def has_room(self, location: Location, names: int) -> bool:
+        """Whether an order with `names` names may get one more; reports an error if not."""
         if names >= STUDY_BLOCKS_MAX:
             self._findings.error(
                 "study-too-large",
-                f"{spot.name} has more than {STUDY_BLOCKS_MAX:,} blocks",
+                f"{location.name} has more than {STUDY_BLOCKS_MAX:,} blocks",
                 "trials that an app goes through by itself can be a list in one block's config",
-                at=spot.at,
+                at=location.at,
             )
         elif self._names + names >= ORDER_TABLE_NAMES_MAX:
             self._findings.error(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiment_server.study.model import FunctionCall
-from experiment_server.study.possible import Listed
+from experiment_server.study.value_bounds import ListBounds
 
 _LOOKED_AT = 100
 
@@ -22,7 +22,7 @@ def expected_values(value: object) -> int:
         return _of_list(value, len(value))
     if isinstance(value, FunctionCall):
         return expected_values(value.possible)
-    return _of_list(value.items, value.longest) if isinstance(value, Listed) else 1
+    return _of_list(value.items, value.longest) if isinstance(value, ListBounds) else 1
 
 
 def _of_list(items: Sequence[object], length: int) -> int:

@@ -1,4 +1,4 @@
-"""The rows of a table: from CSV or JSON Lines to values, each mistake with its place."""
+"""Reads the rows of a table from CSV or JSON Lines; each error has its line and column."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from experiment_server.study.csv_cells import Cell, CsvBroken, read_rows
+from experiment_server.study.csv_cells import CsvCell, CsvSyntaxError, read_rows
 from experiment_server.study.diagnostics import Diagnostic, Findings, Severity, shown
 from experiment_server.study.values import problem, text_problem
 from experiment_server.wire.values import JsonObject, JsonValue
 
-# As TOML writes numbers, without what would make a number of names like 007, 1_2 and 0x1.
-_WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
+# Numbers as in TOML, except the forms that would turn names like 007, 1_2 and 0x1 into numbers.
+_INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_TRUTH = {"true": True, "false": False}
+_BOOLEANS = {"true": True, "false": False}
 _ALMOST_A_NUMBER = re.compile(r"[+-]?(?:\.[0-9]+|[0-9]+\.)")
 
 
 @dataclass(slots=True)
-class InTable:
-    """Notes what is wrong in the file of a table."""
+class TableFindings:
+    """Adds diagnostics about one table file to the findings of the study."""
 
     file: str
     findings: Findings
@@ -39,16 +39,16 @@ class InTable:
         column: int | None = None,
         end_column: int | None = None,
     ) -> None:
-        """Note a mistake at a place in the file."""
+        """Add an error at a position in the file."""
         self.has_errors = True
         self._note(code, "error", message, hint, line, column, end_column)
 
-    def warning(self, code: str, message: str, hint: str, *, cell: Cell) -> None:
-        """Note what is hardly meant in a cell."""
+    def warning(self, code: str, message: str, hint: str, *, cell: CsvCell) -> None:
+        """Add a warning about a cell."""
         self._note(code, "warning", message, hint, cell.line, cell.column, cell.end_column)
 
-    def cell_error(self, code: str, message: str, hint: str | None, cell: Cell) -> None:
-        """Note a mistake in a cell."""
+    def cell_error(self, code: str, message: str, hint: str | None, cell: CsvCell) -> None:
+        """Add an error in a cell."""
         self.has_errors = True
         self._note(code, "error", message, hint, cell.line, cell.column, cell.end_column)
 
@@ -68,15 +68,15 @@ class InTable:
         )
 
 
-def read_csv(text: str, found: InTable) -> Iterator[JsonObject]:
-    """The rows of a CSV text with a header, typed as TOML would have them."""
+def read_csv(text: str, found: TableFindings) -> Iterator[JsonObject]:
+    """The rows of a CSV text with a header; values have the types that TOML would give them."""
     rows = read_rows(text)
     try:
         header = next(rows, None)
         names = None if header is None else _header(header, found)
         if names is None:
             return
-        told: set[str] = set()
+        warned_columns: set[str] = set()
         for row in rows:
             if len(row) != len(names):
                 found.error(
@@ -88,16 +88,16 @@ def read_csv(text: str, found: InTable) -> Iterator[JsonObject]:
                 )
                 continue
             cells = zip(names, row, strict=True)
-            values = ((name, _typed(name, cell, told, found)) for name, cell in cells)
-            # As TOML has no null, an empty cell is a key that the row does not have.
+            values = ((name, _typed(name, cell, warned_columns, found)) for name, cell in cells)
+            # TOML has no null, so a row has no key for an empty cell.
             yield {name: value for name, value in values if value is not None}
-    except CsvBroken as broken:
+    except CsvSyntaxError as broken:
         found.error(
             "table-syntax", str(broken), broken.hint, line=broken.line, column=broken.column
         )
 
 
-def _header(cells: list[Cell], found: InTable) -> list[str] | None:
+def _header(cells: list[CsvCell], found: TableFindings) -> list[str] | None:
     names = [cell.text for cell in cells]
     repeated = Counter(names)
     if len(cells) == 1 and (separator := _other_separator(cells[0])):
@@ -129,22 +129,22 @@ def _header(cells: list[Cell], found: InTable) -> list[str] | None:
     return None if found.has_errors else names
 
 
-def _other_separator(cell: Cell) -> str | None:
+def _other_separator(cell: CsvCell) -> str | None:
     names = {";": "semicolons", "\t": "tabs"}
     return next((name for mark, name in names.items() if mark in cell.text), None)
 
 
-def _typed(name: str, cell: Cell, told: set[str], found: InTable) -> JsonValue:
-    """A cell's value as TOML would have it, None for an empty one; quotes make text of it."""
+def _typed(name: str, cell: CsvCell, warned_columns: set[str], found: TableFindings) -> JsonValue:
+    """A cell's value with its TOML type; None if it is empty, text if it is quoted."""
     text = cell.text
     if wrong := text_problem(text):
         found.cell_error("text-not-json", f"the cell {wrong}", None, cell)
         return ""
     if cell.quoted:
         return text
-    if text in _TRUTH:
-        return _TRUTH[text]
-    if _WHOLE.fullmatch(text):
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if _INTEGER.fullmatch(text):
         return _whole(text, cell, found)
     if _NUMBER.fullmatch(text):
         value = float(text)
@@ -153,15 +153,15 @@ def _typed(name: str, cell: Cell, told: set[str], found: InTable) -> JsonValue:
                              f'write it as text: "{text}"', cell)  # fmt: skip
             return 0
         return value
-    hint = _meant(text)
-    if hint is not None and name not in told:
-        told.add(name)
+    hint = _almost_typed_hint(text)
+    if hint is not None and name not in warned_columns:
+        warned_columns.add(name)
         found.warning("table-cell", f'"{text}" in column "{name}" is read as text', hint, cell=cell)
     return text or None
 
 
-def _whole(text: str, cell: Cell, found: InTable) -> int:
-    # Nineteen digits and a sign are the longest that 64 bits have.
+def _whole(text: str, cell: CsvCell, found: TableFindings) -> int:
+    # A 64-bit integer has at most nineteen digits and a sign.
     value = int(text) if len(text) <= 20 else 2**64
     if -(2**63) <= value < 2**63:
         return value
@@ -174,20 +174,20 @@ def _whole(text: str, cell: Cell, found: InTable) -> int:
     return 0
 
 
-def _meant(text: str) -> str | None:
-    """What somebody may have meant by a text that is almost a number or a truth value."""
-    if text.lower() in _TRUTH:
+def _almost_typed_hint(text: str) -> str | None:
+    """A hint for a text that is almost a number or a boolean, None for any other text."""
+    if text.lower() in _BOOLEANS:
         return f'write {text.lower()}; put quotes around it if text is meant: "{text}"'
     if _ALMOST_A_NUMBER.fullmatch(text):
         return f'a number has digits on both sides of its point; if text is meant, write "{text}"'
     return None
 
 
-class _NoJson(ValueError):
-    """What JSON does not have, though Python's reader would take it."""
+class _InvalidJson(ValueError):
+    """A value that Python's JSON parser accepts, but that is not valid JSON."""
 
 
-def read_json_lines(text: str, found: InTable) -> Iterator[JsonObject]:
+def read_json_lines(text: str, found: TableFindings) -> Iterator[JsonObject]:
     """The rows of a text with a JSON object in each line."""
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -201,9 +201,9 @@ def read_json_lines(text: str, found: InTable) -> Iterator[JsonObject]:
         yield {key: value for key, value in row.items() if value is not None}
 
 
-def _json_object(line: str, number: int, found: InTable) -> JsonObject | None:
+def _json_object(line: str, number: int, found: TableFindings) -> JsonObject | None:
     try:
-        row = json.loads(line, object_pairs_hook=_pairs, parse_constant=_constant)
+        row = json.loads(line, object_pairs_hook=_object_of_pairs, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         found.error(
             "table-syntax",
@@ -214,7 +214,9 @@ def _json_object(line: str, number: int, found: InTable) -> JsonObject | None:
         )
         return None
     except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, _NoJson) else "it has a value beyond all bounds"
+        reason = (
+            str(error) if isinstance(error, _InvalidJson) else "it has a value beyond all bounds"
+        )
         found.error("table-syntax", f"not valid JSON: {reason}", line=number)
         return None
     if isinstance(row, dict):
@@ -228,17 +230,17 @@ def _json_object(line: str, number: int, found: InTable) -> JsonObject | None:
     return None
 
 
-def _pairs(pairs: Iterable[tuple[str, JsonValue]]) -> JsonObject:
+def _object_of_pairs(pairs: Iterable[tuple[str, JsonValue]]) -> JsonObject:
     found: JsonObject = {}
     for key, value in pairs:
         if key in found:
-            raise _NoJson(f"the key {shown(key)} is there twice")
+            raise _InvalidJson(f"the key {shown(key)} is there twice")
         found[key] = value
     return found
 
 
-def _constant(name: str) -> float:
-    raise _NoJson(f"JSON has no {name}")
+def _refuse_constant(name: str) -> float:
+    raise _InvalidJson(f"JSON has no {name}")
 
 
 def _counted(number: int, what: str) -> str:

@@ -12,7 +12,7 @@ from experiment_server.study.diagnostics import Findings, shown
 from experiment_server.study.model import Rows
 from experiment_server.study.positions import Path
 from experiment_server.study.source import StudySource, TableFile
-from experiment_server.study.table_rows import InTable, read_csv, read_json_lines
+from experiment_server.study.table_rows import TableFindings, read_csv, read_json_lines
 from experiment_server.study.values import text_problem
 from experiment_server.wire.values import JsonValue
 
@@ -109,7 +109,7 @@ def _table(name: str, path: JsonValue, source: StudySource, findings: Findings) 
     if file is None or file.unreadable is not None:
         reason = file.unreadable if file else None
         if reason is not None and reason.line is not None:
-            InTable(path, findings).error(
+            TableFindings(path, findings).error(
                 "table-unreadable", reason.message, reason.hint, line=reason.line
             )
         else:
@@ -121,7 +121,7 @@ def _table(name: str, path: JsonValue, source: StudySource, findings: Findings) 
 
 
 def _read(name: str, file: TableFile, findings: Findings) -> Rows | None:
-    found = InTable(file.path, findings)
+    found = TableFindings(file.path, findings)
     text = file.text.removeprefix("\ufeff")
     read = read_csv if file.path.lower().endswith(".csv") else read_json_lines
     rows = Rows()

@@ -1,4 +1,4 @@
-"""Blocks as written become templates: inheritance merged, variables put in, calls recognised."""
+"""Builds templates from raw blocks: fills in variables, merges inheritance, recognises calls."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from experiment_server.wire.values import JsonObject, JsonValue
 
 @dataclass(frozen=True, slots=True)
 class RawBlock:
-    """A block as the file has it."""
+    """A block as written in the study file."""
 
     name: str
     extends: str | None
     config: Config
     at: Path
-    """Where in the file the block stands."""
+    """The path of the block in the file."""
     factors: Names = ()
     condition: bool = True
     levels: Binding = field(default_factory=dict)
@@ -42,7 +42,7 @@ class RawBlock:
 
     @property
     def owner(self) -> str:
-        """What messages call it."""
+        """The block's name in messages."""
         return f'block "{self.name}"'
 
 
@@ -54,8 +54,8 @@ def build_templates(
 ) -> dict[str, BlockTemplate]:
     """A template for each block, in file order; problems go into `findings`.
 
-    Variables are put in before inheritance is merged, as in release 0.3: a table that stands for
-    a variable merges like one that was written out.
+    Variables are filled in before inheritance is merged, as in release 0.3: a table from a
+    variable is merged like any other table.
     """
     known = Variables(variables, tables, findings)
     filled = {
@@ -63,7 +63,7 @@ def build_templates(
         for raw in raw_blocks.values()
     }
     known.report_unused()
-    configs = _Inherited(filled, findings)
+    configs = _MergedConfigs(filled, findings)
     calls = _Calls(filled, findings)
     templates = {}
     values = 0
@@ -92,7 +92,7 @@ def build_templates(
 
 
 def merge(child: Mapping[str, JsonValue], parent: Mapping[str, JsonValue]) -> Config:
-    """The child's keys, then those only the parent has; tables on both sides merge likewise."""
+    """The child's keys, then the parent's other keys; tables with the same key merge likewise."""
     merged = {
         key: merge(value, parent[key])
         if isinstance(value, dict) and isinstance(parent.get(key), dict)
@@ -102,8 +102,8 @@ def merge(child: Mapping[str, JsonValue], parent: Mapping[str, JsonValue]) -> Co
     return merged | {key: value for key, value in parent.items() if key not in child}
 
 
-class _Inherited:
-    """The configs of blocks with those of their ancestors merged in."""
+class _MergedConfigs:
+    """The configs of blocks, merged with the configs of their ancestors."""
 
     def __init__(self, raw_blocks: Mapping[str, RawBlock], findings: Findings) -> None:
         self._raw_blocks = raw_blocks
@@ -113,30 +113,31 @@ class _Inherited:
     def of(self, raw: RawBlock) -> Config:
         """The config of a block."""
         path = [raw.name]
-        elder: Config = {}
+        inherited: Config = {}
         while True:
             parent = self._raw_blocks[path[-1]].extends
             if parent is None or parent not in self._raw_blocks:
                 break
             if parent in self._merged:
-                elder = self._merged[parent]
+                inherited = self._merged[parent]
                 break
             if parent in path:
-                # What a circle comes to depends on where it is entered.
+                # The result for a circle depends on the block where it starts, so it is not cached.
                 self._report_circle(path[path.index(parent) :])
-                return self._from_the_eldest(path, {})
+                return self._merge_from_root(path, {})
             path.append(parent)
-        return self._from_the_eldest(path, elder, self._merged)
+        return self._merge_from_root(path, inherited, self._merged)
 
-    def _from_the_eldest(
-        self, path: list[str], elder: Config, kept: dict[str, Config] | None = None
+    def _merge_from_root(
+        self, path: list[str], inherited: Config, cache: dict[str, Config] | None = None
     ) -> Config:
-        # From the eldest down: what a parent has overwritten is not there for its child to merge.
+        # Merges from the root of the inheritance down, so a child gets the values that its parent
+        # has after its own merge.
         for name in reversed(path):
-            elder = merge(self._raw_blocks[name].config, elder)
-            if kept is not None:
-                kept[name] = elder
-        return elder
+            inherited = merge(self._raw_blocks[name].config, inherited)
+            if cache is not None:
+                cache[name] = inherited
+        return inherited
 
     def _report_circle(self, names: list[str]) -> None:
         self._findings.warning(
@@ -148,7 +149,7 @@ class _Inherited:
 
 
 def _first(names: list[str], raw_blocks: Mapping[str, RawBlock]) -> RawBlock:
-    """The block of a circle that its ring begins with."""
+    """The block that comes first in the message about a circle."""
     return raw_blocks[min(names)]
 
 
@@ -160,19 +161,19 @@ class _Calls:
         self._origins: dict[int, tuple[str, Path]] = {}
         self._written: dict[str, str] = {}
         for raw in blocks.values():
-            self._claim(raw.config, raw.owner, (*raw.at, "config"))
+            self._store_origins(raw.config, raw.owner, (*raw.at, "config"))
 
-    def _claim(self, value: JsonValue, owner: str, at: Path) -> None:
-        """Remember who wrote a value, so that an heir is not blamed for its parent's mistake."""
+    def _store_origins(self, value: JsonValue, owner: str, at: Path) -> None:
+        """Store each value's owner, so an error in an inherited value names the parent block."""
         if isinstance(value, (dict, list)) and not isinstance(value, Rows):
             self._origins.setdefault(id(value), (owner, at))
             for key, item in _items(value):
-                self._claim(item, owner, (*at, key))
+                self._store_origins(item, owner, (*at, key))
 
     def recognise(self, value: JsonValue, owner: str, at: Path) -> TemplateValue:
-        """A copy of `value` with a FunctionCall in the place of each table that is one.
+        """A copy of `value` in which each table that describes a call is a `FunctionCall`.
 
-        The rows of a table's file are data, and stay as they are.
+        The rows of a table file are data, so calls in them are not recognised.
         """
         if isinstance(value, Rows):
             return value
@@ -209,7 +210,7 @@ class _Calls:
         args = self.recognise(table.get("args", []), owner, (*at, "args"))
         parts = [part for part in _parts(args) if isinstance(part, FunctionCall)]
         bound = possible = None
-        # With a broken call among the arguments nothing can be said of this one.
+        # If an argument is a call with errors, this call cannot be checked.
         if all(part.possible is not None for part in parts):
             try:
                 bound = FUNCTIONS[name].bind(args)
@@ -276,12 +277,12 @@ class _Calls:
 
 
 def _written(call: FunctionCall) -> list[TemplateValue]:
-    """What makes two calls among the arguments alike."""
+    """A form of a call that is equal for equal calls."""
     return ["call", call.function_name, _named(call.args)]
 
 
 def _named(args: TemplateValue) -> TemplateValue:
-    """Arguments with the names of tables in the place of their rows."""
+    """Arguments in which each table's rows are replaced by the table's name."""
     if isinstance(args, Rows):
         return {"table": args.name}
     if isinstance(args, dict):
@@ -290,12 +291,12 @@ def _named(args: TemplateValue) -> TemplateValue:
 
 
 def _items(container: JsonObject | list[JsonValue]) -> Iterator[tuple[str | int, JsonValue]]:
-    """The values in a table or a list, each with its key or place."""
+    """The values in a table or a list, each with its key or index."""
     return iter(container.items() if isinstance(container, dict) else enumerate(container))
 
 
 def _count(value: object) -> int:
-    """How many values there are in a value, itself among them; a table's rows are read once."""
+    """The number of values in a value, including itself; the rows of a table count as one."""
     if isinstance(value, Rows):
         return 1
     if isinstance(value, dict):

@@ -13,7 +13,7 @@ from experiment_server.study.families import Families
 from experiment_server.study.model import BlockTemplate, Order
 from experiment_server.study.order_checks import written_as
 from experiment_server.study.ordering import OrderedGroup, ordered_row
-from experiment_server.study.reading import SECTION, NamesCount, Spot
+from experiment_server.study.reading import SECTION, Location, NamesCount
 from experiment_server.study.rewriting import Item, Rewriter
 from experiment_server.study.trees import TreeReader
 from experiment_server.wire.values import JsonValue
@@ -66,7 +66,7 @@ def _comparison(
     """What there is to say of a tree that deals the same orders; None for any other."""
     findings = Findings("")
     reader = TreeReader(templates, families, {}, NamesCount(findings), findings)
-    group = OrderedGroup(reader.read(Spot("order", (SECTION, "order")), list(tree)))
+    group = OrderedGroup(reader.read(Location("order", (SECTION, "order")), list(tree)))
     if findings.all():
         return None
     rows = [ordered_row(order, 0, frozenset(), row, 0) for row in range(len(order.rows))]

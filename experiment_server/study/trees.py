@@ -16,13 +16,13 @@ from experiment_server.study.families import (
 from experiment_server.study.keys import GROUP
 from experiment_server.study.model import Binding, BlockTemplate, Group, Level, Names, Strategy
 from experiment_server.study.reading import (
+    Location,
     NamesCount,
-    Spot,
     block_name,
     check_items,
     is_framing,
     read_strategy,
-    report_torn,
+    report_separated,
     unknown_keys,
 )
 from experiment_server.wire.values import JsonValue
@@ -56,17 +56,17 @@ class TreeReader:
         self._findings = findings
         self._names = 0
 
-    def read(self, spot: Spot, value: list[JsonValue]) -> Group:
+    def read(self, location: Location, value: list[JsonValue]) -> Group:
         """The tree; what is wrong with it goes into the findings."""
-        items = self._items(spot, value, self._cell)
+        items = self._items(location, value, self._cell)
         self._count.add(self._names)
         return Group(tuple(item.item for item in items))
 
-    def _items(self, spot: Spot, value: list[JsonValue], bound: Binding) -> list[_Item]:
+    def _items(self, location: Location, value: list[JsonValue], bound: Binding) -> list[_Item]:
         items: list[_Item] = []
         for place, item in enumerate(value):
-            at = Spot(f"{spot.name}, item {place + 1}", (*spot.at, place))
-            if not self._count.has_room(spot, self._names):
+            at = Location(f"{location.name}, item {place + 1}", (*location.at, place))
+            if not self._count.has_room(location, self._names):
                 return []
             if isinstance(item, dict):
                 group = self._group(at, item, bound)
@@ -75,7 +75,7 @@ class TreeReader:
             elif isinstance(item, list):
                 self._findings.error(
                     "order-mixed",
-                    f"{spot.name} has groups that are tables, and a list among them",
+                    f"{location.name} has groups that are tables, and a list among them",
                     f"write the list as a group too: {{ blocks = {shown(item)} }}",
                     at=at.at,
                 )
@@ -83,15 +83,15 @@ class TreeReader:
                 items += self._blocks(at, item, bound)
         return items
 
-    def _blocks(self, spot: Spot, value: JsonValue, bound: Binding) -> list[_Item]:
+    def _blocks(self, location: Location, value: JsonValue, bound: Binding) -> list[_Item]:
         """The block that a name means, or those of its family that are not bound otherwise."""
         name = block_name(value)
         if name is None:
             self._findings.error(
                 "type",
-                f"{spot.name} is {shown(value)}, which is no block name and no group",
+                f"{location.name} is {shown(value)}, which is no block name and no group",
                 'write a name in quotes, or a group: { strategy = "randomize", blocks = [...] }',
-                at=spot.at,
+                at=location.at,
             )
             return []
         found = self._families.named(name)
@@ -114,23 +114,25 @@ class TreeReader:
         if self._templates:
             self._findings.error(
                 "block-unknown",
-                f'{spot.name} names the unknown block "{name}"',
+                f'{location.name} names the unknown block "{name}"',
                 nearest(name, [*self._families, *self._templates])
                 or f"the blocks are {', '.join(self._templates)}",
-                at=spot.at,
+                at=location.at,
             )
         return []
 
-    def _group(self, spot: Spot, table: Mapping[str, JsonValue], bound: Binding) -> Group | None:
-        unknown_keys(table, GROUP, f"{spot.name}, a group,", self._findings, at=spot.at)
+    def _group(
+        self, location: Location, table: Mapping[str, JsonValue], bound: Binding
+    ) -> Group | None:
+        unknown_keys(table, GROUP, f"{location.name}, a group,", self._findings, at=location.at)
         value = table.get("blocks")
         if not isinstance(value, list) or not value:
             problem = "has no blocks" if not value else "has blocks that are no list"
             self._findings.error(
                 "group-blocks",
-                f"{spot.name}, a group, {problem}",
+                f"{location.name}, a group, {problem}",
                 'write blocks = ["...", "..."] in it',
-                at=(*spot.at, "blocks") if "blocks" in table else spot.at,
+                at=(*location.at, "blocks") if "blocks" in table else location.at,
             )
             return None
         strategy = read_strategy(
@@ -138,14 +140,14 @@ class TreeReader:
             "strategy",
             tuple(Strategy),
             self._findings,
-            at=(*spot.at, "strategy"),
+            at=(*location.at, "strategy"),
         )
-        inside = Spot(f"{spot.name}, blocks", (*spot.at, "blocks"))
-        factor = self._factor(spot, table, bound)
+        inside = Location(f"{location.name}, blocks", (*location.at, "blocks"))
+        factor = self._factor(location, table, bound)
         if factor is None:
             items = self._items(inside, value, bound)
         else:
-            self._check_places(spot, factor, value)
+            self._check_places(location, factor, value)
             items = []
             for level in self._levels(factor, bound):
                 of_level = self._items(inside, value, {**bound, factor: level})
@@ -157,27 +159,29 @@ class TreeReader:
         group = Group(
             tuple(item.item for item in items),
             strategy,
-            self._pick(spot, table, len(items)),
-            self._name(spot, table, factor, value),
+            self._pick(location, table, len(items)),
+            self._name(location, table, factor, value),
             _labels(items),
-            spot.at,
+            location.at,
         )
-        self._check(spot, group, items, has_strategy="strategy" in table)
+        self._check(location, group, items, has_strategy="strategy" in table)
         return group
 
     def _levels(self, factor: str, bound: Binding) -> Iterable[Level]:
         """The levels that are left of a factor: a between-subjects cell leaves one."""
         return (bound[factor],) if factor in bound else self._families.factors[factor]
 
-    def _factor(self, spot: Spot, table: Mapping[str, JsonValue], bound: Binding) -> str | None:
+    def _factor(
+        self, location: Location, table: Mapping[str, JsonValue], bound: Binding
+    ) -> str | None:
         factor = table.get("each")
-        at = (*spot.at, "each")
+        at = (*location.at, "each")
         if factor is None:
             return None
         if not isinstance(factor, str) or factor not in self._families.factors:
             self._findings.error(
                 "factor-unknown",
-                f"{spot.name}: each is {shown(factor)}, which is no factor",
+                f"{location.name}: each is {shown(factor)}, which is no factor",
                 (isinstance(factor, str) and nearest(factor, self._families.factors))
                 or "define it under [configuration.factors]",
                 at=at,
@@ -186,28 +190,28 @@ class TreeReader:
         if factor in bound and factor not in self._cell:
             self._findings.error(
                 "factor-bound",
-                f'{spot.name}: each is "{factor}", and so is that of a group around it',
+                f'{location.name}: each is "{factor}", and so is that of a group around it',
                 "each level is met there already; remove one of the two",
                 at=at,
             )
             return None
         return factor
 
-    def _check_places(self, spot: Spot, factor: str, value: list[JsonValue]) -> None:
+    def _check_places(self, location: Location, factor: str, value: list[JsonValue]) -> None:
         if not any(factor in self._open_factors(name) for name in _names_in(value)):
             self._findings.warning(
                 "each-without-effect",
-                f'{spot.name}: no block inside has a place for "{factor}", so that all levels '
+                f'{location.name}: no block inside has a place for "{factor}", so that all levels '
                 "mean the same blocks",
                 f'write a block with {{{factor}}} in its name and factors = ["{factor}"], '
                 "or remove each",
-                at=(*spot.at, "each"),
+                at=(*location.at, "each"),
             )
 
     def _open_factors(self, name: str) -> set[str]:
         return set(PLACEHOLDER.findall(name)) if self._families.named(name) else set()
 
-    def _pick(self, spot: Spot, table: Mapping[str, JsonValue], size: int) -> int | None:
+    def _pick(self, location: Location, table: Mapping[str, JsonValue], size: int) -> int | None:
         pick = table.get("pick")
         if pick is None:
             return None
@@ -216,14 +220,18 @@ class TreeReader:
             return int(pick)
         self._findings.error(
             "group-pick",
-            f"{spot.name}: pick is {shown(pick)}, and the group has {size} items to take from",
+            f"{location.name}: pick is {shown(pick)}, and the group has {size} items to take from",
             f"write a whole number from 1 to {size}",
-            at=(*spot.at, "pick"),
+            at=(*location.at, "pick"),
         )
         return None
 
     def _name(
-        self, spot: Spot, table: Mapping[str, JsonValue], factor: str | None, value: list[JsonValue]
+        self,
+        location: Location,
+        table: Mapping[str, JsonValue],
+        factor: str | None,
+        value: list[JsonValue],
     ) -> str:
         label = table.get("label")
         if isinstance(label, str) and label:
@@ -231,40 +239,42 @@ class TreeReader:
         if label is not None:
             self._findings.error(
                 "type",
-                f"{spot.name}: label has to be a text, got {shown(label)}",
-                at=(*spot.at, "label"),
+                f"{location.name}: label has to be a text, got {shown(label)}",
+                at=(*location.at, "label"),
             )
         if factor is not None:
             return factor
         names = [name for name in map(block_name, value) if name is not None]
         return ", ".join(names) if names else "groups"
 
-    def _check(self, spot: Spot, group: Group, items: list[_Item], *, has_strategy: bool) -> None:
+    def _check(
+        self, location: Location, group: Group, items: list[_Item], *, has_strategy: bool
+    ) -> None:
         size = len(group.items)
         if not has_strategy:
             if group.pick is not None and group.pick < size:
                 self._findings.warning(
                     "pick-without-strategy",
-                    f"{spot.name}: pick takes the same first items for everybody, because the "
+                    f"{location.name}: pick takes the same first items for everybody, because the "
                     "group has no strategy",
                     'add strategy = "latin_square" or another, or name only what is met',
-                    at=(*spot.at, "pick"),
+                    at=(*location.at, "pick"),
                 )
             return
-        check_items("strategy", group.strategy, size, self._findings, at=(*spot.at, "strategy"))
+        check_items("strategy", group.strategy, size, self._findings, at=(*location.at, "strategy"))
         if size < 2 and not self._cell:
             self._findings.warning(
                 "strategy-without-effect",
-                f"{spot.name}: strategy has no effect: the group has a single item",
+                f"{location.name}: strategy has no effect: the group has a single item",
                 "remove strategy, or name more blocks; what is inside a group keeps its own order",
-                at=(*spot.at, "strategy"),
+                at=(*location.at, "strategy"),
             )
         elif group.strategy is not Strategy.AS_IS:
-            self._check_framing(spot, items)
+            self._check_framing(location, items)
 
-    def _check_framing(self, spot: Spot, items: list[_Item]) -> None:
-        report_torn(
-            Spot(spot.name, (*spot.at, "blocks")),
+    def _check_framing(self, location: Location, items: list[_Item]) -> None:
+        report_separated(
+            Location(location.name, (*location.at, "blocks")),
             [
                 item.family or item.label
                 for item in items

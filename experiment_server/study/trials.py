@@ -12,12 +12,18 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
 from experiment_server.limits import DRAW_VALUES_MAX, RUN_WORK_MAX
-from experiment_server.study.arguments import ArgumentsInvalid, Bound, by_name, listed, whole
+from experiment_server.study.arguments import (
+    ArgumentsInvalid,
+    Bound,
+    by_name,
+    integer_bounds,
+    list_bounds,
+)
 from experiment_server.study.diagnostics import nearest, shown
+from experiment_server.study.distinct_values import freeze, is_known, least_distinct
 from experiment_server.study.model import PLAIN, Rows, TemplateValue
-from experiment_server.study.possible import Listed
 from experiment_server.study.runs import Kind, Plan, known_order, random_order
-from experiment_server.study.supply import freeze, is_known, least_distinct
+from experiment_server.study.value_bounds import ListBounds
 from experiment_server.wire.values import JsonObject, JsonValue
 
 
@@ -55,10 +61,10 @@ def draw_rows(_generator: random.Random, bound: Bound) -> list[JsonObject]:
     return list(bound["rows"])
 
 
-def outcome_of_rows(bound: Bound) -> Listed:
+def outcome_of_rows(bound: Bound) -> ListBounds:
     """The rows that were picked, the same for everybody."""
     rows = bound["rows"]
-    return Listed(rows, len(rows), len(rows), in_place=True)
+    return ListBounds(rows, len(rows), len(rows), in_place=True)
 
 
 def _options(column: str, wanted: TemplateValue) -> set[Hashable]:
@@ -113,7 +119,7 @@ def bind_cross(args: TemplateValue) -> JsonObject:
         **by_name(args, ("factors", "repeat"), ("factors", "repeat", "shuffle", "max_run")),
     }
     levels = _levels(bound.get("factors"))
-    repeat = whole(bound["repeat"])
+    repeat = integer_bounds(bound["repeat"])
     if repeat is None or repeat.least != repeat.most or repeat.least < 1:
         raise ArgumentsInvalid(
             f"needs as repeat a whole number from 1, got {_written(bound['repeat'])}"
@@ -150,7 +156,7 @@ def draw_cross(generator: random.Random, bound: Bound) -> list[JsonObject]:
     return [by_kind[plan.kinds[kind]].pop() for kind in random_order(plan, generator)]
 
 
-def outcome_of_cross(bound: Bound) -> Listed:
+def outcome_of_cross(bound: Bound) -> ListBounds:
     """As many trials as there are combinations of levels, each as often as it is repeated."""
     factors = bound["factors"]
     levels = {name: _listed(values) for name, values in factors.items()}
@@ -158,11 +164,11 @@ def outcome_of_cross(bound: Bound) -> Listed:
     distinct = math.prod(map(least_distinct, levels.values()))
     if not is_known(factors):
         # What is drawn stands for itself: nothing else is known of the trials.
-        return Listed([{"levels": factors}], count, count, distinct=distinct)
+        return ListBounds([{"levels": factors}], count, count, distinct=distinct)
     trials = _crossed(factors)
     if bound["shuffle"]:
-        return Listed(trials, count, count, distinct=distinct)
-    return Listed(trials * bound["repeat"], count, count, in_place=True, distinct=distinct)
+        return ListBounds(trials, count, count, distinct=distinct)
+    return ListBounds(trials * bound["repeat"], count, count, in_place=True, distinct=distinct)
 
 
 def _crossed(factors: Mapping[str, Sequence[JsonValue]]) -> list[JsonObject]:
@@ -172,7 +178,7 @@ def _crossed(factors: Mapping[str, Sequence[JsonValue]]) -> list[JsonObject]:
     ]
 
 
-def _levels(factors: TemplateValue) -> dict[str, Listed]:
+def _levels(factors: TemplateValue) -> dict[str, ListBounds]:
     """What the levels of each factor can be; their number is the same for everybody."""
     if not isinstance(factors, dict) or not factors:
         raise ArgumentsInvalid(
@@ -181,7 +187,7 @@ def _levels(factors: TemplateValue) -> dict[str, Listed]:
         )
     found = {}
     for name, values in factors.items():
-        levels = None if isinstance(values, str) else listed(values)
+        levels = None if isinstance(values, str) else list_bounds(values)
         if levels is None or levels.shortest < 1:
             raise ArgumentsInvalid(
                 f"needs as levels of {name} a list with at least one value, got {_written(values)}"
@@ -195,14 +201,14 @@ def _levels(factors: TemplateValue) -> dict[str, Listed]:
     return found
 
 
-def _listed(values: TemplateValue) -> Listed:
-    found = listed(values)
+def _listed(values: TemplateValue) -> ListBounds:
+    found = list_bounds(values)
     if found is None:
         raise ArgumentsInvalid("has levels that were never checked")
     return found
 
 
-def _limits(max_run: TemplateValue, levels: Mapping[str, Listed]) -> dict[str, int]:
+def _limits(max_run: TemplateValue, levels: Mapping[str, ListBounds]) -> dict[str, int]:
     """The longest run of each factor that has one."""
     if not isinstance(max_run, dict):
         raise ArgumentsInvalid(
@@ -216,7 +222,7 @@ def _limits(max_run: TemplateValue, levels: Mapping[str, Listed]) -> dict[str, i
                 f'has a max_run for "{name}", which is none of its factors'
                 + (f" ({close})" if close else f": {', '.join(levels)}")
             )
-        number = whole(limit)
+        number = integer_bounds(limit)
         if number is None or number.least != number.most or number.least < 1:
             raise ArgumentsInvalid(
                 f"needs for {name} in max_run a whole number from 1, got {_written(limit)}"
@@ -224,7 +230,7 @@ def _limits(max_run: TemplateValue, levels: Mapping[str, Listed]) -> dict[str, i
     return dict(max_run)
 
 
-def _plan(levels: Mapping[str, Listed], repeat: int, limits: Mapping[str, int]) -> Plan:
+def _plan(levels: Mapping[str, ListBounds], repeat: int, limits: Mapping[str, int]) -> Plan:
     """The kinds of trials that the limits tell apart; raises ArgumentsInvalid without an order."""
     others = math.prod(levels[name].longest for name in levels if name not in limits)
     counts = [Counter(_numbered(name, levels[name])) for name in limits]
@@ -247,7 +253,7 @@ def _plan(levels: Mapping[str, Listed], repeat: int, limits: Mapping[str, int]) 
     return plan
 
 
-def _numbered(name: str, levels: Listed) -> list[int]:
+def _numbered(name: str, levels: ListBounds) -> list[int]:
     """A number for each level, the same for equal ones."""
     if levels.in_place and is_known(levels.items):
         numbers = _numbers(levels.items)

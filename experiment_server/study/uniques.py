@@ -1,4 +1,4 @@
-"""Whether unique calls find enough values for every participant, whatever is drawn before them."""
+"""Checks that unique calls have enough distinct values for every participant."""
 
 from __future__ import annotations
 
@@ -8,60 +8,65 @@ from dataclasses import dataclass
 
 from experiment_server.limits import TRIAL_EXPANSIONS_MAX
 from experiment_server.study.diagnostics import Findings
+from experiment_server.study.distinct_values import DistinctValues
 from experiment_server.study.expand import block_order, cell_place
 from experiment_server.study.functions import FUNCTIONS
 from experiment_server.study.model import FunctionCall, Group, Rows, Study, TemplateValue
-from experiment_server.study.supply import Supply
 
 
 @dataclass(frozen=True, slots=True)
-class _Need:
-    """A unique call in a block, and what it takes and has."""
+class _UniqueCall:
+    """A unique call in a block, with the number of values that it draws and those that it has."""
 
     block: str
     call: FunctionCall
-    supply: Supply
+    distinct: DistinctValues
 
-    def taken_by(self, other: _Need) -> int:
-        """How many of this call's values another one takes from it at most."""
-        takes, values, theirs = other.supply.takes, self.supply.values, other.supply.values
-        if other is self or values is None or theirs is None:
-            return takes
-        return min(takes, len(values & theirs))
+    def drawn_by(self, other: _UniqueCall) -> int:
+        """The most of this call's values that another call can draw."""
+        drawn, values, others = (
+            other.distinct.drawn_max,
+            self.distinct.values,
+            other.distinct.values,
+        )
+        if other is self or values is None or others is None:
+            return drawn
+        return min(drawn, len(values & others))
 
 
 def check_uniques(study: Study, kinds: int, findings: Findings) -> None:
-    """Report unique calls for which too few values can be left for some participant."""
-    groups: dict[str, list[_Need]] = defaultdict(list)
+    """Report unique calls that can run out of values for some participant."""
+    groups: dict[str, list[_UniqueCall]] = defaultdict(list)
     for name, template in study.blocks.items():
         for call in _unique_calls(template.config):
             function = FUNCTIONS[call.function_name]
-            if function.supply is not None:
-                # With a call among the arguments the bound ones are there only when it is drawn.
+            if function.distinct_values is not None:
+                # If an argument is a call, the arguments are bound only at each draw.
                 bound = call.bound if call.bound is not None else function.bind(call.args)
-                groups[call.group].append(_Need(name, call, function.supply(bound)))
+                groups[call.group].append(_UniqueCall(name, call, function.distinct_values(bound)))
     if not groups:
         return
     participants = range(1, min(kinds, TRIAL_EXPANSIONS_MAX) + 1)
-    for needs in groups.values():
-        for need in {(item.call.at, item.block): item for item in needs}.values():
+    for unique_calls in groups.values():
+        for unique_call in {(item.call.at, item.block): item for item in unique_calls}.values():
             weights: dict[str, int] = defaultdict(int)
-            for other in needs:
-                weights[other.block] += need.taken_by(other)
-            wanted = max(_most(study, weights, participant) for participant in participants)
-            if wanted > need.supply.has:
+            for other in unique_calls:
+                weights[other.block] += unique_call.drawn_by(other)
+            wanted = max(_largest_sum(study, weights, participant) for participant in participants)
+            if wanted > unique_call.distinct.available_min:
                 findings.error(
                     "unique-exhausted",
-                    f"{need.call.function_name} may be asked for {wanted} unique values in all by "
-                    f"one participant, and is sure of {need.supply.has:.0f} only",
+                    f"{unique_call.call.function_name} may be asked for {wanted} unique "
+                    "values in all by one participant, and is sure of "
+                    f"{unique_call.distinct.available_min:.0f} only",
                     "give the call more values, use it in fewer blocks, or give calls that may "
                     "repeat each other's values different ids",
-                    at=need.call.at,
+                    at=unique_call.call.at,
                 )
 
 
 def _unique_calls(value: TemplateValue) -> Iterator[FunctionCall]:
-    """The unique calls in a value, those among the arguments of others included."""
+    """The unique calls in a value, including those in the arguments of other calls."""
     if isinstance(value, FunctionCall):
         if value.unique:
             yield value
@@ -71,20 +76,20 @@ def _unique_calls(value: TemplateValue) -> Iterator[FunctionCall]:
             yield from _unique_calls(item)
 
 
-def _most(study: Study, weights: Mapping[str, int], participant_index: int) -> int:
-    """The most that the blocks of a participant of this kind weigh together."""
+def _largest_sum(study: Study, weights: Mapping[str, int], participant_index: int) -> int:
+    """The largest sum of weights of the blocks that such a participant gets."""
     if not study.order.trees:
         return sum(weights.get(name, 0) for name in block_order(study, participant_index))
     tree = study.order.trees[cell_place(study, participant_index)]
     around = (name for ends in study.ends for name in ends.row(participant_index))
-    return sum(weights.get(name, 0) for name in around) + _most_in(tree, weights)
+    return sum(weights.get(name, 0) for name in around) + _largest_sum_in(tree, weights)
 
 
-def _most_in(group: Group, weights: Mapping[str, int]) -> int:
-    """The most that the blocks of a group weigh together, whichever of its items are picked."""
+def _largest_sum_in(group: Group, weights: Mapping[str, int]) -> int:
+    """The largest sum of weights of a group's blocks, for any choice of its picked items."""
     items = sorted(
         (
-            weights.get(item, 0) if isinstance(item, str) else _most_in(item, weights)
+            weights.get(item, 0) if isinstance(item, str) else _largest_sum_in(item, weights)
             for item in group.items
         ),
         reverse=True,

@@ -9,7 +9,7 @@ import random
 from itertools import chain
 from typing import Any
 
-from experiment_server.study.functions import FUNCTIONS, Used
+from experiment_server.study.functions import FUNCTIONS, UsedValues
 from experiment_server.study.model import (
     BetweenStrategy,
     Block,
@@ -24,7 +24,7 @@ from experiment_server.study.order import cycle_length, dealt_row
 def plain_expansion(study: Study, participant_index: int) -> tuple[Block, ...]:
     """A participant's blocks."""
     generator = random.Random(study.random_seed + participant_index)
-    used: dict[str, Used] = {}
+    used: dict[str, UsedValues] = {}
     blocks = []
     for block_id, name in enumerate(_order(study, participant_index, generator)):
         template = study.blocks[name]
@@ -97,7 +97,7 @@ def _arranged(
     return arranged
 
 
-def _resolved(value: Any, generator: random.Random, used: dict[str, Used]) -> Any:
+def _resolved(value: Any, generator: random.Random, used: dict[str, UsedValues]) -> Any:
     """A copy of a value, with every call in it replaced by what it drew."""
     if isinstance(value, dict):
         return {key: _resolved(item, generator, used) for key, item in value.items()}
@@ -108,7 +108,7 @@ def _resolved(value: Any, generator: random.Random, used: dict[str, Used]) -> An
     function = FUNCTIONS[value.function_name]
     bound = function.bind(_resolved(value.args, generator, used))
     if value.unique:
-        drawn = function.draw_unique(generator, bound, used.setdefault(value.group, Used()))
+        drawn = function.draw_unique(generator, bound, used.setdefault(value.group, UsedValues()))
     elif value.function_name in ("choices", "sample", "randint", "uniform", "gauss"):
         drawn = getattr(generator, value.function_name)(**bound)
     else:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiment_server.study.arguments import ArgumentsInvalid
-from experiment_server.study.functions import FUNCTIONS, TooFewValues, Used
+from experiment_server.study.distinct_values import freeze
+from experiment_server.study.functions import FUNCTIONS, TooFewValues, UsedValues
 from experiment_server.study.parse import parse
-from experiment_server.study.supply import freeze
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=2),
@@ -101,7 +101,7 @@ def test_arguments_that_do_not_fit_are_named(name, args, problem):
 
 
 def draw_all(name, args, amounts, seed):
-    function, generator, used = FUNCTIONS[name], random.Random(seed), Used()
+    function, generator, used = FUNCTIONS[name], random.Random(seed), UsedValues()
     drawn = []
     for amount in amounts:
         bound = {**function.bind(args), **({"k": amount} if amount else {})}
@@ -183,7 +183,7 @@ def test_what_cannot_be_unique_says_so(name, args):
 
 def test_what_may_be_unique_says_how_many_values_it_is_sure_of():
     unique = {name for name, function in FUNCTIONS.items() if function.choose}
-    assert unique == {name for name, function in FUNCTIONS.items() if function.supply}
+    assert unique == {name for name, function in FUNCTIONS.items() if function.distinct_values}
     assert unique
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiment_server.study.csv_cells import CsvBroken, read_rows
+from experiment_server.study.csv_cells import CsvSyntaxError, read_rows
 from experiment_server.study.expand import expand
 from experiment_server.study.parse import parse
 from experiment_server.study.source import StudySource, TableFile, digest_of
@@ -119,7 +119,7 @@ def test_any_text_is_rows_or_has_a_place_where_it_is_not(text):
     places = []
     try:
         places += [(cell.line, cell.column) for row in read_rows(text) for cell in row]
-    except CsvBroken as broken:
+    except CsvSyntaxError as broken:
         places.append((broken.line, broken.column))
     for line, column in places:
         assert 1 <= column <= len(lines[line - 1]) + 1

@@ -1,4 +1,4 @@
-"""What a value can be for any participant: known, or drawn by a call and then within bounds."""
+"""The bounds of values that a call can draw for any participant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from experiment_server.wire.values import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class IntegerBounds:
     """A whole number from `least` to `most`."""
 
     least: int
@@ -17,7 +17,7 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class NumberBounds:
     """A number from `least` to `most`."""
 
     least: float
@@ -25,12 +25,12 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListBounds:
     """A list (or text, as a list of its characters) of `shortest` to `longest` values.
 
-    `items` has all values that can stand in it; with `in_place` it is the list itself. Items are
-    values of the file, or calls, or what a call can draw. `distinct` is a number of different
-    values that it is sure to have, None where nobody has counted.
+    `items` contains every value that the list can contain; with `in_place`, `items` is the list
+    itself. An item is a value of the file, a call, or the bounds of a call's value. `distinct` is
+    the smallest number of distinct values in the list, None if it is unknown.
     """
 
     items: Sequence[JsonValue]
@@ -40,4 +40,4 @@ class Listed:
     distinct: int | None = None
 
 
-Possible = Whole | Number | Listed
+ValueBounds = IntegerBounds | NumberBounds | ListBounds

@@ -1,4 +1,4 @@
-"""A block, made ready once: each participant's config of it, as a value or as JSON text."""
+"""A prepared block: returns each participant's config, as a value or as JSON text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _written = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class PreparedBlock:
-    """A block that is ready to be expanded."""
+    """A prepared block, which expands for any participant."""
 
     def __init__(self, template: BlockTemplate) -> None:
         self._name = template.name
@@ -26,7 +26,7 @@ class PreparedBlock:
         self._drawn = {key: draw for key, draw in self._own if has_calls(deep[key])}
 
     def expand(self, draws: Draws, block_id: int) -> Block:
-        """A participant's block, which shares nothing with that of another."""
+        """A participant's block, which shares no values with another participant's block."""
         config = self._config.copy()
         for key, draw in self._own:
             config[key] = draw(draws)
@@ -37,9 +37,12 @@ class PreparedBlock:
 
     @cached_property
     def json(self) -> Callable[[Draws, str, int], str]:
-        """Writes the config of `expand` as JSON, for what `expand` takes and the index as text."""
+        """A function that returns the config of `expand` as JSON.
+
+        It takes the draws, the participant index as text, and the block id.
+        """
         if not self._config.keys().isdisjoint(RESERVED_KEYS):
-            # The file has the participant's own keys in a place of its choice.
+            # The file itself contains one of the reserved keys, at any position.
             return lambda draws, _, block_id: _written(self.expand(draws, block_id).config)
         drawn, before, name = self._texts()
         if not drawn:
@@ -55,7 +58,7 @@ class PreparedBlock:
         )
 
     def _texts(self) -> tuple[list[tuple[str, Draw]], str, str]:
-        """The values that are drawn, each behind the text before it; the texts around the index."""
+        """The drawn values, each with the text before it, and the texts around the index."""
         drawn = []
         text = "{"
         for key, value in self._config.items():
@@ -71,7 +74,7 @@ class PreparedBlock:
 
 
 def encoded(value: JsonValue) -> str:
-    """A value as JSON; what draws give most often takes a fraction of the encoder's time."""
+    """A value as JSON. The most common types are encoded here, which is faster than the encoder."""
     if type(value) is list and len(value) == 1 and type(value[0]) is str:
         return f"[{encode_basestring(value[0])}]"
     return _written(value)

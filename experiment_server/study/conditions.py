@@ -40,8 +40,8 @@ def groups_met(study: Study, participant_index: int) -> Iterator[GroupOrder]:
     for _, way in condition_walk(study, participant_index):
         for depth, step in enumerate(way):
             if step.group.strategy is not Strategy.AS_IS:
-                around = tuple(outer.place for outer in way[:depth])
-                found.setdefault(around, (step.group, {}))[1][step.place] = step.item
+                around = tuple(outer.position for outer in way[:depth])
+                found.setdefault(around, (step.group, {}))[1][step.position] = step.item
     for group, places in found.values():
         # Places are met in their order, so that this is the order of the items.
         items = (item for item in places.values() if _is_condition(study, group.items[item]))

@@ -36,7 +36,7 @@ ORDER_SHAPES = (
 )
 
 
-class Reader:
+class ConfigurationReader:
     """Reads `[configuration]` against the blocks that exist."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Reader:
                     "the table itself says which participant gets which order",
                     at=(SECTION, written_as(self._configuration, "groups_strategy")),
                 )
-            rows = tuple(starmap(self._groups, self._by_participant("order", value))) or ((),)
+            rows = tuple(starmap(self._groups, self._rows_of_table("order", value))) or ((),)
         elif value is None:
             rows = (tuple((name,) for name in self._templates),)
         else:
@@ -112,7 +112,7 @@ class Reader:
         strategy = self._strategy(f"{key}_strategy", END_STRATEGIES)
         value = self._configuration.get(key, [])
         if isinstance(value, dict):
-            rows = tuple(starmap(self._names, self._by_participant(key, value)))
+            rows = tuple(starmap(self._names, self._rows_of_table(key, value)))
             ends = EndBlocks(rows or ((),), strategy)
         else:
             ends = EndBlocks((self._names(_location(key), value),), strategy)
@@ -166,7 +166,7 @@ class Reader:
         value = self._configuration.get(written, Strategy.AS_IS.value)
         return read_strategy(value, written, allowed, self._findings, at=(SECTION, written))
 
-    def _by_participant(self, key: str, table: JsonObject) -> list[tuple[Location, JsonValue]]:
+    def _rows_of_table(self, key: str, table: JsonObject) -> list[tuple[Location, JsonValue]]:
         """The rows of a table with one for each participant, with their places."""
         expected = [str(number) for number in range(1, len(table) + 1)]
         if not table:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from experiment_server.study.conditions import conditions, groups_met, labels
 from experiment_server.study.counts import OrderCounts
-from experiment_server.study.expand import cell_place
+from experiment_server.study.expand import cell_index
 from experiment_server.study.families import in_name
 from experiment_server.study.model import Group, Names, Strategy, Study
 from experiment_server.study.positions import Path
@@ -30,7 +30,7 @@ class DesignCounts:
         order = conditions(study, participant_index)
         self.all.add(order)
         self._add_factors(order)
-        place = cell_place(study, participant_index)
+        place = cell_index(study, participant_index)
         if self.cells:
             self.cells[place].add(order)
         for met in groups_met(study, participant_index) if study.order.trees else ():

@@ -1,4 +1,4 @@
-"""Values that are drawn: a template's value, made ready once, is drawn for each participant."""
+"""Draws of values: a template's value is prepared once, and drawn for each participant."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from experiment_server.wire.values import JsonValue
 
 
 class Draws:
-    """What one participant draws from, in their row of the design, and has drawn so far.
+    """The random generator and the used values of one participant, for one row of the design.
 
-    By default it is the row of their index.
+    By default, a participant's row is their index.
     """
 
     def __init__(self, seed: int, row: int, participant_index: int | None = None) -> None:
@@ -26,11 +26,11 @@ class Draws:
 
     @cached_property
     def generator(self) -> random.Random:
-        """The row's generator. To seed it takes half the time of an expansion."""
+        """The row's generator, seeded at first use: it takes half of an expansion."""
         return random.Random(self._seed)
 
     def used(self, group: str) -> UsedValues:
-        """The values that a group of unique calls has given out."""
+        """The values that a group of unique calls has drawn."""
         used = self._used.get(group)
         if used is None:
             used = self._used[group] = UsedValues()
@@ -38,21 +38,20 @@ class Draws:
 
 
 Draw = Callable[[Draws], JsonValue]
-"""A fresh value for one participant; raises ExpansionFailed."""
+"""Returns a new value for one participant; raises ExpansionFailed."""
 
 
 def has_calls(value: TemplateValue) -> bool:
-    """Whether there is a call in a value."""
+    """Whether a value contains a call."""
     if isinstance(value, (dict, list)) and not isinstance(value, Rows):
         return any(map(has_calls, value.values() if isinstance(value, dict) else value))
     return isinstance(value, FunctionCall)
 
 
 def prepared(value: TemplateValue, *, as_argument: bool = False) -> Draw:
-    """How a participant gets a value of their own, with every call in it drawn.
+    """A function that returns a new copy of a value in which every call is drawn.
 
-    An argument of a call need not be their own, because what the call draws is copied: the rows of
-    a table can be many.
+    An argument of a call is not copied, because the call's result is: a table can have many rows.
     """
     if isinstance(value, FunctionCall):
         return _call(value, as_argument=as_argument)
@@ -93,14 +92,14 @@ def _call(call: FunctionCall, *, as_argument: bool) -> Draw:
             value = function.draw_unique(draws.generator, mine, draws.used(call.group))
         else:
             value = function.draw(draws.generator, mine)
-        # What is drawn may be a part of the arguments, and even twice the same one.
+        # The result may contain parts of the arguments, even the same part twice.
         return value if as_argument else _copied(value)
 
-    return _explained(call, drawn)
+    return _with_expansion_errors(call, drawn)
 
 
-def _explained(call: FunctionCall, drawn: Draw) -> Draw:
-    """A draw of a call that raises ExpansionFailed, with the call's place, whatever goes wrong."""
+def _with_expansion_errors(call: FunctionCall, drawn: Draw) -> Draw:
+    """A draw that raises ExpansionFailed with the call's path for any error."""
 
     def draw(draws: Draws) -> JsonValue:
         try:
@@ -130,15 +129,15 @@ def _copied(value: JsonValue) -> JsonValue:
 
 
 def _choice(population: Sequence[JsonValue]) -> Draw:
-    """One of some plain values, the commonest call: as `choices` draws it, in less time."""
+    """A draw of one plain value, the most common call; it equals `choices` but takes less time."""
     size = len(population)
     return lambda draws: [population[int(draws.generator.random() * size)]]
 
 
 def _unique_choice(call: FunctionCall, population: Sequence[JsonValue]) -> Draw:
-    """As `_choice`, and none that was drawn before."""
+    """The same as `_choice`, but without values that were drawn before."""
     function, bound, size = FUNCTIONS[call.function_name], call.bound or {}, len(population)
-    draw_unused = _explained(
+    draw_unused = _with_expansion_errors(
         call, lambda draws: function.draw_unused(draws.generator, bound, draws.used(call.group))
     )
 
@@ -146,7 +145,7 @@ def _unique_choice(call: FunctionCall, population: Sequence[JsonValue]) -> Draw:
         values, random_number = draws.used(call.group).values, draws.generator.random
         for _ in range(MAX_DRAWS):
             value = population[int(random_number() * size)]
-            # A plain value is its own stand-in.
+            # A plain value is its own hashable form.
             if value not in values:
                 values.add(value)
                 return [value]

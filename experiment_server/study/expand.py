@@ -1,9 +1,9 @@
-"""One participant's blocks, out of a study.
+"""Expands a study: returns one participant's blocks.
 
 A participant follows one row of the design, by default that of their index. All randomness of a
 row comes from one generator, seeded with the study's seed plus the row, and is drawn in one fixed
 order: groups, inside groups, init blocks, final blocks, then function calls in execution order. A
-participant's blocks therefore never depend on who was expanded before.
+participant's blocks therefore never depend on earlier expansions of other participants.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def block_order(study: Study, row: int) -> Names:
 
 
 def condition_order(study: Study, row: int) -> Names:
-    """The part of a row's block order that `order` rules: no init and final blocks."""
+    """The names of a row's blocks in order, without the init and final blocks."""
     return tuple(name for name, _ in condition_walk(study, row))
 
 
 def condition_walk(study: Study, row: int) -> Iterator[tuple[str, tuple[Step, ...]]]:
-    """The blocks of `condition_order`, each with its way through the groups of the order."""
+    """The blocks of `condition_order`, each with its groups from the outermost one."""
     prepared = prepared_study(study)
     _, order, _ = prepared.parts(row)
     return order.walk(prepared.turn(row), prepared.draws(row))
@@ -36,10 +36,10 @@ def condition_walk(study: Study, row: int) -> Iterator[tuple[str, tuple[Step, ..
 def expand(study: Study, participant_index: int, row: int | None = None) -> tuple[Block, ...]:
     """A participant's blocks, fully expanded; participants and rows count from 1.
 
-    They follow the row of the design of their own index, or another one: its orders, cell and draws
-    are theirs then, under their own index. Raises ExpansionFailed when a function call cannot be
-    served. The values are the caller's own: nothing in them is shared with the study or with
-    another expansion.
+    By default the row of the design is the participant's index. The order, the cell and the draws
+    come from the row; the index in the configs is the participant's. Raises ExpansionFailed if a
+    function call fails. The values are new: they share nothing with the study or with another
+    expansion.
     """
     prepared = prepared_study(study)
     draws = prepared.draws(participant_index if row is None else row, participant_index)
@@ -47,21 +47,21 @@ def expand(study: Study, participant_index: int, row: int | None = None) -> tupl
 
 
 def configs_json(study: Study, participant_index: int) -> str:
-    """The list of the configs of `expand` as JSON, without making the values; raises as it does."""
+    """The configs of `expand` as a JSON list, in less time; raises ExpansionFailed too."""
     prepared = prepared_study(study)
     return prepared.json(prepared.draws(participant_index))
 
 
 def cell_of(study: Study, row: int) -> Cell:
-    """The cell of the between-subjects factors that a row is in."""
-    return study.between.cells[cell_place(study, row)] if study.between else NO_CELL
+    """The between-subjects cell of a row."""
+    return study.between.cells[cell_index(study, row)] if study.between else NO_CELL
 
 
-def cell_place(study: Study, row: int) -> int:
-    """Which of the cells a row is in, 0 where there are none."""
+def cell_index(study: Study, row: int) -> int:
+    """The index of a row's between-subjects cell, 0 if the study has no cells."""
     return prepared_study(study).cell(row)
 
 
 def turn_of(study: Study, row: int) -> int:
-    """The how-manyth of its cell a row is, from 0."""
+    """The number of earlier rows in the same cell."""
     return prepared_study(study).turn(row)

@@ -65,7 +65,7 @@ def _in_tree(step: Step) -> str:
     if group.strategy is Strategy.AS_IS:
         return ""
     met = group.pick or len(group.items)
-    return f"{group.name}: {group.labels[step.item]}, {step.place + 1} of {met} ({_how(step)})"
+    return f"{group.name}: {group.labels[step.item]}, {step.position + 1} of {met} ({_how(step)})"
 
 
 def _table_row(study: Study, row: int) -> Names:
@@ -79,9 +79,9 @@ def _in_groups(way: tuple[Step, ...]) -> Iterator[str]:
     """How a block of a classic order came to its place: its group's, and its own in the group."""
     outer, *inner = way
     size = len(outer.group.items)
-    yield f"group {outer.item + 1} of the file, {outer.place + 1} of {size} ({_how(outer)})"
+    yield f"group {outer.item + 1} of the file, {outer.position + 1} of {size} ({_how(outer)})"
     for step in inner:
-        yield f"in it {step.place + 1} of {len(step.group.items)} ({_how(step)})"
+        yield f"in it {step.position + 1} of {len(step.group.items)} ({_how(step)})"
 
 
 def _how(step: Step) -> str:

@@ -1,7 +1,7 @@
-"""Putting blocks into order: a group, made ready once, gives each participant its blocks.
+"""Computes orders: a prepared group returns the ordered block names of any participant.
 
-The groups of a classic order are those of an order tree, with one difference: where no strategy
-deals the groups of a classic order, what is inside them advances after as many turns as there are
+Classic orders and order trees use the same groups, with one difference: in a classic order whose
+groups have no strategy, the inner orders advance by one row after as many turns as there are
 groups.
 """
 
@@ -26,24 +26,24 @@ from experiment_server.study.order import cycle_length, dealt_row, shuffle
 
 
 class Step(NamedTuple):
-    """A group on the way to a block: the item that the block is in, and how it came to its place.
+    """A group that contains a block, and the position of the block's item in the group.
 
-    The item is the `item`-th of the group as written, and the `place`-th that the participant
-    meets. `row` is which of `rows` orders the participant has, (0, 1) where nothing is dealt.
+    `item` is the item's index in the file, `position` its index in the participant's order, both
+    from 0. `row` is the index of the participant's order among the `rows` orders of the group;
+    they are 0 and 1 if the group has no cycle of orders.
     """
 
     group: Group
     item: int
-    place: int
+    position: int
     row: int
     rows: int
 
 
 class OrderedGroup:
-    """A group that is ready to be put into order.
+    """A prepared group, which computes its order for any turn.
 
-    `rows` is the number of its orders, `cycle` the number of turns after which what is inside
-    advances by one row.
+    `rows` is the number of its orders. After `cycle` turns, the groups inside advance by one row.
     """
 
     def __init__(self, group: Group, seed: int = 0, cycle: int | None = None) -> None:
@@ -58,12 +58,12 @@ class OrderedGroup:
         self._seed = seed
         self._shuffles = group.strategy is Strategy.RANDOMIZE and size > 1
         self._is_flat = all(isinstance(item, str) for item in self._items)
-        self._kept: dict[int, _Row] = {}
+        self._cached_rows: dict[int, _Row] = {}
 
     def names(self, turn: int, draws: Draws) -> Sequence[str]:
         """The names of the blocks for a turn (0, 1, ...), in order.
 
-        A group draws before those inside it.
+        A group draws before the groups inside it.
         """
         items: Sequence[str | OrderedGroup]
         if self._shuffles:
@@ -86,40 +86,40 @@ class OrderedGroup:
     def walk(
         self, turn: int, draws: Draws, way: tuple[Step, ...] = ()
     ) -> Iterator[tuple[str, tuple[Step, ...]]]:
-        """What `names` gives, each with its way through the groups from the outermost one."""
+        """The names that `names` returns, each with its groups from the outermost one."""
         if self._shuffles:
-            places: Sequence[int] = (shuffled := list(range(len(self._items))))
+            indices: Sequence[int] = (shuffled := list(range(len(self._items))))
             shuffle(shuffled, draws.generator)
         else:
-            places = self._row(turn % self.rows)[0]
-        for met, place in enumerate(places[: self._pick]):
-            here = (*way, Step(self.group, place, met, turn % self.rows, self.rows))
-            item = self._items[place]
+            indices = self._row(turn % self.rows)[0]
+        for position, index in enumerate(indices[: self._pick]):
+            here = (*way, Step(self.group, index, position, turn % self.rows, self.rows))
+            item = self._items[index]
             if isinstance(item, str):
                 yield item, here
             else:
                 yield from item.walk(turn // self.cycle, draws, here)
 
     def period(self) -> int:
-        """After how many turns the orders start over."""
+        """The number of turns after which the orders repeat."""
         groups = (item for item in self._items if isinstance(item, OrderedGroup))
         inside = math.lcm(1, *(group.period() for group in groups))
         return self.cycle * inside if inside > 1 else self.rows
 
     def _row(self, row: int) -> _Row:
-        """The items that a participant meets in one of the orders, and their places as written."""
-        kept = self._kept.get(row)
-        if kept is not None:
-            return kept
+        """The items in one of the orders, and their indices in the file."""
+        cached = self._cached_rows.get(row)
+        if cached is not None:
+            return cached
         size = len(self._items)
-        places: Sequence[int] = range(size)
+        indices: Sequence[int] = range(size)
         if self.rows > 1:
-            places = dealt_row(self.group.strategy, size, row, self._seed)
-        places = places[: self._pick]
-        made = (places, tuple(self._items[place] for place in places))
-        if (len(self._kept) + 1) * size <= GROUP_ORDERS_ITEMS_MAX:
-            self._kept[row] = made
-        return made
+            indices = dealt_row(self.group.strategy, size, row, self._seed)
+        indices = indices[: self._pick]
+        ordered = (indices, tuple(self._items[index] for index in indices))
+        if (len(self._cached_rows) + 1) * size <= GROUP_ORDERS_ITEMS_MAX:
+            self._cached_rows[row] = ordered
+        return ordered
 
 
 _Row = tuple[Sequence[int], tuple["str | OrderedGroup", ...]]
@@ -128,14 +128,14 @@ _Row = tuple[Sequence[int], tuple["str | OrderedGroup", ...]]
 def ordered_row(
     order: Order, cell: int, left_out: frozenset[str], row: int, seed: int
 ) -> OrderedGroup:
-    """An order, ready for one between-subjects cell and one row of an order table.
+    """The prepared order for one between-subjects cell and one row of an order table.
 
-    `left_out` names the blocks that the cell does not have.
+    `left_out` contains the names of the blocks that participants in the cell do not get.
     """
     if order.trees:
         return OrderedGroup(order.trees[cell], seed)
     groups = without(order.rows[row], left_out)
-    # A single block needs no group around it: whatever the strategy, there is nothing to order.
+    # A group of a single block has only one order, so its block needs no group.
     items = (
         group[0] if len(group) == 1 else Group(group, order.within_groups_strategy)
         for group in groups
@@ -145,18 +145,18 @@ def ordered_row(
 
 
 def ordered_ends(ends: EndBlocks, left_out: frozenset[str], row: int) -> OrderedGroup:
-    """Init or final blocks, ready for one row of their table, without some blocks."""
+    """The prepared init or final blocks for one row of their table, without `left_out`."""
     names = (name for name in ends.rows[row] if name not in left_out)
     return OrderedGroup(Group(tuple(names), ends.strategy))
 
 
 def whole_cycle(order: Order, between: Between | None, ends: Iterable[EndBlocks]) -> int:
-    """After how many participants the rows of tables and squares start over, in all cells."""
+    """The number of participants after which all tables and squares repeat, in all cells."""
     cells = between.cells if between else (NO_CELL,)
     rows = len(order.rows) or 1
     orders = (
-        ordered_row(order, place, cell.left_out, row, 0).period()
-        for place, cell in enumerate(cells)
+        ordered_row(order, cell_index, cell.left_out, row, 0).period()
+        for cell_index, cell in enumerate(cells)
         for row in range(rows)
     )
     cycle = math.lcm(rows, *orders)

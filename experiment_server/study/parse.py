@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from experiment_server.errors import StudyInvalid
 from experiment_server.limits import STUDY_BLOCKS_MAX
-from experiment_server.study.configuration import Reader
+from experiment_server.study.configuration import ConfigurationReader
 from experiment_server.study.diagnostics import Diagnostic, Findings, shown
 from experiment_server.study.document import read_document
 from experiment_server.study.factors import Crossed, cross, read_between, read_levels
@@ -117,7 +117,7 @@ def _study(document: Mapping[str, JsonValue], source: StudySource, findings: Fin
     report_unwritten(raw_blocks, variables, findings)
     tables = read_tables(configuration, source, findings)
     templates = build_templates(crossed.blocks, variables, tables, findings)
-    reader = Reader(configuration, templates, crossed.families, between, findings)
+    reader = ConfigurationReader(configuration, templates, crossed.families, between, findings)
     study = Study(
         digest=source.digest,
         blocks=templates,

@@ -1,4 +1,4 @@
-"""A study, made ready once: the blocks of any row of its design, their configs, and their JSON."""
+"""A prepared study: returns the blocks of any row of the design, their configs and their JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INIT, _FINAL, _ORDER = 0, 1, 2
 
 
 class _Blocks(dict[str, PreparedBlock]):
-    """The blocks of a study, each made ready when it is first met."""
+    """The prepared blocks of a study; each is prepared at its first use."""
 
     def __init__(self, templates: Mapping[str, BlockTemplate]) -> None:
         super().__init__()
@@ -33,10 +33,10 @@ Parts = tuple[OrderedGroup, OrderedGroup, OrderedGroup]
 
 
 class PreparedStudy:
-    """A study that is ready to be expanded for any row of its design, from 1."""
+    """A prepared study, which expands any row of its design, counted from 1."""
 
     def __init__(self, study: Study) -> None:
-        # Without the study itself: what is prepared is kept for as long as its study is.
+        # This keeps no reference to the study, so the cache entry ends with its study.
         self._seed = study.random_seed
         self._order = study.order
         self._ends = study.ends
@@ -49,7 +49,7 @@ class PreparedStudy:
             self._for_everybody = self.parts(1)
 
     def draws(self, row: int, participant_index: int | None = None) -> Draws:
-        """What a row draws from, for the participant of its number or another one.
+        """The draws of a row, for the participant with the row's number or another index.
 
         Raises ValueError for a row below 1.
         """
@@ -58,10 +58,10 @@ class PreparedStudy:
         return Draws(self._seed, row, participant_index)
 
     def cell(self, row: int) -> int:
-        """Which of the between-subjects cells a row is in, from 0.
+        """The index of a row's between-subjects cell, from 0.
 
-        The cells are gone through in turn, or, block-randomised, each run of as many rows as there
-        are cells meets every cell once, in an order that only the study's seed decides.
+        By default the rows go through the cells in turn. With block randomisation, each run of as
+        many rows as there are cells contains every cell once, in an order drawn from the seed.
         """
         cells = len(self._cells)
         run, place = divmod(row - 1, cells)
@@ -70,14 +70,14 @@ class PreparedStudy:
         return place
 
     def turn(self, row: int) -> int:
-        """The how-manyth of its cell a row is, from 0.
+        """The number of earlier rows in the same cell.
 
-        Orders are counted anew in each cell, so that cell and order are crossed, not confounded.
+        Each cell counts its own turns, so that cell and order are crossed, not confounded.
         """
         return (row - 1) // len(self._cells)
 
     def parts(self, row: int) -> Parts:
-        """What the names of a row come from; of a part that is a table, one row of it."""
+        """The prepared init blocks, order and final blocks of a row."""
         if self._for_everybody is not None:
             return self._for_everybody
         turn, cell = self.turn(row), self.cell(row)
@@ -89,7 +89,7 @@ class PreparedStudy:
         )
 
     def names(self, draws: Draws) -> list[str]:
-        """The names of a row's blocks. The order draws first, then what is around it."""
+        """The names of a row's blocks. The order draws before the init and final blocks."""
         row = draws.row
         first, order, last = self.parts(row)
         ordered = order.names(self.turn(row), draws)
@@ -125,7 +125,7 @@ class PreparedStudy:
 
 @lru_cache(maxsize=64)
 def _shuffled_cells(seed: int, run: int, cells: int) -> list[int]:
-    """The cells of a run of rows, block-randomised."""
+    """The cells of one run of rows, in a random order."""
     return random.Random(f"between {seed} {run}").sample(range(cells), cells)
 
 
@@ -133,7 +133,7 @@ _prepared: WeakKeyDictionary[Study, PreparedStudy] = WeakKeyDictionary()
 
 
 def prepared_study(study: Study) -> PreparedStudy:
-    """The study made ready, which is kept beside it."""
+    """The prepared study, which is cached as long as the study exists."""
     found = _prepared.get(study)
     if found is None:
         found = _prepared[study] = PreparedStudy(study)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from experiment_server.limits import TRIAL_EXPANSIONS_MAX
 from experiment_server.study.diagnostics import Findings
 from experiment_server.study.distinct_values import DistinctValues
-from experiment_server.study.expand import block_order, cell_place
+from experiment_server.study.expand import block_order, cell_index
 from experiment_server.study.functions import FUNCTIONS
 from experiment_server.study.model import FunctionCall, Group, Rows, Study, TemplateValue
 
@@ -80,7 +80,7 @@ def _largest_sum(study: Study, weights: Mapping[str, int], participant_index: in
     """The largest sum of weights of the blocks that such a participant gets."""
     if not study.order.trees:
         return sum(weights.get(name, 0) for name in block_order(study, participant_index))
-    tree = study.order.trees[cell_place(study, participant_index)]
+    tree = study.order.trees[cell_index(study, participant_index)]
     around = (name for ends in study.ends for name in ends.row(participant_index))
     return sum(weights.get(name, 0) for name in around) + _largest_sum_in(tree, weights)
 

@@ -113,7 +113,7 @@ def orders_of_groups(ordered, turns):
             for depth, step in enumerate(way):
                 # An occurrence of a group is known by the items around it.
                 key = (id(step.group), tuple(around.item for around in way[:depth]))
-                orders.setdefault(key, (step.group, {}))[1][step.place] = step.item
+                orders.setdefault(key, (step.group, {}))[1][step.position] = step.item
         for key, (group, places) in orders.items():
             met[key].append((group, [places[place] for place in sorted(places)]))
     return [(found[0][0], [items for _, items in found]) for found in met.values()]

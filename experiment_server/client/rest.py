@@ -1,4 +1,4 @@
-"""The synchronous client: plain REST, one call at a time."""
+"""The synchronous client, which uses REST and makes one call at a time."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ Answer = tuple[bool, JsonValue]
 # A block by its `block_id`, or by the snapshot of a participant who is in it.
 Block = int | Mapping[str, JsonValue]
 
-# A program that waits asks this often: people do not notice the difference.
+# The interval of requests while a program waits; people do not notice a shorter one.
 _POLL_INTERVAL_S = 0.25
 
-# A call without an answer is made again after this time, and then after twice as long each time.
+# The delay before an unanswered call is repeated; it doubles each time.
 _RETRY_DELAY_S = 0.25
 
-# A message quotes so many characters of a foreign answer: a page of HTML helps nobody.
+# The number of characters that a message quotes of an answer from another server, such as HTML.
 _QUOTE_MAX_LENGTH = 200
 
 
 class Client:
-    """Talks to a server for a participant's program; methods answer `(ok, data)`.
+    """Calls a server for a participant's program; methods return `(ok, data)`.
 
-    `data` is the server's JSON; where `ok` is false it is `{"message", "code", "status"}`, and the
-    message begins with the status: "status 406 with text: ...". Where no server answered, the code
-    is "unreachable", and `status` 0 or that of whatever answered in its place. Without
-    `participant_index` the server's default participant is meant. Servers that other machines can
-    reach ask for a `token`.
+    `data` is the server's JSON. If `ok` is false, it is `{"message", "code", "status"}`, and the
+    message begins with the status: "status 406 with text: ...". If no server answered, the code is
+    "unreachable", and `status` is 0, or the status of a proxy that answered instead. Without
+    `participant_index`, the server's default participant is meant. Servers that other machines can
+    reach require a `token`.
 
     `server_host` is a host or a URL, `Client("https://lab.example.org")`; a URL has its own port.
-    Raises StudyError (`address-invalid`) for another one.
+    Raises StudyError (`address-invalid`) for any other text.
 
-    A call waits `timeout` seconds for its answer, and is made `retries` times more if there is
-    none. Changes are made once all the same, as each has a name; also if the program calls again
-    what had no answer, unless it has asked for the participant's state or config in between.
+    A call waits `timeout` seconds for its answer, and is repeated `retries` times if there is none.
+    The server makes each change once, because each has a key. This also holds if the program
+    repeats an unanswered call, unless it has read the participant's state or config in between.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Client:
         self._retries = retries
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._opener = urllib.request.build_opener(_NoRedirects())
-        self._unanswered: dict[_Change, _Asked] = {}
+        self._unanswered: dict[_Change, _KeyedRequest] = {}
 
     def server_is_active(self, participant_index: int | None = None) -> Answer:
         """Whether the participant is in a block."""
@@ -73,7 +73,7 @@ class Client:
         """The current block's config; not ok before the first block and after the last."""
         ok, config = self._read("config", participant_index)
         if ok:
-            self._seen(participant_index, Place(config["block_id"]))
+            self._note_place(participant_index, Place(config["block_id"]))
         return ok, config
 
     def get_all_configs(self, participant_index: int | None = None) -> Answer:
@@ -81,11 +81,11 @@ class Client:
         return self._read("all-configs", participant_index)
 
     def get_blocks_count(self, participant_index: int | None = None) -> Answer:
-        """How many blocks the participant goes through."""
+        """The number of the participant's blocks."""
         return self._read("blocks-count", participant_index)
 
     def get_state(self, participant_index: int | None = None) -> Answer:
-        """The participant snapshot: where they are, with the config and the revision."""
+        """The participant's snapshot, with their position, config and revision."""
         return self._state(participant_index, self._retries)
 
     def wait_for_block(
@@ -95,12 +95,13 @@ class Client:
         after: Block | None = None,
         timeout: float | None = None,
     ) -> Answer:
-        """Wait until the participant is in a block, and answer with their snapshot.
+        """Wait until the participant is in a block, and return their snapshot.
 
-        With `after`, the snapshot of the block that was just done, until they are in another one,
-        in the same one anew, or past the last; its `block_id` alone cannot tell a block begun anew.
-        A server that does not answer is waited for. Not ok, with the code "timeout", after
-        `timeout` seconds; None waits for as long as it takes.
+        With `after`, the snapshot of the finished block, wait until they are in another block, have
+        started the same block again, or are past the last one. A `block_id` as `after` cannot
+        detect a second start of the same block. If the server does not answer, the method continues
+        to wait. After `timeout` seconds it returns not ok, with the code "timeout"; with None it
+        waits without a limit.
         """
         left = _place(after)
         until = None if timeout is None else time.monotonic() + timeout
@@ -117,11 +118,11 @@ class Client:
     def move_to_next(
         self, participant_index: int | None = None, *, from_block: Block | None = None
     ) -> Answer:
-        """Move one block on: `{"name": ...}`, with "END" after the last one.
+        """Move to the next block; returns `{"name": ...}`, with "END" after the last one.
 
-        With `from_block` only from this block, a `block_id` or the snapshot of one that was just
-        done: not ok (`participant-elsewhere`, with the `snapshot`) if the participant is in another
-        one by now, or, where a snapshot says when it began, in the same one anew.
+        With `from_block`, a `block_id` or the snapshot of the finished block, move only from this
+        block. Returns not ok (`participant-elsewhere`, with the `snapshot`) if the participant is
+        in another block, or, for a snapshot with the start of the block, has started it again.
         """
         return self._change(_Change("move-to-next", participant_index, place=_place(from_block)))
 
@@ -132,7 +133,7 @@ class Client:
         *,
         from_block: Block | None = None,
     ) -> Answer:
-        """Move to a block by its id, counted from 0; answers with the id.
+        """Move to a block by its id, counted from 0; returns the id.
 
         `from_block` is as in `move_to_next`.
         """
@@ -140,50 +141,52 @@ class Client:
         return self._change(_Change("move-to-block", participant_index, block_id, place))
 
     def new_participant(self) -> Answer:
-        """Add the participant after the largest index; answers with the new index."""
+        """Add a participant after the largest index; returns the new index."""
         return self._change(_Change("new-participant", method="PUT"))
 
     def add_participant(self, participant_index: int) -> Answer:
-        """Add a participant by index; not ok if they exist."""
+        """Add a participant by index; returns not ok if they exist."""
         return self._change(_Change("add-participant", participant_index, method="PUT"))
 
     def shutdown(self) -> Answer:
         """Stop the server."""
-        # Once only: whoever answers the second time has just been started again.
+        # Without retries: a server that answers the second time was just started again.
         return self._ask("POST", "shutdown", {}, 0)
 
     def _state(self, participant_index: int | None, retries: int) -> Answer:
         ok, state = self._ask("GET", _path("state", participant_index), {}, retries)
         if ok:
-            self._seen(participant_index, _place(state))
+            self._note_place(participant_index, _place(state))
         return ok, state
 
     def _read(self, action: str, participant_index: int | None) -> Answer:
         return self._ask("GET", _path(action, participant_index), {}, self._retries)
 
     def _change(self, change: _Change) -> Answer:
-        """Make a change once, however often its answer is lost and the program calls again."""
-        # Taken out, so that another thread that makes the same change makes one of its own.
-        asked = self._unanswered.pop(change, None) or _Asked.first(change.place)
-        path = _path(change.action, change.participant, change.block) + _query(asked.place)
+        """Make a change once, even if its answer is lost and the program repeats the call."""
+        # Removed, so that the same call in another thread is a change of its own.
+        request = self._unanswered.pop(change, None) or _KeyedRequest.new(change.place)
+        path = _path(change.action, change.participant, change.block) + _query(request.place)
         decided = False
         try:
-            ok, data = self._ask(change.method, path, {"Idempotency-Key": asked.key}, self._retries)
-            # After one of its failures a server may find that the change was made all the same.
+            ok, data = self._ask(
+                change.method, path, {"Idempotency-Key": request.key}, self._retries
+            )
+            # After a failure of the server, it may turn out that the change was made.
             decided = ok or 400 <= data["status"] < 500
         finally:
             if not decided:
-                self._unanswered[change] = asked
+                self._unanswered[change] = request
         if ok and change.method == "POST":
             for other in self._unanswered_moves(change.participant):
                 self._unanswered.pop(other, None)
         return ok, data
 
-    def _seen(self, participant_index: int | None, place: Place) -> None:
-        """The program knows where the participant is: what it calls now is meant from there."""
+    def _note_place(self, participant_index: int | None, place: Place) -> None:
+        """Treat a repeated move as a new one from this place, which the program has read."""
         for change in self._unanswered_moves(participant_index):
-            # The server may get to what had no answer even now: without a place that makes two.
-            self._unanswered[change] = _Asked.first(change.place or place)
+            # The server may still execute the unanswered move; the place prevents a second move.
+            self._unanswered[change] = _KeyedRequest.new(change.place or place)
 
     def _unanswered_moves(self, participant_index: int | None) -> list[_Change]:
         return [
@@ -217,10 +220,10 @@ class Client:
             message = f"no answer from {self._url}: {reason}; is the server running?"
             return False, _failure("unreachable", message)
         except ValueError:
-            return False, self._foreign(200, "what came is no JSON")
+            return False, self._wrong_server(200, "what came is no JSON")
 
     def _refusal(self, error: urllib.error.HTTPError) -> JsonObject:
-        """What an answer with an error says, whoever gave it."""
+        """The failure that an answer with an error status describes, from any server."""
         try:
             body = error.read()
         except (OSError, http.client.HTTPException):
@@ -235,18 +238,18 @@ class Client:
                     f"http-{error.code}", text[:_QUOTE_MAX_LENGTH] or error.reason, error.code
                 )
             where = error.headers.get("Location")
-            return self._foreign(error.code, f"it leads to {where}" if where else error.reason)
+            return self._wrong_server(error.code, f"it leads to {where}" if where else error.reason)
         more = {"snapshot": problem["snapshot"]} if "snapshot" in problem else {}
         return {**_failure(code, detail, error.code), **more}
 
-    def _foreign(self, status: int, reason: str) -> JsonObject:
-        """Somebody on the way has answered: a proxy without its server, or a network's login."""
+    def _wrong_server(self, status: int, reason: str) -> JsonObject:
+        """The failure for an answer of another server: a proxy, or a network's login page."""
         message = f"{reason}; it is not the server that answers at {self._url}"
         return _failure("unreachable", message, status)
 
 
 class _Change(NamedTuple):
-    """A change as a program calls for it; a move may be meant from one place only."""
+    """A change that a program calls; a move may be restricted to one place."""
 
     action: str
     participant: int | None = None
@@ -255,19 +258,19 @@ class _Change(NamedTuple):
     method: str = "POST"
 
 
-class _Asked(NamedTuple):
-    """A change as the server is asked for it, by its name."""
+class _KeyedRequest(NamedTuple):
+    """The idempotency key and the place with which a change is requested."""
 
     key: str
     place: Place | None
 
     @classmethod
-    def first(cls, place: Place | None) -> _Asked:
+    def new(cls, place: Place | None) -> _KeyedRequest:
         return cls(uuid.uuid4().hex, place)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Takes a redirection for an answer: a move would arrive as a GET, the token at anybody's."""
+    """Follows no redirect, which would turn a move into a GET and reveal the token."""
 
     def redirect_request(self, *_: object, **__: object) -> None:
         return None
@@ -314,6 +317,6 @@ def _is_at(state: Mapping[str, JsonValue], place: Place | None) -> bool:
 
 
 def _failure(code: str, message: str, status: int = 0) -> JsonObject:
-    # As release 0.3 has it: programs look for the number.
+    # The format of release 0.3: programs search for the number.
     text = f"status {status} with text: {message}" if status else message
     return {"message": text, "code": code, "status": status}

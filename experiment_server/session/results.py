@@ -1,4 +1,4 @@
-"""Results: takes records in, counts them, and reads them with the context of their recording."""
+"""Results: stores records, counts them, and reads them with the context of their recording."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from experiment_server.wire.results import (
 )
 from experiment_server.wire.tables import Layout
 
-_Counted = tuple[int, str, int]
+_CountKey = tuple[int, str, int]
 """A participant's index, a table and a block's id."""
 
 
@@ -50,14 +50,14 @@ class _Counts:
     """The numbers of records by block, and their sums by participant and table."""
 
     def __init__(self, found: Iterable[RecordCount]) -> None:
-        self.by_block: Counter[_Counted] = Counter()
+        self.by_block: Counter[_CountKey] = Counter()
         self.of_participants: Counter[int] = Counter()
         self.tables: set[str] = set()
         for item in found:
             self.add(item[:3], item.records)
 
-    def add(self, key: _Counted, records: int = 1) -> None:
-        """Count more records."""
+    def add(self, key: _CountKey, records: int = 1) -> None:
+        """Add to the number of a block's records."""
         index, table, _ = key
         self.by_block[key] += records
         self.of_participants[index] += records
@@ -65,7 +65,7 @@ class _Counts:
 
 
 class Results:
-    """The results of a session; `written` is told of the log's entries about them."""
+    """The results of a session; it calls `written` with their log entries."""
 
     def __init__(
         self,
@@ -79,19 +79,19 @@ class Results:
         self._states = states
         self._versions = versions
         self._clock = clock
-        self._tell = written
+        self._written = written
         self._submitted = 0
         self._counting = asyncio.Lock()
         self._counts: _Counts | None = None
-        self._uncounted: list[tuple[_Counted, int]] = []
+        self._uncounted: list[tuple[_CountKey, int]] = []
 
     async def record(
         self, request: Request, participant_index: int, table: str, sent: Sequence[ResultRecord]
     ) -> RecordsKept:
-        """Keep records of a participant, each once, and answer once they are durable.
+        """Store records of a participant, each once; returns when they are durable.
 
         Raises ParticipantUnknown, RecordInvalid, RecordTooLarge, RecordConflict, LimitReached and
-        StoreUnavailable; nothing of the batch is kept then.
+        StoreUnavailable; in these cases no record of the batch is stored.
         """
         await self._states.get(participant_index)
         name, now = require_table(table), self._clock()
@@ -104,7 +104,7 @@ class Results:
         return RecordsKept(accepted, len(records) - accepted, timestamp(self._clock()))
 
     async def tables(self) -> list[ResultTable]:
-        """The tables, with their numbers of records by participant and block."""
+        """The tables, with the numbers of their records by participant and block."""
         by_table: dict[str, list[BlockCount]] = defaultdict(list)
         for (index, table, block_id), count in sorted((await self._counted()).by_block.items()):
             by_table[table].append(BlockCount(index, block_id, count))
@@ -116,20 +116,20 @@ class Results:
     async def pages(
         self, table: str, participant_index: int | None
     ) -> AsyncIterator[list[StoredRecord]]:
-        """The records of a table, each participant's together in the order of their keeping."""
+        """The records of a table, ordered by participant, in the order of their arrival."""
         contexts = _Contexts(self._store, self._states, self._versions)
         async for kept in self._kept(require_table(table), participant_index):
             yield [await contexts.in_context(record) for record in kept]
 
     async def layout(self, table: str, participant_index: int | None) -> Layout:
-        """The layout of a table as CSV, from a look at all of its records."""
+        """The layout of a table as CSV; reads all records of the table."""
         columns = Columns()
         async for records in self.pages(table, participant_index):
             columns.take(records)
         return columns.layout
 
     def drop_cache(self) -> None:
-        """Forget the counts; they are read again where they are needed."""
+        """Forget the counts; they are read again when they are needed."""
         self._counts = None
 
     async def _kept(
@@ -144,10 +144,10 @@ class Results:
 
     async def _require_room(self, participant_index: int, table: str, more: int) -> None:
         counts = await self._counted()
-        there_are = counts.of_participants[participant_index]
-        if there_are + more > PARTICIPANT_RECORDS_MAX:
+        existing = counts.of_participants[participant_index]
+        if existing + more > PARTICIPANT_RECORDS_MAX:
             raise LimitReached(
-                f"participant {participant_index} has {there_are:,} records; a participant has at "
+                f"participant {participant_index} has {existing:,} records; a participant has at "
                 f"most {PARTICIPANT_RECORDS_MAX:,}. Send samples as a file"
             )
         if table not in counts.tables and len(counts.tables) >= RESULT_TABLES_MAX:
@@ -157,8 +157,8 @@ class Results:
         self._submitted += 1
         number = self._submitted
         work = asyncio.wrap_future(self._store.commit(Commit(batch=batch)))
-        # Also for a request that is cancelled meanwhile: what is kept is counted.
-        work.add_done_callback(partial(self._settle, number))
+        # Stored records are counted, also if the request is cancelled meanwhile.
+        work.add_done_callback(partial(self._handle_written, number))
         done, _ = await asyncio.wait([work], timeout=COMMIT_TIMEOUT_S)
         if not done:
             raise StoreUnavailable(
@@ -166,18 +166,18 @@ class Results:
             )
         return work.result()
 
-    def _settle(self, number: int, work: asyncio.Future[Written]) -> None:
+    def _handle_written(self, number: int, work: asyncio.Future[Written]) -> None:
         if work.cancelled() or work.exception():
             return
         written = work.result()
-        self._tell(written.entries)
+        self._written(written.entries)
         if written.batch is None:
             return
         batch = written.batch
         for record in batch.records:
             self._count((batch.participant_index, batch.table, record.block_id), number)
 
-    def _count(self, key: _Counted, number: int) -> None:
+    def _count(self, key: _CountKey, number: int) -> None:
         if self._counts is not None:
             self._counts.add(key)
         else:
@@ -186,7 +186,7 @@ class Results:
     async def _counted(self) -> _Counts:
         async with self._counting:
             if self._counts is None:
-                # The query sees the commits up to here; those that follow are added to its answer.
+                # The query includes the commits up to here; later ones are added to its result.
                 number, self._uncounted = self._submitted, []
                 found = await asyncio.wrap_future(self._store.record_counts())
                 self._counts = _Counts(found)
@@ -197,7 +197,7 @@ class Results:
 
 
 class _Contexts:
-    """Looks up in the log what participants were in when their records were made."""
+    """Finds the stays of participants during their recordings in the log."""
 
     def __init__(self, store: Store, states: ParticipantStates, versions: StudyVersions) -> None:
         self._store = store

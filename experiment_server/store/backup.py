@@ -1,4 +1,4 @@
-"""A copy of a database, also while a server writes to it."""
+"""Copies a database, also while a server writes to it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from experiment_server.store.database import Place
 from experiment_server.store.drafts import FileDraft
 from experiment_server.store.integrity import inspect
 
-# Pages copied at a time; a server that writes meanwhile waits for no longer than one such step.
+# The pages copied in one step. A server that writes meanwhile waits for at most one step.
 _STEP_PAGES = 1024
 
 Progress = Callable[[int, int], None]
-"""Told how many pages are still to be copied, and of how many."""
+"""A callback with the number of remaining pages, and of all pages."""
 
 
 def back_up(place: Place, out: Path, progress: Progress, *, with_keys: bool = False) -> None:
-    """Copy a SQLite database into a new file, whole as of one moment, and look at the copy.
+    """Copy a SQLite database into a new file, with the state of one moment, and check the copy.
 
-    The keys that participants' links are signed with stay out of it, unless they are asked for.
-    Raises DatabaseUnusable for what is no database of ours, and OutputUnwritable where the file is
-    there already or cannot be written.
+    The copy contains the keys that sign participants' links only if `with_keys` is set. Raises
+    DatabaseUnusable if `place` is not one of our databases, and OutputUnwritable if the file exists
+    or cannot be written.
     """
     if place.path is None:
         raise DatabaseUnusable(
@@ -69,9 +69,9 @@ def _copy(source: Path, target: Path, progress: Progress, *, with_keys: bool) ->
 
 def _remove_keys(database: sqlite3.Connection) -> None:
     columns = [name for _, name, *_ in database.execute("PRAGMA table_info(sessions)")]
-    # A database of an older release has none.
+    # A database of an older release has no keys.
     if "signing_key" in columns:
         database.execute("UPDATE sessions SET signing_key = NULL")
         database.commit()
-        # What a row had is still in the file until it is written anew.
+        # The file still contains the old values until it is rewritten.
         database.execute("VACUUM")

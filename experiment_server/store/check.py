@@ -1,4 +1,4 @@
-"""Proof that a session is as it was written: its log, and everything that follows from the log."""
+"""Checks a session: its log, and that the stored state follows from the log."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from experiment_server.wire.events import (
 
 @dataclass(slots=True)
 class Verdict:
-    """What a check has found: `problem` is None where all is as it was written.
+    """The result of a check: `problem` is None if nothing was changed.
 
-    `head` is the end of the log, or the last entry that is as it was written; `seen` tells whether
-    the hash that was asked for is in it.
+    `head` is the end of the log, or the last unchanged entry; `seen` tells whether the log contains
+    the expected hash.
     """
 
     head: Head
@@ -39,29 +39,31 @@ class Verdict:
 def check(
     connection: Connection, session: int, entries: Iterable[Entry], noted: str | None = None
 ) -> Verdict:
-    """Follow the chain of a session's log to its end, and compare with it what is stored.
+    """Verify the hash chain of a session's log, and compare the stored state with the log.
 
-    `entries` are all of the log's, ascending; `noted` is a hash that was written down before. Every
-    entry has to follow the one before it, and the last one has to be the one that is noted beside
-    the log. The versions of the study, and everybody's place, revision, version and overrides, and
-    all records of results, have to be those that the entries lead to.
+    `entries` are all entries of the log, ascending; `noted` is a hash that somebody noted earlier.
+    Every entry has to follow the previous one, and the last one has to be the stored end of the
+    log. The study versions, all participants' states and all records of results have to follow
+    from the entries.
     """
     head, seen = Head(), False
-    told = _Told()
+    logged = _LoggedState()
     for entry in entries:
         problem = chain_error(entry, head)
         if problem:
             return Verdict(head, problem, seen)
         head = Head(entry.id, entry.hash)
         seen = seen or entry.hash == noted
-        told.take(entry)
-    kept = records.head(connection, session)
-    if kept != head:
-        return Verdict(head, f"the log ends at entry {head.id}, and should at {kept.id}", seen)
+        logged.apply(entry)
+    stored_head = records.head(connection, session)
+    if stored_head != head:
+        return Verdict(
+            head, f"the log ends at entry {head.id}, and should at {stored_head.id}", seen
+        )
     problem = (
-        _changed_version(connection, session, told)
-        or _changed_state(connection, session, told)
-        or _changed_records(connection, session, told)
+        _version_problem(connection, session, logged)
+        or _participant_problem(connection, session, logged)
+        or _record_problem(connection, session, logged)
     )
     return Verdict(head, problem, seen)
 
@@ -70,8 +72,8 @@ _NO_OVERRIDES = digest_of_overrides(())
 
 
 @dataclass(slots=True)
-class _State:
-    """What the log says of a participant; `overrides` is their digest."""
+class _LoggedParticipant:
+    """The state of a participant according to the log; `overrides` is their digest."""
 
     block_id: int = START
     ended: bool = False
@@ -82,15 +84,15 @@ class _State:
 
 
 @dataclass(slots=True)
-class _Told:
-    """What the entries of a log lead to."""
+class _LoggedState:
+    """The state of a session according to its log."""
 
-    states: dict[int, _State] = field(default_factory=dict)
+    states: dict[int, _LoggedParticipant] = field(default_factory=dict)
     versions: dict[int, str] = field(default_factory=dict)
     batches: dict[tuple[int, int], Recorded] = field(default_factory=dict)
 
-    def take(self, entry: Entry) -> None:
-        """Take the next entry."""
+    def apply(self, entry: Entry) -> None:
+        """Apply the next entry."""
         if entry.type == EventType.STUDY_LOADED.value:
             self._load(entry.data_as(StudyLoaded))
         elif entry.participant_index is None:
@@ -98,11 +100,15 @@ class _Told:
         elif entry.type == EventType.RECORDED.value:
             self.batches[entry.participant_index, entry.id] = entry.data_as(Recorded)
         elif entry.type == EventType.PARTICIPANT_ADDED.value:
-            self.states[entry.participant_index] = _State(row=entry.data_as(ParticipantAdded).row)
+            self.states[entry.participant_index] = _LoggedParticipant(
+                row=entry.data_as(ParticipantAdded).row
+            )
         else:
-            self._change(self.states.setdefault(entry.participant_index, _State()), entry)
+            self._change(
+                self.states.setdefault(entry.participant_index, _LoggedParticipant()), entry
+            )
 
-    def _change(self, state: _State, entry: Entry) -> None:
+    def _change(self, state: _LoggedParticipant, entry: Entry) -> None:
         if entry.type == EventType.MOVED.value:
             move = entry.data_as(Moved)
             state.revision = move.revision
@@ -125,54 +131,60 @@ class _Told:
                 state.revision += 1
 
 
-def _changed_version(connection: Connection, session: int, told: _Told) -> str | None:
+def _version_problem(connection: Connection, session: int, logged: _LoggedState) -> str | None:
     stored = {item.version: item for item in records.versions(connection, session)}
-    for number, digest in told.versions.items():
+    for number, digest in logged.versions.items():
         if number not in stored:
             return f"version {number} of the study is in the log, and is gone"
         if not digest == stored[number].digest == stored[number].source.digest:
             return f"version {number} of the study was changed after it was loaded"
-    more = sorted(stored.keys() - told.versions.keys())
-    return f"version {more[0]} of the study is stored, and was never loaded" if more else None
+    unlogged = sorted(stored.keys() - logged.versions.keys())
+    return (
+        f"version {unlogged[0]} of the study is stored, and was never loaded" if unlogged else None
+    )
 
 
-def _changed_state(connection: Connection, session: int, told: _Told) -> str | None:
+def _participant_problem(connection: Connection, session: int, logged: _LoggedState) -> str | None:
     stored = {state.participant_index: state for state in records.states(connection, session)}
-    for index, said in told.states.items():
+    for index, expected in logged.states.items():
         if index not in stored:
             return f"participant {index} is in the log, and is gone"
         state = stored[index]
-        if state.block_id != said.block_id:
+        if state.block_id != expected.block_id:
             return (
                 f"participant {index} stands at block {state.block_id}, and their last move in "
-                f"the log was to block {said.block_id}"
+                f"the log was to block {expected.block_id}"
             )
         for name in ("ended", "revision", "study", "row"):
-            if getattr(state, name) != getattr(said, name):
+            if getattr(state, name) != getattr(expected, name):
                 return (
                     f'participant {index} has the {name} "{getattr(state, name)}", and by the log '
-                    f'it is "{getattr(said, name)}"'
+                    f'it is "{getattr(expected, name)}"'
                 )
-        if digest_of_overrides(state.overrides) != said.overrides:
+        if digest_of_overrides(state.overrides) != expected.overrides:
             return f"the overrides of participant {index} are not those that the log tells of"
-    more = sorted(stored.keys() - told.states.keys())
-    return f"participant {more[0]} is stored, and the log does not know of them" if more else None
+    unlogged = sorted(stored.keys() - logged.states.keys())
+    return (
+        f"participant {unlogged[0]} is stored, and the log does not know of them"
+        if unlogged
+        else None
+    )
 
 
-def _changed_records(connection: Connection, session: int, told: _Told) -> str | None:
-    unseen = dict(told.batches)
+def _record_problem(connection: Connection, session: int, logged: _LoggedState) -> str | None:
+    missing = dict(logged.batches)
     for batch in result_records.batches(result_records.all_records(connection, session)):
-        said = unseen.pop((batch.participant_index, batch.event_id), None)
-        which = f"records of participant {batch.participant_index} (entry {batch.event_id})"
-        if said is None:
-            return f"{which} are stored, and the log does not know of them"
+        expected = missing.pop((batch.participant_index, batch.event_id), None)
+        name = f"records of participant {batch.participant_index} (entry {batch.event_id})"
+        if expected is None:
+            return f"{name} are stored, and the log does not know of them"
         if (batch.table, len(batch.records), batch_hash(batch.records)) != (
-            said.table,
-            said.count,
-            said.sha256,
+            expected.table,
+            expected.count,
+            expected.sha256,
         ):
-            return f"{which} are not those that were sent"
-    if unseen:
-        index, event_id = min(unseen)
+            return f"{name} are not those that were sent"
+    if missing:
+        index, event_id = min(missing)
         return f"records of participant {index} (entry {event_id}) are in the log, and are gone"
     return None

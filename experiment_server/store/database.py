@@ -1,4 +1,4 @@
-"""Where a study's state is kept, and the connections to it that write and that read."""
+"""The database of a study, and connections that write to it or read it."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ from experiment_server.store.schema import serving, sessions
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a study's state is kept: a file of SQLite, the memory, or a PostgreSQL database."""
+    """The location of a study's database: a SQLite file, the memory, or a PostgreSQL database."""
 
     url: URL
 
     @classmethod
     def of(cls, text: str | os.PathLike[str]) -> Place:
-        """The place that a path, `:memory:` or `postgresql://...` names.
+        """The location that a path, `:memory:` or `postgresql://...` names.
 
-        Raises DatabaseUnusable for an address that is none, or of a database we do not speak.
+        Raises DatabaseUnusable for an invalid address, or one of an unsupported database.
         """
         text = os.fspath(text)
         if text == MEMORY:
             return cls(URL.create("sqlite"))
-        # A Windows path like C:\studies has a colon too, but no two slashes behind it.
+        # A Windows path like C:\studies has a colon too, but no two slashes after it.
         if not re.match(r"[a-z0-9+]+://", text):
             return cls(URL.create("sqlite", database=text))
         try:
@@ -62,14 +62,14 @@ class Place:
 
     @property
     def path(self) -> Path | None:
-        """The file of SQLite, None for the other places."""
+        """The SQLite file, None for the other locations."""
         if self.url.get_backend_name() != "sqlite" or self.url.database is None:
             return None
         return Path(self.url.database)
 
     @property
     def in_memory(self) -> bool:
-        """Whether everything is gone when the process ends."""
+        """Whether the data are lost when the process ends."""
         return self.url.get_backend_name() == "sqlite" and self.path is None
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ def connect(place: Place, durability: Durability = Durability.FULL) -> Engine:
         level = "FULL" if durability is Durability.FULL else "NORMAL"
 
         def prepare(connection: sqlite3.Connection, _record: object) -> None:
-            # The driver's own transaction handling does not know savepoints; ours begin below.
+            # The driver's own transactions do not support savepoints; ours begin below.
             connection.isolation_level = None
             connection.execute("PRAGMA busy_timeout = 5000")
             connection.execute("PRAGMA journal_mode = WAL")
@@ -96,24 +96,24 @@ def connect(place: Place, durability: Durability = Durability.FULL) -> Engine:
             connection.execute("PRAGMA foreign_keys = ON")
 
         event.listen(engine, "connect", prepare)
-        # Taking the write lock at once: a transaction that upgrades later can be refused.
+        # Take the write lock at once: SQLite can refuse it to a transaction that has read already.
         event.listen(engine, "begin", lambda connection: _begin(connection, "BEGIN IMMEDIATE"))
         return engine
     engine = connect_to_server(place, keeps_connections=True)
     if durability is Durability.FAST:
-        event.listen(engine, "begin", lambda connection: _begin(connection, _NO_WAITING))
+        event.listen(engine, "begin", lambda connection: _begin(connection, _ASYNCHRONOUS_COMMIT))
     return engine
 
 
-# PostgreSQL's own trade: a power cut may take the last moments, never the order or the whole.
-_NO_WAITING = "SET LOCAL synchronous_commit = off"
+# After a power failure, PostgreSQL may have lost the last transactions, but is consistent.
+_ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit = off"
 
 
 def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
-    """An engine that changes nothing that is kept, also while a server writes.
+    """An engine that changes no data, also while a server writes.
 
-    With `untouched`, which only who holds the lock may ask for, not even the files beside the
-    database are made or removed. Raises DatabaseUnusable where no database is.
+    With `untouched`, it does not even create or remove the files beside the database. Only the
+    holder of the lock may use `untouched`. Raises DatabaseUnusable if there is no database.
     """
     if place.path is None:
         return connect_to_server(place, keeps_connections=False)
@@ -125,7 +125,7 @@ def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
         has_log = place.path.with_name(f"{place.path.name}-wal").exists()
         query = {"mode": "ro"} if has_log else {"immutable": "1"}
     else:
-        # Not read-only: a reader that is the last to leave then tidies up behind itself.
+        # Not read-only: the last reader then removes the files beside the database.
         query = {"mode": "rw"}
     engine = create_engine(
         URL.create(
@@ -142,16 +142,16 @@ def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
         connection.execute("PRAGMA busy_timeout = 5000")
 
     event.listen(engine, "connect", prepare)
-    # All that is read belongs to one moment.
+    # All reads of a transaction see the same moment.
     event.listen(engine, "begin", lambda connection: _begin(connection, "BEGIN"))
     return engine
 
 
 def open_session(connection: Connection, name: str, now: datetime) -> int:
-    """The id of a session, which is made if it is new."""
+    """The id of a session; creates the session if it is new."""
     found = session_id(connection, name)
     if found is not None:
-        # A backup has none, and so no link from before lets anybody in.
+        # A backup has no key. With a new key, the earlier links are invalid.
         missing = (sessions.c.id == found) & sessions.c.signing_key.is_(None)
         connection.execute(update(sessions).where(missing).values(signing_key=_signing_key()))
         return found
@@ -173,13 +173,13 @@ def _signing_key() -> str:
 
 
 def session_id(connection: Connection, name: str) -> int | None:
-    """The id of a session, None where there is none of this name."""
+    """The id of the session with this name, None if there is none."""
     found = connection.execute(select(sessions.c.id).where(sessions.c.name == name)).scalar()
     return None if found is None else int(found)
 
 
 def announce(connection: Connection, session: int, address: str, now: datetime) -> None:
-    """Write down who serves this session, for a second server to read."""
+    """Store which server serves this session, so that a second server can name it."""
     connection.execute(delete(serving).where(serving.c.session_id == session))
     connection.execute(
         insert(serving).values(
@@ -190,18 +190,18 @@ def announce(connection: Connection, session: int, address: str, now: datetime) 
 
 def lock_family() -> ColumnElement[int]:
     """The first number of all advisory locks of this schema."""
-    # A database has one set of advisory locks: ours are told from those of other programs, and of
-    # studies in other schemas, by their first number.
+    # A database has one set of advisory locks. The first number distinguishes ours from those of
+    # other programs, and of studies in other schemas.
     return func.hashtext("experiment-server " + func.current_schema())
 
 
 def reason_of(error: Exception) -> str:
-    """What the database says, without what SQLAlchemy adds to it."""
+    """The database's own message, without SQLAlchemy's additions."""
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def connect_to_server(place: Place, *, keeps_connections: bool) -> Engine:
-    """An engine on a PostgreSQL server; raises ExtraMissing without its driver."""
+    """An engine for a PostgreSQL server; raises ExtraMissing if the driver is not installed."""
     try:
         from experiment_server.store import postgresql
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""Files that take their place as a whole: a reader finds the old content, the new, or nothing."""
+"""Atomic writes: a reader finds the old content of a file, the new content, or no file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 
 class FileDraft:
-    """A file that is being written beside its place. Whatever cannot be done raises OSError.
+    """A new file that later replaces another. Methods raise OSError if they fail.
 
-    It is on the disk once it is finished, in its place once it is published, and removed by
-    `discard` unless it was.
+    `finish` writes it to the disk, `publish` moves it to its final path, and `discard` removes it
+    if it was not published.
     """
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
@@ -23,38 +23,38 @@ class FileDraft:
 
     @classmethod
     def unnamed(cls, folder: Path, prefix: str, suffix: str = "") -> FileDraft:
-        """A new file in a folder, whose name nobody else has; none but its owner may read it."""
+        """A new file with a unique name in a folder; only its owner can read it."""
         descriptor, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=suffix)
         return cls(os.fdopen(descriptor, "wb"), Path(name))
 
     @classmethod
     def at(cls, path: Path) -> FileDraft:
-        """A file of this name, begun anew; it gets the permissions that new files have."""
+        """An empty file at this path, with the default permissions of new files."""
         return cls(path.open("wb"), path)
 
     def write(self, piece: bytes) -> None:
-        """Write more of it."""
+        """Append content."""
         self._file.write(piece)
 
     def restart(self) -> None:
-        """Begin anew."""
+        """Remove all content."""
         self._file.seek(0)
         self._file.truncate()
 
     def finish(self) -> None:
-        """Have all of it on the disk; nothing more is written then."""
+        """Write all content to the disk, and close the file."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
 
     def publish(self, place: Path) -> None:
-        """Put it in a place, over what is there; the folder knows of it before this returns."""
+        """Move it to a path, replacing an existing file, and write the folder to the disk."""
         self.path.replace(place)
         self._published = True
         flush_folder(place.parent)
 
     def discard(self) -> None:
-        """Remove it, unless it was published; raises nothing."""
+        """Remove it if it was not published; raises nothing."""
         with contextlib.suppress(OSError):
             self._file.close()
         if not self._published:
@@ -63,8 +63,9 @@ class FileDraft:
 
 
 def flush_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    # A rename is safe once its folder is on the disk; Windows cannot open folders, and needs not.
+    """Write the names in a folder to the disk."""
+    # A rename is durable once its folder is on the disk. Windows cannot open folders, and does not
+    # need this.
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

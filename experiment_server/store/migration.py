@@ -1,4 +1,4 @@
-"""The revisions of the schema, and bringing a database to the newest."""
+"""Migrates a database to the newest revision of the schema."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from experiment_server.limits import MIGRATION_TIMEOUT_S
 from experiment_server.store.database import Place, lock_family, reason_of
 from experiment_server.store.migrations import versions
 
-# Held while a PostgreSQL schema is brought up to date; sessions count from 1.
+# The advisory lock for a migration of a PostgreSQL schema; sessions have the numbers from 1.
 _MIGRATION_LOCK = 0
 
 
@@ -25,10 +25,10 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def revisions() -> list[str]:
-    """The revisions of this release, ascending: what the modules' names begin with.
+    """The revisions of this release, ascending, from the names of the modules.
 
-    Alembic knows them too, and takes a tenth of a server's start to import; it does so where there
-    is something to migrate.
+    Alembic knows them too, but its import takes a tenth of a server's start. So it is imported only
+    for a migration.
     """
     return sorted(module.name.partition("_")[0] for module in iter_modules(versions.__path__))
 
@@ -39,11 +39,11 @@ def newest() -> str:
 
 
 def migrate(connection: Connection, place: Place) -> None:
-    """Bring the schema up to date, all of it or nothing; raises DatabaseUnusable."""
+    """Migrate the schema to the newest revision in one transaction; raises DatabaseUnusable."""
     if revision_of(connection) == newest():
         return
     if connection.dialect.name == "postgresql":
-        _take_time(connection)
+        _extend_deadline(connection)
         connection.execute(select(func.pg_advisory_xact_lock(lock_family(), _MIGRATION_LOCK)))
     try:
         _upgrade(connection)
@@ -65,7 +65,7 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _take_time(connection: Connection) -> None:
+def _extend_deadline(connection: Connection) -> None:
     from experiment_server.store import postgresql
 
     postgresql.allow(connection, MIGRATION_TIMEOUT_S)

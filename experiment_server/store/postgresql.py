@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL on which nothing waits for ever."""
+"""Connections to PostgreSQL with a timeout for every answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from experiment_server.limits import DATABASE_CONNECT_TIMEOUT_S, TRANSACTION_TIM
 
 Result = TypeVar("Result")
 
-# What the operating system looks after: a peer that went away without a word is noticed in time,
-# also while nothing is asked of it. An address may say otherwise (?keepalives_idle=...).
+# The operating system detects a peer that vanished, also while the connection is idle. An address
+# can override these values (?keepalives_idle=...).
 _NETWORK: dict[str, int] = {
     "connect_timeout": int(DATABASE_CONNECT_TIMEOUT_S),
     "keepalives": 1,
@@ -26,19 +26,21 @@ _NETWORK: dict[str, int] = {
     "tcp_user_timeout": int(TRANSACTION_TIMEOUT_S * 1000),
 }
 
-# What the other side looks after: a transaction whose server has gone lets go of its rows.
-_ORPHANS = f"SET idle_in_transaction_session_timeout = {int(TRANSACTION_TIMEOUT_S * 1000)}"
+# The database ends a transaction, and so releases its rows, if our server has vanished.
+_END_IDLE_TRANSACTIONS = (
+    f"SET idle_in_transaction_session_timeout = {int(TRANSACTION_TIMEOUT_S * 1000)}"
+)
 
 
-# psycopg looks this often whether it is to go on waiting, as it does by itself.
+# The interval at which psycopg checks whether to continue waiting; this is its own default.
 _WAIT_INTERVAL_S = 0.1
 
 
 class _Bounded(psycopg.Connection[tuple[object, ...]]):
-    """A connection that is closed when an answer does not come before its deadline."""
+    """A connection that closes itself if an answer does not arrive before its deadline."""
 
     deadline: float | None = None
-    """When the current transaction has to be over; None outside of one, for each wait anew."""
+    """The end of the current transaction's time; None outside: each wait gets its own."""
 
     def wait(
         self, gen: PQGen[Result], interval: float = _WAIT_INTERVAL_S, timeout: float | None = None
@@ -48,13 +50,13 @@ class _Bounded(psycopg.Connection[tuple[object, ...]]):
         return super().wait(self._until(deadline, gen), interval, timeout)
 
     def _until(self, deadline: float, gen: PQGen[Result]) -> PQGen[Result]:
-        # psycopg asks its generators ever so often, with nothing to tell, whether to go on.
+        # psycopg resumes its generators at each interval, even if nothing is ready.
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
                 if not ready and monotonic() >= deadline:
-                    # No answer can be told from one to the question before; it may still come.
+                    # A late answer could be mistaken for the answer to the next query.
                     self.pgconn.finish()
                     raise psycopg.OperationalError("the database did not answer in time")
                 wanted = gen.send(ready)
@@ -64,7 +66,7 @@ class _Bounded(psycopg.Connection[tuple[object, ...]]):
 
 
 def engine(url: URL, *, keeps_connections: bool) -> Engine:
-    """An engine whose transactions end, one way or the other, within TRANSACTION_TIMEOUT_S."""
+    """An engine whose transactions succeed or fail within TRANSACTION_TIMEOUT_S."""
     if keeps_connections:
         made = create_engine(url, pool_pre_ping=True)
     else:
@@ -72,12 +74,12 @@ def engine(url: URL, *, keeps_connections: bool) -> Engine:
     event.listen(made, "do_connect", _connect)
     event.listen(made, "connect", _prepare)
     event.listen(made, "begin", lambda connection: allow(connection, TRANSACTION_TIMEOUT_S))
-    event.listen(made, "checkin", _let_go)
+    event.listen(made, "checkin", _clear_deadline)
     return made
 
 
 def allow(connection: Connection, seconds: float) -> None:
-    """Give a connection's transaction this long from now on."""
+    """Set the deadline of a connection's transaction to this many seconds from now."""
     bounded: object = connection.connection.dbapi_connection
     if isinstance(bounded, _Bounded):
         bounded.deadline = monotonic() + seconds
@@ -90,10 +92,10 @@ def _connect(
 
 
 def _prepare(connection: _Bounded, _record: object) -> None:
-    connection.execute(_ORPHANS)
+    connection.execute(_END_IDLE_TRANSACTIONS)
     connection.commit()
 
 
-def _let_go(connection: _Bounded | None, _record: object) -> None:
+def _clear_deadline(connection: _Bounded | None, _record: object) -> None:
     if connection is not None:
         connection.deadline = None

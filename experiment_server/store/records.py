@@ -1,4 +1,4 @@
-"""Queries: what the server and the command line read from a study's database."""
+"""The queries with which the server and the command line read a study's database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STATE = [column for column in participants.columns if column.name != "session_i
 
 
 class StudyVersion(Struct, frozen=True):
-    """A study file as it was loaded, with its tables. `version` counts a session's from 1."""
+    """A loaded version of a study, with its tables. `version` counts from 1 in each session."""
 
     version: int
     digest: str
@@ -40,13 +40,13 @@ class StudyVersion(Struct, frozen=True):
 
     @property
     def source(self) -> StudySource:
-        """All that the version is made of."""
+        """The study file and its tables."""
         return StudySource(self.text, self.tables)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """A session, for a list of them."""
+    """A session in a list of sessions."""
 
     name: str
     created_at: datetime
@@ -58,7 +58,7 @@ class SessionSummary:
 
 
 def signing_key(connection: Connection, session: int) -> str:
-    """The key that a session's tokens are signed with; raises DatabaseUnusable if it has none."""
+    """The key that signs a session's tokens; raises DatabaseUnusable if there is none."""
     query = select(sessions.c.signing_key).where(sessions.c.id == session)
     key = connection.execute(query).scalar_one()
     if key is None:
@@ -85,7 +85,7 @@ def state(connection: Connection, session: int, participant_index: int) -> Parti
 
 
 def head(connection: Connection, session: int) -> Head:
-    """The end of the log as it was noted beside the log."""
+    """The end of the log, as stored beside the log."""
     row = connection.execute(
         select(heads.c.id, heads.c.hash).where(heads.c.session_id == session)
     ).first()
@@ -93,7 +93,7 @@ def head(connection: Connection, session: int) -> Head:
 
 
 def fence(connection: Connection, session: int) -> str | None:
-    """The fence of a session, once no transaction is under way that could move it on."""
+    """The fence of a session, read after all running transactions that could change it."""
     query = select(heads.c.fence).where(heads.c.session_id == session).with_for_update()
     return connection.execute(query).scalar()
 
@@ -109,7 +109,7 @@ def entries(
 ) -> list[Entry]:
     """The next entries of the log after an id, or the last ones before another, ascending.
 
-    Of one participant where one is given.
+    With `participant_index`, only those of this participant.
     """
     query = select(*_ENTRY).where(events.c.session_id == session, events.c.id > after)
     if participant_index is not None:
@@ -123,7 +123,7 @@ def entries(
 def all_entries(
     connection: Connection, session: int, participant_index: int | None = None
 ) -> Iterator[Entry]:
-    """The whole log, ascending; read a page at a time."""
+    """The whole log, ascending, read in pages."""
     after = 0
     while page := entries(connection, session, after=after, participant_index=participant_index):
         yield from page
@@ -133,7 +133,7 @@ def all_entries(
 def all_moves(
     connection: Connection, session: int, participant_index: int | None = None
 ) -> Iterator[Entry]:
-    """All moves, each participant's together, or those of one; read a page at a time."""
+    """All moves, or those of one participant, ordered by participant, read in pages."""
     after = (0, 0)
     while page := moves(connection, session, after=after, participant_index=participant_index):
         yield from page
@@ -148,7 +148,7 @@ def moves(
     participant_index: int | None = None,
     limit: int = EVENTS_PAGE_MAX,
 ) -> list[Entry]:
-    """The next moves, each participant's together, after a `(participant_index, id)`."""
+    """The next moves after a `(participant_index, id)`, ordered by participant."""
     query = select(*_ENTRY).where(
         events.c.session_id == session,
         events.c.type == EventType.MOVED.value,
@@ -164,7 +164,7 @@ def moves(
 def last_moves(
     connection: Connection, session: int, participant_index: int, before: int
 ) -> list[Entry]:
-    """A participant's moves before an id, the last one first."""
+    """A participant's moves before an id, descending."""
     query = select(*_ENTRY).where(
         events.c.session_id == session,
         events.c.participant_index == participant_index,
@@ -175,7 +175,7 @@ def last_moves(
 
 
 def count(connection: Connection, session: int) -> int:
-    """How many entries the log has."""
+    """The number of entries in the log."""
     query = select(func.count()).select_from(events).where(events.c.session_id == session)
     return int(connection.execute(query).scalar_one())
 
@@ -189,7 +189,7 @@ def versions(connection: Connection, session: int) -> list[StudyVersion]:
 
 
 def session_summaries(connection: Connection) -> list[SessionSummary]:
-    """Every session of the database, in the order in which they were begun."""
+    """All sessions of the database, in the order of their creation."""
     query = (
         select(
             sessions.c.name,

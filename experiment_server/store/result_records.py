@@ -1,4 +1,4 @@
-"""The records of results: written once, whatever is repeated, and read in pages."""
+"""Writes each record of results once, and reads records in pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from experiment_server.wire.events import Recorded
 
 
 class RecordKey(NamedTuple):
-    """The place of a record among all of a session, in the order of reading."""
+    """The position of a record among all records of a session, in the order of reading."""
 
     participant_index: int = 0
     event_id: int = 0
@@ -28,12 +28,12 @@ class RecordKey(NamedTuple):
 
 
 FIRST = RecordKey()
-"""Before all records."""
+"""The position before all records."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRecord:
-    """A record as it was kept."""
+    """A record with its key, its table and the time of its arrival."""
 
     key: RecordKey
     table: str
@@ -51,7 +51,7 @@ class RecordCount(NamedTuple):
 
 
 class NewRecords:
-    """The new records of one transaction, which are written together with its log entries."""
+    """The new records of one transaction; they are written together with its log entries."""
 
     def __init__(self, connection: Connection, session: int) -> None:
         self._connection = connection
@@ -59,9 +59,9 @@ class NewRecords:
         self._unwritten: dict[tuple[int, str], Record] = {}
 
     def unknown_of(self, batch: Batch) -> Batch:
-        """The batch with only those records that are neither kept nor added, each once.
+        """The batch with only the records that are neither stored nor added, each once.
 
-        Raises RecordConflict if a record has another content than the one with the same id.
+        Raises RecordConflict if a record with the same id has another content.
         """
         known = self._known(batch)
         fresh: dict[str, Record] = {}
@@ -79,12 +79,12 @@ class NewRecords:
         return replace(batch, records=tuple(fresh.values()))
 
     def add(self, batch: Batch) -> None:
-        """Add a batch of new records; `write` has to be called for it."""
+        """Add a batch of new records, which `write` writes later."""
         for record in batch.records:
             self._unwritten[batch.participant_index, record.record_id] = record
 
     def write(self, batches: Iterable[tuple[Batch, int]]) -> None:
-        """Write batches, each with the id of the log's entry that covers it."""
+        """Write batches, each with the id of its log entry."""
         insert_records(
             self._connection,
             self._session,
@@ -112,7 +112,7 @@ class NewRecords:
 
 
 def recorded(batch: Batch) -> Event:
-    """What the log tells of a batch."""
+    """The event for a batch."""
     data = Recorded(
         by=batch.cause.by,
         reason=batch.cause.reason,
@@ -132,9 +132,9 @@ def page(
     participant_index: int | None = None,
     limit: int = RECORD_PAGE_MAX,
 ) -> list[KeptRecord]:
-    """The next records after a key, each participant's together, in the order of their keeping.
+    """The next records after a key, ordered by participant, in the order of their arrival.
 
-    There are at most `limit`, and fewer if they are large; none only if there are no more.
+    A page has at most `limit` records, and fewer if they are large. It is empty only at the end.
     """
     place = tuple_(records.c.participant_index, records.c.event_id, records.c.position)
     query = select(records).where(records.c.session_id == session, place > after)
@@ -157,7 +157,7 @@ def page(
 def all_records(
     connection: Connection, session: int, table: str | None = None
 ) -> Iterator[KeptRecord]:
-    """All records, of one table where it is given; read a page at a time."""
+    """All records, or those of one table, read in pages."""
     after = FIRST
     while found := page(connection, session, after=after, table=table):
         yield from found
@@ -165,14 +165,14 @@ def all_records(
 
 
 def counts(connection: Connection, session: int) -> list[RecordCount]:
-    """How many records there are, by participant, table and block."""
+    """The numbers of records by participant, table and block."""
     by = (records.c.participant_index, records.c.table_name, records.c.block_id)
     query = select(*by, func.count()).where(records.c.session_id == session).group_by(*by)
     return [RecordCount(*row) for row in connection.execute(query.order_by(*by))]
 
 
 class KeptBatch(NamedTuple):
-    """The records that one entry of the log covers; `table` is None if they are of several."""
+    """The records of one log entry; `table` is None if they are of several tables."""
 
     participant_index: int
     event_id: int
@@ -181,7 +181,7 @@ class KeptBatch(NamedTuple):
 
 
 def batches(found: Iterable[KeptRecord]) -> Iterator[KeptBatch]:
-    """The batches of records that are in the order of `page`."""
+    """Group records, in the order of `page`, into batches."""
     for (index, event_id), kept in groupby(found, lambda item: item.key[:2]):
         items = list(kept)
         tables = {item.table for item in items}

@@ -1,4 +1,4 @@
-"""The tables. Migrations bring a database to this shape; a test holds the two together."""
+"""The tables of the database. A test checks that the migrations create the same tables."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ from experiment_server.study.source import TableFile
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment in UTC, kept as ISO 8601 text, so that it reads the same in every database."""
+    """A moment in UTC, stored as ISO 8601 text, which is the same in every database."""
 
     impl = String(32)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """To text, of one length, so that texts sort as their moments do."""
+        """Convert to text of fixed length, so that texts sort by time."""
         return None if value is None else moment_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """From text."""
+        """Convert from text."""
         return None if value is None else datetime.fromisoformat(value)
 
 
 class OverridesText(TypeDecorator[Overrides]):
-    """A participant's overrides, kept as JSON text; null for none."""
+    """A participant's overrides, stored as JSON text; null for none."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: Overrides | None, dialect: Dialect) -> str | None:
-        """To text."""
+        """Convert to text."""
         return overrides_text(value or ())
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Overrides:
-        """From text."""
+        """Convert from text."""
         return tuple(Override(**item) for item in json.loads(value)) if value else ()
 
 
 class TablesText(TypeDecorator[tuple[TableFile, ...]]):
-    """The tables of a study version, kept as JSON text, `[[path, text], ...]`; null for none."""
+    """The tables of a study version, stored as JSON text `[[path, text], ...]`; null for none."""
 
     impl = Text
     cache_ok = True
@@ -65,27 +65,27 @@ class TablesText(TypeDecorator[tuple[TableFile, ...]]):
     def process_bind_param(
         self, value: tuple[TableFile, ...] | None, dialect: Dialect
     ) -> str | None:
-        """To text."""
+        """Convert to text."""
         if not value:
             return None
         return json.dumps([[table.path, table.text] for table in value], ensure_ascii=False)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[TableFile, ...]:
-        """From text."""
+        """Convert from text."""
         return tuple(TableFile(path, text) for path, text in json.loads(value)) if value else ()
 
 
 metadata = MetaData()
 
-# A database holds several runs of a study: the pilot, the main one. Each has its own participants,
-# its own log, and its own numbering of versions.
+# A database contains the sessions of a study, for example the pilot and the main session. Each has
+# its own participants, its own log, and its own numbering of versions.
 sessions = Table(
     "sessions",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", String(100), nullable=False, unique=True),
     Column("created_at", UtcTime, nullable=False),
-    # Participants' tokens are signed with it; it stays, so that their links outlive a restart.
+    # It signs participants' tokens. It is stored, so that their links are valid after a restart.
     Column("signing_key", String(64)),
 )
 
@@ -112,12 +112,12 @@ participants = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("overrides", OverridesText),
     Column("study", String(64)),
-    # The row of the design that they follow; null for that of their index.
+    # The row of the design that they follow; null for the row of their index.
     Column("row", Integer),
     sqlite_with_rowid=False,
 )
 
-# Append-only. `time` and `data` are kept as the very texts that `hash` was made of.
+# Append-only. `time` and `data` are exactly the texts from which `hash` was computed.
 events = Table(
     "events",
     metadata,
@@ -133,9 +133,9 @@ events = Table(
     sqlite_with_rowid=False,
 )
 
-# The end of each session's log, kept beside it: a log that was cut short no longer meets it.
-# `fence` names the server that has the session, and its last transaction: each transaction moves it
-# on from the value that the one before left, so no other server's can come between unnoticed.
+# The end of each session's log: a truncated log no longer has this end. `fence` identifies the
+# server that serves the session, and its last transaction. Each transaction replaces the value of
+# the previous one, so a server notices if another server has written in between.
 heads = Table(
     "heads",
     metadata,
@@ -158,8 +158,8 @@ study_versions = Table(
     Column("tables", TablesText),
 )
 
-# Records of results. `event_id` is the log's entry that covers the batch, `position` the place in
-# the batch. Rows of a participant lie together, in the order in which they were kept.
+# Records of results. `event_id` is the log entry of the batch, and `position` the position in the
+# batch. The rows of a participant are adjacent, in the order in which they were stored.
 records = Table(
     "records",
     metadata,
@@ -179,7 +179,7 @@ records = Table(
     sqlite_with_rowid=False,
 )
 
-# What was answered to requests that carried a key, for those that come again.
+# The answers to requests with an idempotency key, for repeated requests.
 replies = Table(
     "replies",
     metadata,
@@ -194,7 +194,7 @@ replies = Table(
     sqlite_with_rowid=False,
 )
 
-# The server that opened a session last, to name it to a second one.
+# The last server that opened a session, so that a second server can name it.
 serving = Table(
     "serving",
     metadata,

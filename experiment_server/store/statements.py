@@ -1,7 +1,7 @@
-"""Many rows in one statement.
+"""Writes many rows in one statement.
 
-A statement for each row lets SQLite's driver hand the interpreter back and forth as often, and
-SQLAlchemy look at every value; here the driver gets one statement, and its values as they are.
+With a statement for each row, SQLite's driver releases and takes the interpreter lock for each one,
+and SQLAlchemy processes every value. Here the driver gets one statement and unprocessed values.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from experiment_server.participants.state import ParticipantState
 
 Value = str | int | float | None
 NewRecord = tuple[Batch, int, int, Record]
-"""A record of a batch: the id of the log's entry, the place in the batch, and the record."""
+"""A batch, the id of its log entry, the position in the batch, and the record there."""
 Row = TypeVar("Row")
 
 
 class Change(Struct, frozen=True, gc=False):
-    """A participant's next state, and the revision it was made from; None adds a participant."""
+    """A participant's next state, and the revision before it; None adds a participant."""
 
     state: ParticipantState
     read_revision: int | None
 
     @property
     def adds(self) -> bool:
-        """Whether the participant is a new one."""
+        """Whether the participant is new."""
         return self.read_revision is None
 
 
@@ -62,7 +62,7 @@ _KEY_TYPES = {"session_id": "INTEGER", "participant_index": "INTEGER", "read_rev
 
 
 def update_states(connection: Connection, session: int, changes: Sequence[Change]) -> int:
-    """Write states over those of the revisions that they were made from; how many these were."""
+    """Update the states that still have the expected revisions; returns their number."""
 
     def values(change: Change) -> tuple[Value, ...]:
         state = change.state
@@ -127,7 +127,7 @@ def insert_records(connection: Connection, session: int, records: Sequence[NewRe
 def move_head(
     connection: Connection, session: int, head: Head, fence: str, next_fence: str
 ) -> bool:
-    """Note the log's new end and fence; False if the fence was no longer there."""
+    """Store the log's new end and fence; False if the fence has changed."""
     mark = _mark(connection)
     statement = (
         f"UPDATE heads SET id = {mark}, hash = {mark}, fence = {mark} "  # noqa: S608
@@ -137,10 +137,10 @@ def move_head(
     return connection.exec_driver_sql(statement, values).rowcount == 1
 
 
-# What is changed together has one time.
+# Changes of one transaction have the same time.
 @lru_cache(maxsize=1024)
 def moment_text(moment: datetime) -> str:
-    """A moment in UTC as ISO 8601 text of one length, so that texts sort as their moments do."""
+    """A moment in UTC as ISO 8601 text of fixed length, so that texts sort by time."""
     utc = moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)
     return utc.isoformat(timespec="microseconds")
 
@@ -167,12 +167,12 @@ def _execute(
 
 
 def _mark(connection: Connection) -> str:
-    """What stands for a value in a statement of this driver."""
+    """The placeholder for a value in a statement of this driver."""
     return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
 def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """The rows by powers of two, so that there are few different statements to prepare."""
+    """The rows in portions of powers of two, so that there are few different statements."""
     start = 0
     while start < len(rows):
         size = STATEMENT_ROWS_MAX
@@ -185,7 +185,7 @@ def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 @lru_cache(maxsize=64)
 def _update(rows: int, mark: str) -> str:
     types = {**_STATE_TYPES, **_KEY_TYPES}
-    # The first row says which types the columns have; by themselves parameters have none.
+    # The first row declares the types of the columns, because parameters have none.
     first = ", ".join(f"CAST({mark} AS {kind})" for kind in types.values())
     more = f", ({', '.join([mark] * len(types))})" * (rows - 1)
     number = {name: place for place, name in enumerate(types, start=1)}

@@ -1,4 +1,4 @@
-"""The study file on disk."""
+"""Reads and writes the study file on disk."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_text(path: Path) -> str:
 
 
 def read_source(path: Path) -> StudySource:
-    """A study file with the tables that it names; raises StudyFileUnreadable for the former."""
+    """A study file with its tables; raises StudyFileUnreadable if the study file is unreadable."""
     text = read_text(path)
     return StudySource(text, read_tables(path.parent, files_named_in(text)))
 
@@ -58,15 +58,14 @@ def load_study(path: Path) -> Study:
 
 
 class StudyDraft:
-    """A study on the disk beside its file, whose place it takes once it is published.
+    """A new study on the disk, which replaces the study file when it is published.
 
-    With it come those of its tables that are to be written too. Raises StoreUnavailable where it
-    cannot be written.
+    It includes the given tables. Raises StoreUnavailable if it cannot be written.
     """
 
     def __init__(self, path: Path, source: StudySource, tables: Iterable[TableFile] = ()) -> None:
         self._files: list[_TextDraft] = []
-        # The study comes last: until then, what is there is the study as it was.
+        # The study file is last: until then, the old study is in effect.
         files = [(path.parent / table.path, table.text) for table in tables]
         try:
             for place, text in [*files, (path, source.text)]:
@@ -76,25 +75,25 @@ class StudyDraft:
             raise
 
     def publish(self) -> None:
-        """Put all of it in place, the study at last; raises StoreUnavailable."""
+        """Replace the tables, and last the study file; raises StoreUnavailable."""
         for file in self._files:
             file.publish()
 
     def discard(self) -> None:
-        """Remove what was not published."""
+        """Remove all files that were not published."""
         for file in self._files:
             file.discard()
 
 
 class _TextDraft:
-    """A text on the disk beside a file, whose place it takes once it is published.
+    """A new text on the disk, which replaces a file when it is published.
 
-    Raises StoreUnavailable where it cannot be written.
+    Raises StoreUnavailable if it cannot be written.
     """
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
-        # What a link points to is replaced, not the link.
+        # The target of a link is replaced, not the link.
         self._place = path.resolve()
         try:
             self._place.parent.mkdir(parents=True, exist_ok=True)
@@ -111,14 +110,14 @@ class _TextDraft:
             raise self._refusal(error) from None
 
     def publish(self) -> None:
-        """Put the text in the file's place; raises StoreUnavailable, with the file as it was."""
+        """Replace the file; raises StoreUnavailable, and then the file is unchanged."""
         try:
             self._draft.publish(self._place)
         except OSError as error:
             raise self._refusal(error) from None
 
     def discard(self) -> None:
-        """Remove the text, unless it was published."""
+        """Remove the text if it was not published."""
         self._draft.discard()
 
     def _refusal(self, error: OSError) -> StoreUnavailable:

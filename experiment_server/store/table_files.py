@@ -1,4 +1,4 @@
-"""The files of a study's tables on disk, none of them outside of the study's folder."""
+"""Reads the files of a study's tables, only inside the study's folder."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from experiment_server.study.source import TableFile, Unreadable
 def read_tables(
     folder: Path, paths: Iterable[str], instead: Mapping[str, str] | None = None
 ) -> tuple[TableFile, ...]:
-    """The tables of these paths, in the order of the paths, each with its text or why not.
+    """The tables of these paths, sorted by path, each with its text or the reason for its absence.
 
-    Texts that are given `instead` are those that the files are to have.
+    For a path in `instead`, the table gets that text instead of the file's.
     """
     return tuple(_read(folder, path, (instead or {}).get(path)) for path in sorted(paths))
 
 
 def table_place(folder: Path, path: str) -> Path | None:
-    """Where a table's file really is, links followed; None where that is outside of the folder."""
+    """The path of a table's file with links resolved; None if it is outside the folder."""
     place = (folder / path).resolve()
     return place if place.is_relative_to(folder.resolve()) else None
 
@@ -43,7 +43,7 @@ def _read(folder: Path, path: str, instead: str | None) -> TableFile:
     except FileNotFoundError:
         return _unreadable(path, "does not exist", "put the file beside the study")
     except RuntimeError:
-        # Up to Python 3.12 this is what a circle of links raises.
+        # Up to Python 3.12, a circle of links raises RuntimeError.
         return _unreadable(path, _CIRCLE)
     except OSError as error:
         circle = error.errno == errno.ELOOP
@@ -71,11 +71,14 @@ _CIRCLE = "cannot be read: its links go in a circle"
 
 
 def read_file(place: Path) -> bytes | None:
-    """What is in a file, up to what is too large; None for what is no file. Raises OSError."""
-    # Opening a pipe would wait for who writes into it.
+    """The content of a file, up to a byte more than allowed; None if it is no regular file.
+
+    Raises OSError.
+    """
+    # Without O_NONBLOCK, opening a pipe would wait for a writer.
     descriptor = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
-        # Before there is a file object: none can be made of a folder, which would stay open.
+        # Before fdopen, which fails for a folder and would leave the descriptor open.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         with os.fdopen(descriptor, "rb", closefd=False) as file:

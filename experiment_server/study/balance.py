@@ -1,7 +1,7 @@
-"""The design report: how often each condition stands where, and after what.
+"""The design report: how often each condition is at each position, and after each other condition.
 
-Counted over the conditions that `order` rules; init and final blocks frame them and are left out.
-An order tree is reported group by group.
+It counts the conditions in `order`, without init and final blocks. An order tree is reported group
+by group.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from experiment_server.study.ordering import whole_cycle
 from experiment_server.wire.values import JsonObject
 
 USUAL_PARTICIPANTS = 24
-"""Participants to report on where the design has no cycle of a size that studies have."""
+"""The number of participants in a report if the design has no cycle, or a very long one."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellParticipants:
-    """How many participants are in one cell of the between-subjects factors."""
+    """The number of participants in one between-subjects cell."""
 
     levels: Binding
     participants: int
@@ -31,13 +31,13 @@ class CellParticipants:
 
 @dataclass(frozen=True, slots=True)
 class OrderReport:
-    """What has an order: a group of an order tree, or a factor.
+    """The counts of a group of an order tree, or of a factor.
 
     `positions[item][position]` and `carry_over[item][next item]` are counts, in the order of
-    `items`. A group counts each time that a participant meets it. Of a factor, `positions` count
-    in which place a participant met a level for the first time, `carry_over` which level was
-    followed by which from condition to condition. `balanced` is as in `Balance`; it is empty for
-    what nothing deals, a shuffled group or a factor.
+    `items`. A group is counted each time that a participant reaches it. For a factor, `positions`
+    counts the order in which participants get its levels for the first time, and `carry_over`
+    counts the changes of its level between successive conditions. `balanced` is as in `Balance`;
+    it is empty for a shuffled group and for a factor.
     """
 
     name: str
@@ -48,7 +48,7 @@ class OrderReport:
     balanced: Mapping[str, bool]
 
     def as_dict(self) -> JsonObject:
-        """The counts as JSON knows them."""
+        """The counts as a JSON object."""
         return {
             "name": self.name,
             "strategy": self.strategy,
@@ -61,16 +61,16 @@ class OrderReport:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The design as participants 1 to `participants` meet it.
+    """The design report for participants 1 to `participants`.
 
     `positions[condition][position]` and `carry_over[condition][next condition]` are counts, in the
-    order of `conditions`; `repeats` counts neighbours that are the same condition. `groups` has
-    the same for each group of an order tree that a strategy orders, `factors` for each factor.
-    `balanced` has the goals that apply: `position` when each condition is equally often at each
-    position, `carry_over` when each is followed equally often by each other one, both within
-    every cell, and `cells` when every cell has as many participants; in a tree position and
-    carry-over are those of the groups whose orders are dealt. `better` are the nearest numbers of
-    participants, one smaller and one larger where there is one, that meet more goals.
+    order of `conditions`; `repeats` counts conditions that directly follow themselves. `groups`
+    has the same counts for each group of an order tree with a strategy, `factors` for each factor.
+    `balanced` tells for each goal that applies whether it is met. `position`: each condition is at
+    each position equally often; `carry_over`: each is followed by each other one equally often,
+    both within every cell; `cells`: all cells have the same number of participants. In a tree,
+    `position` and `carry_over` refer to the groups that are not shuffled. `better` contains the
+    nearest smaller and the nearest larger number of participants that meet more goals, if any.
     """
 
     participants: int
@@ -86,7 +86,7 @@ class Balance:
     sentence: str
 
     def as_dict(self) -> JsonObject:
-        """The report as JSON knows it."""
+        """The report as a JSON object."""
         return {
             "participants": self.participants,
             "conditions": list(self.conditions),
@@ -106,7 +106,7 @@ class Balance:
 
 
 def usual_participants(study: Study) -> int:
-    """One whole cycle of the design, or 24 where it has none, or one that no study completes."""
+    """One whole cycle of the design, or 24 if it has no cycle, or one that no study completes."""
     cycle = whole_cycle(study.order, study.between, study.ends)
     return cycle if 1 < cycle <= DESIGN_PARTICIPANTS_MAX else USUAL_PARTICIPANTS
 
@@ -127,7 +127,7 @@ def balance(study: Study, participants: int) -> Balance:
         _ordered(factor, None, counts, {}) for factor, counts in counted.factors.items()
     )
     sentence = DesignSentence(study, counted, balanced, participants)
-    # This goes on counting, so that all that is reported was taken before.
+    # `_better` adds more participants to the counts, so everything else is read before.
     better = () if all(balanced.values()) else _better(counted, history)
     cells = study.between.cells if study.between else ()
     return Balance(
@@ -149,7 +149,7 @@ def balance(study: Study, participants: int) -> Balance:
 
 
 def _group(counted: DesignCounts, group: Group) -> OrderReport:
-    """A group's counts in all cells together; balanced is what is so in each."""
+    """A group's counts in all cells together; a goal is balanced if it is in each cell."""
     parts = counted.of_group(group)
     together = OrderCounts()
     for counts in parts:
@@ -168,7 +168,7 @@ def _ordered(
 
 
 def _better(counted: DesignCounts, history: list[int]) -> tuple[int, ...]:
-    """The nearest numbers of participants, below and above, that meet most goals within reach."""
+    """The nearest smaller and larger numbers of participants that meet the most goals."""
     here = len(history)
     above: dict[int, int] = {}
     for participants in range(here + 1, here + DESIGN_SEARCH_PARTICIPANTS_MAX + 1):

@@ -1,7 +1,7 @@
-"""What a participant meets as the design report sees it: the orders of groups, and conditions.
+"""The conditions of a participant, and the orders of groups, for the design report.
 
 Practice, instructions, questionnaires and breaks are left out: blocks with `condition = false`, and
-in a tree the fixed items that stand around a strategy.
+in a tree the items with a fixed position around an ordered group.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from experiment_server.study.ordering import Step
 
 @dataclass(frozen=True, slots=True)
 class GroupOrder:
-    """A group as a participant has met it: what reports call its items, in that order."""
+    """A group, with the labels of its items in a participant's order."""
 
     group: Group
     order: Names
 
 
 def conditions(study: Study, participant_index: int) -> Names:
-    """The names of the conditions that a participant meets, in order."""
+    """The names of a participant's conditions, in order."""
     if not study.order.trees:
         names = condition_order(study, participant_index)
         return tuple(name for name in names if study.blocks[name].condition)
     return tuple(
         name
         for name, way in condition_walk(study, participant_index)
-        if study.blocks[name].condition and _is_ordered(way)
+        if study.blocks[name].condition and _has_ordered_position(way)
     )
 
 
-def groups_met(study: Study, participant_index: int) -> Iterator[GroupOrder]:
-    """The groups of a tree that a strategy orders, each time that a participant meets one."""
+def group_orders(study: Study, participant_index: int) -> Iterator[GroupOrder]:
+    """The ordered groups of a tree, once for each time that a participant reaches one."""
     found: dict[tuple[int, ...], tuple[Group, dict[int, int]]] = {}
     for _, way in condition_walk(study, participant_index):
         for depth, step in enumerate(way):
@@ -43,13 +43,13 @@ def groups_met(study: Study, participant_index: int) -> Iterator[GroupOrder]:
                 around = tuple(outer.position for outer in way[:depth])
                 found.setdefault(around, (step.group, {}))[1][step.position] = step.item
     for group, places in found.values():
-        # Places are met in their order, so that this is the order of the items.
+        # The walk goes through the positions in order, so this is the order of the items.
         items = (item for item in places.values() if _is_condition(study, group.items[item]))
         yield GroupOrder(group, tuple(group.labels[item] for item in items))
 
 
 def labels(study: Study, group: Group) -> Names:
-    """What reports call the items of a group that count."""
+    """The labels of a group's items that are conditions or groups."""
     return tuple(
         label
         for item, label in zip(group.items, group.labels, strict=True)
@@ -61,8 +61,8 @@ def _is_condition(study: Study, item: str | Group) -> bool:
     return isinstance(item, Group) or study.blocks[item].condition
 
 
-def _is_ordered(way: tuple[Step, ...]) -> bool:
-    """Whether a strategy has a say in where a block is: it is no fixed item around one."""
+def _has_ordered_position(way: tuple[Step, ...]) -> bool:
+    """Whether a strategy decides a block's position; False for fixed items around a group."""
     parent = way[-1].group
     if parent.strategy is not Strategy.AS_IS:
         return True

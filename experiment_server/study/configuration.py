@@ -1,4 +1,4 @@
-"""Reading `[configuration]`: who gets which blocks in which order."""
+"""Reads `[configuration]`: the orders, the init and final blocks, and the seed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ORDER_SHAPES = (
 
 
 class ConfigurationReader:
-    """Reads `[configuration]` against the blocks that exist."""
+    """Reads `[configuration]`, and checks it against the blocks of the study."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class ConfigurationReader:
         return ends
 
     def seed(self) -> int:
-        """The random seed, 0 where the file has none."""
+        """The random seed, 0 if the file has none."""
         seed = self._configuration.get("random_seed", 0)
         if isinstance(seed, int) and not isinstance(seed, bool):
             return seed
@@ -133,7 +133,7 @@ class ConfigurationReader:
         return 0
 
     def report_cycle(self, order: Order, ends: Iterable[EndBlocks]) -> None:
-        """Say after how many participants the orders start over, where squares or tables do."""
+        """Add a diagnostic with the cycle of the orders, if squares or tables have one."""
         if self._findings.has_errors:
             return
         cycle = whole_cycle(order, self._between, ends)
@@ -146,7 +146,7 @@ class ConfigurationReader:
             )
 
     def hint_at_tree(self, order: Order) -> None:
-        """Note that a classic order would be shorter as a tree, and which one."""
+        """Add a hint with an order tree, if it would be shorter than the classic order."""
         if self._between is None and not self._findings.has_errors:
             hint_at_tree(
                 order, self._configuration, self._templates, self._families, self._findings
@@ -167,7 +167,7 @@ class ConfigurationReader:
         return read_strategy(value, written, allowed, self._findings, at=(SECTION, written))
 
     def _rows_of_table(self, key: str, table: JsonObject) -> list[tuple[Location, JsonValue]]:
-        """The rows of a table with one for each participant, with their places."""
+        """The rows of a table with a row for each participant, each with its location."""
         expected = [str(number) for number in range(1, len(table) + 1)]
         if not table:
             self._findings.error("order-empty", f"{key} is an empty table", at=(SECTION, key))
@@ -234,7 +234,7 @@ class ConfigurationReader:
         return tuple(groups)
 
     def _is_group(self, item: JsonValue) -> bool:
-        """A list is a group, and so is the name of a block that stands for several."""
+        """Whether an item is a group: a list, or the name of a factorial block."""
         return isinstance(item, list) or (isinstance(item, str) and item in self._families)
 
     def _names(self, location: Location, value: JsonValue) -> Names:
@@ -259,7 +259,7 @@ class ConfigurationReader:
                     at=at,
                 )
             elif name not in self._templates:
-                # Without any block there is a larger mistake, which has been told.
+                # A study without any block already has an error about that.
                 if not self._templates:
                     continue
                 self._findings.error(

@@ -1,4 +1,4 @@
-"""Counting orders: how often each item is at each position, and after which other."""
+"""Counts how often each item of orders is at each position, and how often it follows each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Matrix = tuple[tuple[int, ...], ...]
 
 
 class OrderCounts:
-    """The counts of the orders that were added."""
+    """The position and carry-over counts of the added orders."""
 
     def __init__(self) -> None:
         self.participants = 0
@@ -21,16 +21,16 @@ class OrderCounts:
         self._carry_over: dict[tuple[str, str], int] = {}
 
     def know(self, items: Iterable[str]) -> None:
-        """Count with these items, also if none of the orders has them."""
+        """Include these items in the counts, even if no order contains them."""
         self.items.update(dict.fromkeys(items))
 
     def add(self, order: Names) -> None:
-        """Count one order."""
+        """Add the positions and the carry-over of one order."""
         self.add_order(order)
         self.add_pairs(order)
 
     def add_order(self, order: Names) -> None:
-        """Count the positions of one order alone."""
+        """Add only the positions of one order."""
         self.participants += 1
         self.length = max(self.length, len(order))
         self.know(order)
@@ -38,13 +38,13 @@ class OrderCounts:
             self._positions[name, position] = self._positions.get((name, position), 0) + 1
 
     def add_pairs(self, order: Names) -> None:
-        """Count who follows whom alone."""
+        """Add only the carry-over of one order."""
         self.know(order)
         for pair in pairwise(order):
             self._carry_over[pair] = self._carry_over.get(pair, 0) + 1
 
     def take(self, other: OrderCounts) -> None:
-        """Add the counts of others."""
+        """Add all counts of another instance."""
         self.participants += other.participants
         self.length = max(self.length, other.length)
         self.know(other.items)
@@ -54,20 +54,20 @@ class OrderCounts:
             self._carry_over[pair] = self._carry_over.get(pair, 0) + count
 
     def positions(self, items: Names) -> Matrix:
-        """How often each item is at each position."""
+        """The count of each item at each position: `[item][position]`."""
         return tuple(
             tuple(self._positions.get((name, position), 0) for position in range(self.length))
             for name in items
         )
 
     def carry_over(self, items: Names) -> Matrix:
-        """How often each item is followed by each."""
+        """The count of each item directly followed by each: `[item][next item]`."""
         return tuple(
             tuple(self._carry_over.get((name, other), 0) for other in items) for name in items
         )
 
     def is_position_balanced(self) -> bool:
-        """Whether each item is equally often at each position."""
+        """Whether each item is at each position equally often."""
         return all(
             self._positions.get((name, 0), 0) == self._positions.get((name, position), 0)
             for name in self.items
@@ -75,22 +75,23 @@ class OrderCounts:
         )
 
     def is_carry_over_balanced(self) -> bool:
-        """Whether each item is followed equally often by each other one."""
+        """Whether each item is followed by each other item equally often."""
         counts = (count for _, count in self.followers())
         first = next(counts, 0)
         return all(count == first for count in counts)
 
     def followers(self) -> Iterator[tuple[tuple[str, str], int]]:
-        """How often each item is followed by each other one."""
+        """The count of each pair of different items that follow each other."""
         for name in self.items:
             for other in self.items:
                 if name != other:
                     yield (name, other), self._carry_over.get((name, other), 0)
 
     def balanced(self) -> dict[str, bool]:
-        """Which of `position` and `carry_over` are balanced; neither where nothing has an order.
+        """Whether `position` and `carry_over` are balanced; empty if there is nothing to order.
 
-        Where everybody meets one of several items, only who meets which is balanced, or not.
+        If each participant gets only one of several items, the result has only `position`: whether
+        all items occur equally often.
         """
         if self.length < 2:
             counts = {self._positions.get((name, 0), 0) for name in self.items}

@@ -1,10 +1,10 @@
-"""The counts of a design as it is met by one participant after the other."""
+"""Counts the orders of a design, participant by participant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from experiment_server.study.conditions import conditions, groups_met, labels
+from experiment_server.study.conditions import conditions, group_orders, labels
 from experiment_server.study.counts import OrderCounts
 from experiment_server.study.expand import cell_index
 from experiment_server.study.families import in_name
@@ -13,19 +13,19 @@ from experiment_server.study.positions import Path
 
 
 class DesignCounts:
-    """The counts of participants 1, 2, ..., as one after the other is added."""
+    """The counts of all participants that were added."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
         self.all = OrderCounts()
         self.cells = [OrderCounts() for _ in (study.between.cells if study.between else ())]
         self.factors: dict[str, OrderCounts] = {}
-        # The groups of a tree, by where they are written, in each cell.
+        # The groups of a tree by their path in the file; the counts also by cell.
         self.groups: dict[Path, Group] = {}
         self._groups: dict[tuple[int, Path], OrderCounts] = {}
 
     def add(self, participant_index: int) -> None:
-        """Count what a participant meets."""
+        """Add the conditions and groups of a participant."""
         study = self._study
         order = conditions(study, participant_index)
         self.all.add(order)
@@ -33,11 +33,11 @@ class DesignCounts:
         place = cell_index(study, participant_index)
         if self.cells:
             self.cells[place].add(order)
-        for met in groups_met(study, participant_index) if study.order.trees else ():
-            group = self.groups.setdefault(met.group.written, met.group)
+        for group_order in group_orders(study, participant_index) if study.order.trees else ():
+            group = self.groups.setdefault(group_order.group.written, group_order.group)
             counts = self._groups.setdefault((place, group.written), OrderCounts())
-            counts.know(labels(study, met.group))
-            counts.add(met.order)
+            counts.know(labels(study, group_order.group))
+            counts.add(group_order.order)
 
     def _add_factors(self, order: Names) -> None:
         met: dict[str, list[str]] = {}
@@ -60,14 +60,14 @@ class DesignCounts:
         return [counts for (_, at), counts in self._groups.items() if at == group.written]
 
     def parts(self) -> list[OrderCounts]:
-        """What has to be balanced, each by itself."""
+        """The counts that the design has to balance, each by itself."""
         if not self._study.order.trees:
             return self.cells or [self.all]
         dealt = [group for group in self.groups.values() if is_dealt(group)]
         return [counts for group in dealt for counts in self.of_group(group)]
 
     def balanced(self) -> dict[str, bool]:
-        """Which goals are met: `cells`, where there are any, and what all parts have in common."""
+        """Whether each goal is met: `cells`, if there are any, and the goals of all parts."""
         met: dict[str, bool] = {}
         if self.cells:
             met["cells"] = len({counts.participants for counts in self.cells}) == 1
@@ -75,7 +75,7 @@ class DesignCounts:
 
 
 def all_balanced(parts: Iterable[OrderCounts]) -> dict[str, bool]:
-    """Which goals all parts meet that have them."""
+    """Whether each goal is met by all parts that have the goal."""
     met: dict[str, bool] = {}
     for counts in parts:
         for goal, is_met in counts.balanced().items():
@@ -84,5 +84,5 @@ def all_balanced(parts: Iterable[OrderCounts]) -> dict[str, bool]:
 
 
 def is_dealt(group: Group) -> bool:
-    """Whether a group's orders are balanced by design, where they are: it is not shuffled."""
+    """Whether a group's strategy assigns orders systematically, so that it can balance them."""
     return group.strategy is not Strategy.RANDOMIZE

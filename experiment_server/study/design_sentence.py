@@ -1,4 +1,4 @@
-"""What the design report says in a sentence."""
+"""The summary sentence of the design report."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ GOALS = {
     "position": "position",
     "carry_over": "carry-over",
 }
-"""What a design can be balanced for, and what sentences call it."""
+"""The goals of a design, with their names in sentences."""
 
 
 class DesignSentence:
-    """What there is to say of a design, as it was when this was made."""
+    """The summary of a design; it keeps the counts of the moment when it was created."""
 
     def __init__(
         self, study: Study, counted: DesignCounts, balanced: Mapping[str, bool], participants: int
@@ -37,7 +37,7 @@ class DesignSentence:
         self._nothing = f"{who}: there is nothing to balance."
 
     def with_better(self, better: tuple[int, ...]) -> str:
-        """The sentence, with the numbers of participants that balance more."""
+        """The sentence, with the numbers of participants that would meet more goals."""
         if not self._said:
             return self._nothing
         bad = not all(self._balanced.values())
@@ -77,7 +77,7 @@ def _goals(balanced: Mapping[str, bool], extents: Mapping[str, tuple[int, int]])
 
 
 def _extents(parts: list[OrderCounts]) -> dict[str, tuple[int, int]]:
-    """The smallest and the largest count of each goal, in all parts."""
+    """The smallest and the largest count of each goal over all parts."""
     found = {}
     for goal in ("position", "carry_over"):
         extents = [counts.extent(goal) for counts in parts] or [(0, 0)]

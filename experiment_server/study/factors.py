@@ -1,4 +1,4 @@
-"""Factorial designs: a block that lists factors stands for one block per combination of levels."""
+"""Factorial designs: one block with factors is replaced by a block per combination of levels."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BETWEEN: Path = ("configuration", "between")
 
 @dataclass(frozen=True, slots=True)
 class Crossed:
-    """The blocks of a file after crossing."""
+    """The blocks of a study file after the factorial blocks are replaced."""
 
     blocks: Mapping[str, RawBlock]
     families: Families
 
 
 def read_levels(value: JsonValue, findings: Findings) -> Levels:
-    """The levels of each factor, from `[configuration.factors]`; none where they are broken."""
+    """The levels of each factor in `[configuration.factors]`; factors with errors are left out."""
     if not isinstance(value, dict):
         findings.error(
             "type", "factors has to be a table: write [configuration.factors]", at=FACTORS
@@ -68,7 +68,7 @@ def read_levels(value: JsonValue, findings: Findings) -> Levels:
 
 
 def cross(raw_blocks: Iterable[RawBlock], levels: Levels, findings: Findings) -> Crossed:
-    """Replace each block that lists factors by its members; the last factor varies fastest."""
+    """Replace each factorial block by its members; the last factor varies fastest."""
     blocks: dict[str, RawBlock] = {}
     families: dict[str, Names] = {}
     members_levels: dict[str, Binding] = {}
@@ -116,7 +116,7 @@ def cross(raw_blocks: Iterable[RawBlock], levels: Levels, findings: Findings) ->
 def _with_parents(
     blocks: Mapping[str, RawBlock], families: Families, findings: Findings
 ) -> dict[str, RawBlock]:
-    """The blocks, each with the block that it extends: of a family, the one of its own levels."""
+    """The blocks with their parents; if the parent is a family, it is the member of same levels."""
     found = {}
     for name, raw in blocks.items():
         if raw.extends is None or raw.extends in blocks:
@@ -124,7 +124,7 @@ def _with_parents(
             continue
         levels = families.levels.get(name, {})
         parents = families.chosen(raw.extends, levels) if raw.extends in families else []
-        # Blocks that are written out one by one, for settings that differ from level to level.
+        # The parents are written one by one, with settings that differ between levels.
         parent = parents[0].name if len(parents) == 1 else filled(raw.extends, levels)
         if parent not in blocks:
             _report_parent(raw, blocks, families, findings)
@@ -159,7 +159,7 @@ def _report_parent(
 def read_between(
     configuration: Mapping[str, JsonValue], levels: Levels, crossed: Crossed, findings: Findings
 ) -> Between | None:
-    """The factors of which a participant gets one level only, and how levels are given out."""
+    """The between-subjects factors, and the strategy that assigns their levels."""
     listed = configuration.get("between")
     strategy = _between_strategy(configuration, listed is not None, findings)
     if listed is None:
@@ -238,7 +238,7 @@ def _members(
 
 
 def _with_levels(value: JsonValue, levels: Binding, *, in_call: bool = False) -> JsonValue:
-    """A config in which "{factor}" is the member's level, where it is an argument of a call."""
+    """A config in which each call argument "{factor}" is replaced by the member's level."""
     if isinstance(value, dict):
         calls = in_call or ("function_name" in value and value.keys() <= CALL.keys())
         return {key: _with_levels(item, levels, in_call=calls) for key, item in value.items()}
@@ -250,7 +250,7 @@ def _with_levels(value: JsonValue, levels: Binding, *, in_call: bool = False) ->
 
 
 def _fits(raw: RawBlock, levels: Levels, findings: Findings) -> bool:
-    """Whether a block can be crossed; says why if not."""
+    """Whether a block can be crossed; reports an error if not."""
     if not levels and findings.has_errors:
         return False
     fits = True

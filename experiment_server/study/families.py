@@ -1,4 +1,4 @@
-"""Families: the blocks that a block with factors stands for, or those of some of its levels."""
+"""Families: the blocks that replace one factorial block, and their selection by levels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 def in_name(level: Level) -> str:
-    """A level as it stands in a block's name."""
+    """The text of a level in a block's name."""
     return level if isinstance(level, str) else shown(level)
 
 
 def filled(name: str, levels: Binding) -> str:
-    """A family's name with these levels in their places; the places of others stay."""
-    # Not format(): a level that looks like a placeholder stays what it is.
+    """A family's name with these levels filled in; placeholders of other factors remain."""
+    # str.format() would also replace a placeholder inside a level.
     parts = PLACEHOLDER.split(name)
     parts[1::2] = [
         in_name(levels[factor]) if factor in levels else f"{{{factor}}}" for factor in parts[1::2]
@@ -31,7 +31,7 @@ def filled(name: str, levels: Binding) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A block of a family, with the levels that are left open by whoever named the family."""
+    """A block of a family, with its levels of the factors that were not selected."""
 
     name: str
     open_levels: Binding
@@ -41,7 +41,7 @@ class Member:
 class Families(Mapping[str, Names]):
     """The members of each family, by its name as written.
 
-    `levels` says for each member which level of which factor it is.
+    `levels` contains each member's level of each factor.
     """
 
     members: Mapping[str, Names] = field(default_factory=dict)
@@ -58,10 +58,10 @@ class Families(Mapping[str, Names]):
         return len(self.members)
 
     def named(self, name: str) -> tuple[str, Binding] | None:
-        """The family that a name means, and the levels that are written out in the name.
+        """The family that a name refers to, and the levels that the name contains.
 
-        `point-{size}` is written as it is, `point-{size}-far` with one of its levels; None for
-        what is no family, a single member of one among it.
+        For example, `point-{size}-far` is the family `point-{size}-{distance}` with the level
+        `far`. None if the name is not that of a family; a single member is not a family.
         """
         if name in self.members:
             return name, {}
@@ -80,7 +80,7 @@ class Families(Mapping[str, Names]):
         ]
 
     def has_levels(self, name: str, binding: Binding) -> bool:
-        """Whether a block is of these levels, as far as it has factors."""
+        """Whether a block has these levels of those factors that it has."""
         return all(
             factor not in binding or is_same(level, binding[factor])
             for factor, level in self.levels.get(name, {}).items()
@@ -103,10 +103,10 @@ class Families(Mapping[str, Names]):
         }
 
     def _readings(self, factor: str) -> list[str]:
-        """What can stand in a factor's place in a name."""
+        """The texts that can replace a factor's placeholder in a name."""
         return [f"{{{factor}}}", *map(in_name, self.factors.get(factor, ()))]
 
 
 def is_same(one: Level, other: Level) -> bool:
-    """Whether two levels are one: 1 is not true, and 1 is not 1.0."""
+    """Whether two levels have the same type and value: 1 differs from true and from 1.0."""
     return type(one) is type(other) and one == other

@@ -1,4 +1,4 @@
-"""Checks of an order that was read: strategies without effect, squares, between-subjects cells."""
+"""Checks an order for strategies without effect, sizes of squares, and empty cells."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SEPARATED_HINT = (
     '{ strategy = "...", blocks = [{ blocks = ["practice", "condition"] }, ...] }; '
     "or put this into init_blocks or final_blocks"
 )
-"""What to do about a practice or a questionnaire that is in an order with the conditions."""
+"""The hint for a practice or a questionnaire that a strategy separates from its condition."""
 
 
 def written_as(configuration: Mapping[str, JsonValue], key: str) -> str:
-    """The name under which the file has a key: its own, or its older one."""
+    """The name of a key in the file: its current name, or its older one."""
     older = OLDER_NAMES.get(key)
     if older is None or older not in configuration or key in configuration:
         return key
@@ -36,7 +36,7 @@ def written_as(configuration: Mapping[str, JsonValue], key: str) -> str:
 
 
 class OrderChecks:
-    """Checks orders against the rest of `[configuration]`; what is wrong goes into the findings."""
+    """Checks orders against the rest of `[configuration]`, and adds errors to the findings."""
 
     def __init__(
         self,
@@ -53,14 +53,14 @@ class OrderChecks:
         self._findings = findings
 
     def groups(self, order: Order, *, flat: bool) -> None:
-        """Check a classic order; `flat` where the file has a list of names without groups."""
+        """Check a classic order; `flat` if the file has a list of names without groups."""
         self._effect(order, flat)
         self._squares(order)
         self.cells(order)
         self._separated(order)
 
     def _effect(self, order: Order, flat: bool) -> None:
-        # Where names are missing from the order, what is left of it says nothing.
+        # After an error in a name, the order is incomplete and cannot be judged.
         if self._findings.has_errors:
             return
         within = order.within_groups_strategy
@@ -80,7 +80,7 @@ class OrderChecks:
             self.no_effect("groups_strategy", "there is only one group to put into an order")
 
     def no_effect(self, key: str, why: str) -> None:
-        """Warn of a strategy that has nothing to put into an order."""
+        """Warn about a strategy that has fewer than two items to order."""
         written = written_as(self._configuration, key)
         self._findings.warning(
             "strategy-without-effect",
@@ -90,7 +90,7 @@ class OrderChecks:
         )
 
     def cells(self, order: Order) -> None:
-        """Report the between-subjects cells in which somebody would have no blocks."""
+        """Report between-subjects cells in which a participant would get no blocks."""
         if self._findings.has_errors or self._between is None:
             return
         for place, cell in enumerate(self._between.cells):
@@ -137,7 +137,7 @@ class OrderChecks:
             )
 
     def _separated(self, order: Order) -> None:
-        """Warn of practice and questionnaires that a strategy puts somewhere else than theirs."""
+        """Warn about framing blocks that a strategy separates from their conditions."""
         if self._findings.has_errors:
             return
         is_table = isinstance(self._configuration.get("order"), dict)
@@ -159,7 +159,7 @@ class OrderChecks:
                     self._separated_among(inside, [(name,) for name in group])
 
     def _separated_among(self, location: Location, items: list[Names | None]) -> None:
-        """Warn of what frames conditions among items, each a single block or None for several."""
+        """Warn about framing blocks among items; an item is one block, or None for several."""
         names = [name for item in items for name in item or ()]
         labels = [self._family_of.get(name, name) for name in names]
         framing = [

@@ -1,4 +1,4 @@
-"""Reading order trees: lists of blocks and of groups, each group with its own way of ordering."""
+"""Reads order trees: lists of blocks and groups, where each group has its own strategy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from experiment_server.wire.values import JsonValue
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """An item of a group, and where it comes from: its family, and what `each` leaves open."""
+    """An item of a group, with its family and the levels that no `each` around it fixes."""
 
     item: str | Group
     label: str
@@ -39,7 +39,7 @@ class _Item:
 
 
 class TreeReader:
-    """Reads the tree of an order for some levels, those of a between-subjects cell."""
+    """Reads the order tree of one between-subjects cell, with the levels of the cell."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class TreeReader:
         self._names = 0
 
     def read(self, location: Location, value: list[JsonValue]) -> Group:
-        """The tree; what is wrong with it goes into the findings."""
+        """The tree; its errors are added to the findings."""
         items = self._items(location, value, self._cell)
         self._count.add(self._names)
         return Group(tuple(item.item for item in items))
@@ -84,7 +84,7 @@ class TreeReader:
         return items
 
     def _blocks(self, location: Location, value: JsonValue, bound: Binding) -> list[_Item]:
-        """The block that a name means, or those of its family that are not bound otherwise."""
+        """The block with a name, or the members of the family that have the bound levels."""
         name = block_name(value)
         if name is None:
             self._findings.error(
@@ -168,7 +168,7 @@ class TreeReader:
         return group
 
     def _levels(self, factor: str, bound: Binding) -> Iterable[Level]:
-        """The levels that are left of a factor: a between-subjects cell leaves one."""
+        """The levels of a factor; a between-subjects cell has only one level of its factors."""
         return (bound[factor],) if factor in bound else self._families.factors[factor]
 
     def _factor(
@@ -289,7 +289,7 @@ class TreeReader:
 
 
 def _labels(items: list[_Item]) -> Names:
-    """What reports call the items: where all are of one family, their levels say it."""
+    """The labels of items in reports: their levels if all items are of one family."""
     families = {item.family for item in items}
     if len(families) == 1 and None not in families and len(items) > 1:
         return tuple(
@@ -300,7 +300,7 @@ def _labels(items: list[_Item]) -> Names:
 
 
 def _names_in(value: list[JsonValue]) -> Iterable[str]:
-    """All block names in a list of blocks and groups."""
+    """All block names in a list of blocks and groups, also inside the groups."""
     for item in value:
         if isinstance(item, str):
             yield item
@@ -309,5 +309,5 @@ def _names_in(value: list[JsonValue]) -> Iterable[str]:
 
 
 def is_tree(value: JsonValue) -> TypeGuard[list[JsonValue]]:
-    """Whether an order is written as a tree: a list with groups that are tables."""
+    """Whether an order is a tree: a list that contains groups as tables."""
     return isinstance(value, list) and any(isinstance(item, dict) for item in value)

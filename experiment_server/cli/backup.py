@@ -1,4 +1,4 @@
-"""`backup`: a safe copy of a study's state."""
+"""`backup`: copy the database of a study."""
 
 from __future__ import annotations
 

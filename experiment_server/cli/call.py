@@ -1,4 +1,4 @@
-"""`call`: steer a running server from the command line."""
+"""`call`: call the operations of a running server."""
 
 from __future__ import annotations
 
@@ -56,13 +56,15 @@ def command(
         raise click.UsageError(
             f"there is no operation {operation!r}; there is {', '.join(OPERATIONS)}"
         )
-    request = _request(OPERATIONS[operation], _given(OPERATIONS[operation], parameters), server)
+    request = _request(
+        OPERATIONS[operation], _parse_parameters(OPERATIONS[operation], parameters), server
+    )
     if token:
         request.add_header("Authorization", f"Bearer {token}")
-    click.echo(_answer(request, server), nl=False)
+    click.echo(_send(request, server), nl=False)
 
 
-def _given(operation: Operation, parameters: tuple[str, ...]) -> dict[str, str]:
+def _parse_parameters(operation: Operation, parameters: tuple[str, ...]) -> dict[str, str]:
     known = [item.name for item in operation.parameters]
     given = {}
     for text in parameters:
@@ -79,40 +81,40 @@ def _request(operation: Operation, given: Mapping[str, str], server: str) -> url
     from experiment_server.server.security import CLI_AGENT
     from experiment_server.session.operations import Location
 
-    def placed(place: Location) -> dict[str, str]:
+    def given_in(place: Location) -> dict[str, str]:
         return {
             item.name: given[item.name]
             for item in operation.parameters
             if item.location is place and item.name in given
         }
 
-    in_path = placed(Location.PATH)
+    in_path = given_in(Location.PATH)
     wanted = {f"{{{name}}}" for name in in_path}
-    fitting = [path for path in paths(operation) if _placeholders(path) == wanted]
-    if not fitting:
-        needed = ", ".join(item.name for item in operation.parameters if _is_needed(item))
+    matching = [path for path in paths(operation) if _placeholders(path) == wanted]
+    if not matching:
+        needed = ", ".join(item.name for item in operation.parameters if _is_required_in_path(item))
         raise click.UsageError(f"{operation.name} needs {needed}")
-    path = fitting[0]
+    path = matching[0]
     for name, value in in_path.items():
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    query = urlencode(placed(Location.QUERY))
-    body = "".join(placed(Location.BODY).values())
-    if members := placed(Location.BODY_MEMBER):
+    query = urlencode(given_in(Location.QUERY))
+    body = "".join(given_in(Location.BODY).values())
+    if members := given_in(Location.BODY_MEMBER):
         kinds = {item.name: item.kind for item in operation.parameters}
-        values = {name: _member(name, kinds[name], text) for name, text in members.items()}
-        body = json.dumps({**placed(Location.BODY), **values})
+        values = {name: _parse_member(name, kinds[name], text) for name, text in members.items()}
+        body = json.dumps({**given_in(Location.BODY), **values})
     request = urllib.request.Request(  # noqa: S310 - the user's own server
         f"{server.rstrip('/')}{path}" + (f"?{query}" if query else ""),
         method=operation.method,
         data=body.encode() if body else None,
         headers={"User-Agent": CLI_AGENT, "Content-Type": "application/json"},
     )
-    for tag in placed(Location.IF_MATCH).values():
+    for tag in given_in(Location.IF_MATCH).values():
         request.add_header("If-Match", f'"{tag}"')
     return request
 
 
-def _member(name: str, kind: Kind, text: str) -> JsonValue:
+def _parse_member(name: str, kind: Kind, text: str) -> JsonValue:
     if kind.value == "text":
         return text
     try:
@@ -126,13 +128,13 @@ def _placeholders(path: str) -> set[str]:
     return {part for part in path.split("/") if part.startswith("{")}
 
 
-def _is_needed(parameter: Parameter) -> bool:
+def _is_required_in_path(parameter: Parameter) -> bool:
     from experiment_server.session.operations import Location, Requirement
 
     return parameter.location is Location.PATH and parameter.requirement is Requirement.REQUIRED
 
 
-def _answer(request: urllib.request.Request, server: str) -> str:
+def _send(request: urllib.request.Request, server: str) -> str:
     try:
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             body = response.read().decode()
@@ -143,13 +145,13 @@ def _answer(request: urllib.request.Request, server: str) -> str:
             return json.dumps(json.loads(body), indent=2, ensure_ascii=False) + "\n"
     except urllib.error.HTTPError as error:
         with error:
-            raise ServerRefused(_detail(error.read(), str(error))) from None
+            raise ServerRefused(_error_detail(error.read(), str(error))) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ServerRefused(f"no answer from {server}: {reason}; is the server running?") from None
 
 
-def _detail(body: bytes, otherwise: str) -> str:
+def _error_detail(body: bytes, otherwise: str) -> str:
     try:
         problem = json.loads(body)
         return str(problem["detail"])

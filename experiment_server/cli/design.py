@@ -1,4 +1,4 @@
-"""`design`: what the orders balance, before the first participant comes."""
+"""`design`: report what the orders balance, before the first participant arrives."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def _show(report: Balance) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 10_000
-    for part in _parts(report):
-        positions = [str(position) for position in range(1, len(part.positions[0]) + 1)]
-        _table(console, part.of_position, part.items, positions, part.positions)
-        _table(console, part.of_carry_over, part.items, part.items, part.carry_over)
+    for section in _sections(report):
+        positions = [str(position) for position in range(1, len(section.positions[0]) + 1)]
+        _table(console, section.of_position, section.items, positions, section.positions)
+        _table(console, section.of_carry_over, section.items, section.items, section.carry_over)
     for cell in report.cells:
         levels = ", ".join(f"{factor} = {level}" for factor, level in cell.levels.items())
         console.out(f"{cell.participants:>5} participants in {levels}")
@@ -98,8 +98,8 @@ def _show(report: Balance) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """One pair of tables or pictures: counts, and what stands above them."""
+class _ReportSection:
+    """One pair of tables or pictures of counts, with their titles."""
 
     name: str
     of_position: str
@@ -109,12 +109,12 @@ class _Part:
     carry_over: Sequence[Sequence[int]]
 
 
-def _parts(report: Balance) -> list[_Part]:
-    """What there is to show: the conditions, or the groups of a tree, and then the factors."""
-    parts = []
+def _sections(report: Balance) -> list[_ReportSection]:
+    """The sections of a report: the conditions, or the groups of a tree, and then the factors."""
+    sections = []
     if not report.groups and report.conditions:
-        parts.append(
-            _Part(
+        sections.append(
+            _ReportSection(
                 "",
                 "Position: how many participants have the condition at each position",
                 "Carry-over: how often the condition on the left is followed by the one above",
@@ -124,26 +124,26 @@ def _parts(report: Balance) -> list[_Part]:
             )
         )
     for ordered in report.groups:
-        parts.append(
-            _part(
+        sections.append(
+            _section_of(
                 ordered,
                 f"{ordered.name} ({ordered.strategy}), position: how often each is met there",
                 f"{ordered.name}, carry-over: how often the left one is followed by the one above",
             )
         )
     for ordered in report.factors:
-        parts.append(
-            _part(
+        sections.append(
+            _section_of(
                 replace(ordered, name=f"factor {ordered.name}"),
                 f"Factor {ordered.name}: how many participants meet the level first, second, ...",
                 f"Factor {ordered.name}, from condition to condition: what follows what",
             )
         )
-    return [part for part in parts if part.positions and part.positions[0]]
+    return [section for section in sections if section.positions and section.positions[0]]
 
 
-def _part(ordered: OrderReport, of_position: str, of_carry_over: str) -> _Part:
-    return _Part(
+def _section_of(ordered: OrderReport, of_position: str, of_carry_over: str) -> _ReportSection:
+    return _ReportSection(
         ordered.name,
         of_position,
         of_carry_over,
@@ -154,12 +154,16 @@ def _part(ordered: OrderReport, of_position: str, of_carry_over: str) -> _Part:
 
 
 def _draw_counts(
-    axis: Axes, part: _Part, label: str, columns: list[str], counts: Sequence[Sequence[int]]
+    axis: Axes,
+    section: _ReportSection,
+    label: str,
+    columns: list[str],
+    counts: Sequence[Sequence[int]],
 ) -> None:
     largest = max(max(row) for row in counts) or 1
     axis.imshow(counts, cmap="Blues", vmin=0, vmax=largest * 1.25)
     axis.set_xticks(range(len(columns)), columns, rotation=90 if label != "position" else 0)
-    axis.set_yticks(range(len(part.items)), part.items)
+    axis.set_yticks(range(len(section.items)), section.items)
     axis.set_xlabel(label)
     axis.tick_params(length=0)
     for y, row in enumerate(counts):
@@ -200,20 +204,22 @@ def _draw(report: Balance, path: Path) -> None:
             "--plot draws with matplotlib, which is not installed: "
             "pip install 'experiment-server[plot]'"
         ) from None
-    parts = _parts(report)
+    sections = _sections(report)
     # A cell is large enough for its count; names need about a tenth of an inch per letter.
-    widest = max((len(part.positions[0]) + len(part.items) for part in parts), default=2)
-    letters = 0.1 * max((len(item) for part in parts for item in part.items), default=1)
-    heights = [0.45 * len(part.items) + letters + 1.2 for part in parts] or [1.0]
+    widest = max(
+        (len(section.positions[0]) + len(section.items) for section in sections), default=2
+    )
+    letters = 0.1 * max((len(item) for section in sections for item in section.items), default=1)
+    heights = [0.45 * len(section.items) + letters + 1.2 for section in sections] or [1.0]
     figure = Figure(
         figsize=(0.45 * widest + 2 * letters + 3, sum(heights) + 0.6), layout="constrained"
     )
     rows = figure.subplots(len(heights), 2, height_ratios=heights, squeeze=False)
-    for part, axes in zip(parts, rows, strict=False):
-        positions = [str(at + 1) for at in range(len(part.positions[0]))]
-        _draw_counts(axes[0], part, "position", positions, part.positions)
-        _draw_counts(axes[1], part, "next", list(part.items), part.carry_over)
-        axes[0].set_ylabel(part.name or "condition")
+    for section, axes in zip(sections, rows, strict=False):
+        positions = [str(at + 1) for at in range(len(section.positions[0]))]
+        _draw_counts(axes[0], section, "position", positions, section.positions)
+        _draw_counts(axes[1], section, "next", list(section.items), section.carry_over)
+        axes[0].set_ylabel(section.name or "condition")
     figure.suptitle(report.sentence, fontsize="medium", wrap=True)
     try:
         # Without a date, the same design gives the same file.

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from experiment_server.wire.values import JsonObject
 
 
-def _hash(_context: click.Context, _option: click.Parameter, expected: str | None) -> str | None:
+def _parse_hash(
+    _context: click.Context, _option: click.Parameter, expected: str | None
+) -> str | None:
     if expected is None or re.fullmatch("[0-9a-fA-F]{64}", expected.strip()):
         return expected and expected.strip().lower()
     raise click.BadParameter(
@@ -56,7 +58,7 @@ def _hash(_context: click.Context, _option: click.Parameter, expected: str | Non
     "--noted",
     "expected",
     metavar="HASH",
-    callback=_hash,
+    callback=_parse_hash,
     help="With --check: a recorded hash that has to be in the log.",
 )
 def command(
@@ -69,14 +71,14 @@ def command(
 
     with session_of(file, session) as (connection, number):
         if check:
-            _check(connection, number, expected)
+            _check_log(connection, number, expected)
             return
         out = data_stream()
         for entry in records.all_entries(connection, number, participant_index):
-            out.write(f"{_line(entry.on_wire())}\n")
+            out.write(f"{_format_entry(entry.on_wire())}\n")
 
 
-def _check(connection: Connection, session: int, expected: str | None) -> None:
+def _check_log(connection: Connection, session: int, expected: str | None) -> None:
     from experiment_server.store import records
     from experiment_server.store.check import check
 
@@ -97,20 +99,20 @@ def _check(connection: Connection, session: int, expected: str | None) -> None:
     click.echo(verdict.head.hash)
 
 
-def _line(entry: LogEntry) -> str:
+def _format_entry(entry: LogEntry) -> str:
     who = "" if entry.participant_index is None else f"participant {entry.participant_index}"
-    return f"{entry.id:>6}  {entry.time}  {who:<16}{_details(entry.type, entry.data)}"
+    return f"{entry.id:>6}  {entry.time}  {who:<16}{_format_data(entry.type, entry.data)}"
 
 
-def _details(kind: str, data: JsonObject) -> str:
+def _format_data(kind: str, data: JsonObject) -> str:
     words = [kind.replace("_", " ")]
     if "from" in data:
-        words.append(f"{_place(data['from'])} -> {_place(data['to'])}")
+        words.append(f"{_format_position(data['from'])} -> {_format_position(data['to'])}")
     if "undoes" in data:
         words.append(f"undoes {data['undoes']}")
     if "version" in data:
         words.append(f"version {data['version']}")
-    words += [f"{name} {_list(data[name])}" for name in _LISTS if data.get(name)]
+    words += [f"{name} {_format_indices(data[name])}" for name in _LISTS if data.get(name)]
     if "table" in data:
         words.append(f"{data['count']} in {data['table']}")
     if "patch" in data:
@@ -128,11 +130,11 @@ _LISTS = ("reordered", "ended", "kept")
 _LISTED_MAX = 10
 
 
-def _list(indices: list[int]) -> str:
+def _format_indices(indices: list[int]) -> str:
     shown = ", ".join(map(str, indices[:_LISTED_MAX]))
     return f"{shown} and {len(indices) - _LISTED_MAX} more" if len(indices) > _LISTED_MAX else shown
 
 
-def _place(place: JsonObject) -> str:
+def _format_position(place: JsonObject) -> str:
     block_id, name = place["block_id"], place["block_name"]
     return name if name in ("START", "END") else f"{block_id}:{name}"

@@ -1,4 +1,4 @@
-"""`explain`: where each block and each value of a participant comes from."""
+"""`explain`: show the origin of each block and value of a participant."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def command(config_file: Path, participant: int, output_format: str, row: int | 
         click.echo(json.dumps({"participant": participant, "blocks": found}, ensure_ascii=False))
         return
     for block in explained:
-        _show(block)
+        _print_block(block)
 
 
 def _as_json(block: ExplainedBlock) -> JsonObject:
@@ -54,24 +54,24 @@ def _as_json(block: ExplainedBlock) -> JsonObject:
     return {**structs.asdict(block), "values": values}
 
 
-def _show(block: ExplainedBlock) -> None:
+def _print_block(block: ExplainedBlock) -> None:
     click.secho(f"{block.block_id}  {block.name}", bold=True)
     for reason in block.reasons:
         click.echo(f"     {reason}")
     width = max((len(value.key) for value in block.values), default=0)
     for value in block.values:
         written = brief_json(value.value)
-        click.echo(f"     {value.key:<{width}} = {written}{_told(block, value)}")
+        click.echo(f"     {value.key:<{width}} = {written}{_origin(block, value)}")
 
 
-def _told(block: ExplainedBlock, value: ExplainedValue) -> str:
-    told = []
+def _origin(block: ExplainedBlock, value: ExplainedValue) -> str:
+    parts = []
     if value.factor:
-        told.append("level of the factor")
+        parts.append("level of the factor")
     if value.variable:
-        told.append(f"variable {value.variable}")
+        parts.append(f"variable {value.variable}")
     if value.function:
-        told.append(f"drawn by {value.function}")
+        parts.append(f"drawn by {value.function}")
     if value.block != block.name:
-        told.append(f"from {value.block}")
-    return f"   ({', '.join(told)})" if told else ""
+        parts.append(f"from {value.block}")
+    return f"   ({', '.join(parts)})" if parts else ""

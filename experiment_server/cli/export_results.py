@@ -1,4 +1,4 @@
-"""The tables of results of an export, each a CSV with the context of every record."""
+"""Exports tables of results as CSV, with the context of every record."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ResultTables:
             self.counts[item.table] = self.counts.get(item.table, 0) + item.records
 
     def write(self, table: str, out: TextIO) -> None:
-        """Write a table as CSV; it is read twice, because the columns stand in its first line."""
+        """Write a table as CSV; reads it twice, because the first line contains the columns."""
         columns = Columns()
         studies = {
             version.version: parse(version.source).study

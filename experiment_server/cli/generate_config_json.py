@@ -1,4 +1,4 @@
-"""`generate-config-json`: participants' blocks, without a server."""
+"""`generate-config-json`: write participants' blocks, without a server."""
 
 from __future__ import annotations
 
@@ -135,14 +135,14 @@ def _csv(study: Study, participants: Iterable[int], stem: str, out_dir: Path | N
 
 
 def _columns(study: Study) -> list[str]:
-    """The columns that any participant can have, known before the first is expanded."""
+    """The columns for all participants, computed before the first is expanded."""
     keys = (key for block in study.blocks.values() for key, _ in _cells(dict(block.config)))
     settings = [key for key in dict.fromkeys(keys) if key not in RESERVED_KEYS]
     return [*RESERVED_KEYS, *settings]
 
 
 def _cells(table: Config, before: str = "") -> Iterator[tuple[str, JsonValue]]:
-    """The cells of a config, with nested keys dotted."""
+    """The cells of a config; the names of nested keys are joined with dots."""
     for key, value in table.items():
         if isinstance(value, dict) and value:
             yield from _cells(value, f"{before}{key}.")

@@ -1,4 +1,4 @@
-"""`new-config-file`: a study to start from."""
+"""`new-config-file`: write a commented study to start from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Template(click.ParamType[str]):
     name = "template"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name itself; fails with the most similar one and with all there are."""
+        """The name; fails with a message that has the most similar name and all names."""
         if value not in TEMPLATES:
             hint = nearest(value, TEMPLATES)
             told = f'there is no template "{value}"{f"; {hint}" if hint else ""}'
@@ -29,7 +29,7 @@ class Template(click.ParamType[str]):
 
 
 def listed_templates() -> str:
-    """The templates with what each is for, a line each."""
+    """The templates with their purposes, one per line."""
     width = max(map(len, TEMPLATES))
     lines = (f"  {name:<{width}}  {_first_line(name)}" for name in TEMPLATES)
     return "\n".join(["Templates:", *lines])
@@ -40,7 +40,7 @@ def _first_line(name: str) -> str:
 
 
 def _text(template: str | None) -> bytes:
-    """A template's text; without a name, that of the study which shows a bit of all."""
+    """The text of a template, or of the default study, which shows all features."""
     files = resources.files("experiment_server.cli")
     place = files / "templates" / f"{template}.toml" if template else files / DEFAULT_NAME
     return place.read_bytes()

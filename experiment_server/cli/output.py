@@ -40,15 +40,15 @@ def print_diagnostics(
 
 
 def brief_json(value: JsonValue) -> str:
-    """A value as JSON for people to read: of a long list its beginning, and how many more it has.
+    """A value as JSON for people to read; a long list is shortened to its beginning and a number.
 
-    What it gives for those is no JSON.
+    A shortened list is not valid JSON.
     """
     if isinstance(value, dict):
-        items = (f"{_written(key)}: {brief_json(item)}" for key, item in value.items())
+        items = (f"{_plain_json(key)}: {brief_json(item)}" for key, item in value.items())
         return f"{{{', '.join(items)}}}"
     if not isinstance(value, list):
-        return _written(value)
+        return _plain_json(value)
     shown = [brief_json(item) for item in value[:_LONGEST_LIST]]
     more = len(value) - _ITEMS_SHOWN
     if len(value) > _LONGEST_LIST or (more > 1 and len(", ".join(shown)) > _LONGEST_TEXT):
@@ -60,7 +60,7 @@ _LONGEST_LIST, _LONGEST_TEXT = 24, 120
 _ITEMS_SHOWN = 2
 
 
-def _written(value: JsonValue) -> str:
+def _plain_json(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 

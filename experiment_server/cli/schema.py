@@ -1,4 +1,4 @@
-"""`schema`: what editors need to complete and check study files."""
+"""`schema`: print the JSON Schema with which editors complete and check study files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`simulate`: rehearse a study with participants that are not there."""
+"""`simulate`: rehearse a study with simulated participants."""
 
 from __future__ import annotations
 
@@ -114,22 +114,22 @@ async def _rehearse(
             await session.add_participant(BY_SERVER, index)
         blocks = sum(row.blocks_count for row in await session.rows())
         click.echo(f"Dashboard: {running.url}/")
-        with _Bar(blocks) as step:
+        with _ProgressBar(blocks) as step:
             outcomes = await asyncio.gather(
                 *(
                     take_part(running.url, index, pace, on_block=step)
                     for index in range(1, participants + 1)
                 )
             )
-        _show(outcomes)
+        _print_summary(outcomes)
         if stay:
             note("Still serving; Ctrl+C stops.")
             await session.stopping.wait()
         return outcomes
 
 
-class _Bar:
-    """A progress bar over all blocks of all participants, where somebody watches."""
+class _ProgressBar:
+    """A progress bar over all blocks of all participants, shown only in a terminal."""
 
     def __init__(self, blocks: int) -> None:
         from rich.console import Console
@@ -145,7 +145,7 @@ class _Bar:
         )
         self._task = self._progress.add_task("blocks begun", total=blocks)
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> _ProgressBar:
         self._progress.start()
         return self
 
@@ -156,7 +156,7 @@ class _Bar:
         self._progress.advance(self._task)
 
 
-def _show(outcomes: list[SimulatedRun]) -> None:
+def _print_summary(outcomes: list[SimulatedRun]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

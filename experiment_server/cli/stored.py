@@ -1,4 +1,4 @@
-"""What the commands share that look at the state of a study."""
+"""The argument, the option and the connection of all commands that read a stored study."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _FILE_HELP = "FILE is the study file, its database, or postgresql://user@host/na
 
 
 def stored_argument(function: Callable[P, None]) -> Callable[P, None]:
-    """The argument that names whose state is meant."""
+    """Add the argument that names the study or its database."""
     return click.argument("file", metavar="FILE")(function)
 
 
 def session_option(function: Callable[P, None]) -> Callable[P, None]:
-    """The option that names the session."""
+    """Add the option that names the session."""
     return click.option(
         "--session",
         default=DEFAULT_SESSION,
@@ -38,7 +38,7 @@ def session_option(function: Callable[P, None]) -> Callable[P, None]:
 
 
 def place_of(file: str) -> Place:
-    """Where the state is: of a study file, beside it."""
+    """The database that FILE means; the database of a study file is beside it."""
     from experiment_server.store.database import Place
 
     return Place.of(f"{file[:-5]}.sqlite3" if file.lower().endswith(".toml") else file)
@@ -46,9 +46,9 @@ def place_of(file: str) -> Place:
 
 @contextlib.contextmanager
 def session_of(file: str, name: str) -> Iterator[tuple[Connection, int]]:
-    """A connection that reads one moment, and the id of the session.
+    """A connection that reads the state of one moment, and the id of the session.
 
-    Raises DatabaseUnusable, and SessionUnknown.
+    Raises DatabaseUnusable and SessionUnknown.
     """
     from experiment_server.store import database, records
     from experiment_server.store.integrity import open_for_reading

@@ -1,4 +1,4 @@
-"""`verify-config-file`: is the study right, and what does it do to each participant?"""
+"""`verify-config-file`: check a study, and show participants' orders and blocks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PARTICIPANTS_SHOWN = 5
 # One for each block name; readable on dark and on light terminals.
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red", "bright_black")
 
-# Into a file or a pipe a table takes the width it needs.
+# The width of tables in a file or a pipe, which is enough for all columns.
 PIPED_WIDTH = 10_000
 
 
@@ -89,15 +89,15 @@ def command(
             design = balance(parsed.study, usual_participants(parsed.study))
             click.echo(f"Design for {design.sentence}")
         if failed:
-            click.secho(f"{config_file} has {_counted(parsed)}.", fg="red", err=True)
+            click.secho(f"{config_file} has {_problem_counts(parsed)}.", fg="red", err=True)
         else:
             click.secho(f"{config_file} is valid.", fg="green")
     if failed:
         sys.exit(1)
 
 
-def _counted(parsed: Parsed) -> str:
-    """How many errors and warnings there are, in words."""
+def _problem_counts(parsed: Parsed) -> str:
+    """The numbers of errors and warnings, in words."""
     counts = Counter(diagnostic.severity for diagnostic in parsed.diagnostics)
     return " and ".join(
         f"{counts[severity]} {severity}{'s' if counts[severity] > 1 else ''}"
@@ -147,7 +147,7 @@ def _show_in_full(console: Console, expanded: Expanded) -> None:
 
 
 def _show_compact(console: Console, expanded: Expanded, styles: Mapping[str, str]) -> None:
-    """Each block once: what all share, then a line per setting that varies, by participant."""
+    """Show each block once: the common settings, then a line for each setting that varies."""
     from rich.text import Text
 
     width = max(map(len, styles))
@@ -176,7 +176,7 @@ def _show_compact(console: Console, expanded: Expanded, styles: Mapping[str, str
 
 
 def _settings(block: Block) -> Config:
-    """The config without the keys that are shown beside it."""
+    """The config without the keys that are shown elsewhere."""
     return {key: value for key, value in block.config.items() if key not in RESERVED_KEYS}
 
 

@@ -18,17 +18,17 @@ from experiment_server.server.frames import FrameInvalid, check_frame
 log = logging.getLogger(__name__)
 
 DROPPED = "a client was disconnected, because it sent invalid Socket.IO data: %s"
-"""What the log says of a connection that sends what is no packet, with the reason."""
+"""The log message for a connection that sends invalid packets, with the reason."""
 
 
 class BodyReader:
-    """A body that was read already, with the `read` method that the library calls."""
+    """A request body in memory, with the `read` method that the library calls."""
 
     def __init__(self, body: bytes) -> None:
         self._body = io.BytesIO(body)
 
     async def read(self, length: int) -> bytes:
-        """Up to so many bytes of the body."""
+        """The next bytes of the body, at most `length`."""
         return self._body.read(length)
 
 
@@ -41,7 +41,7 @@ Environ = TypedDict(
 
 
 class ConnectionLimits(Protocol):
-    """What a WebSocket asks about its connection."""
+    """The functions that a WebSocket calls for its connection."""
 
     def add_websocket(self, connection: str, transport: asyncio.Transport) -> None:
         """Note that a connection has a WebSocket."""
@@ -50,7 +50,7 @@ class ConnectionLimits(Protocol):
         """Note that the WebSocket has ended."""
 
     def max_message_size(self, connection: str | None) -> int:
-        """The number of bytes that a message may have."""
+        """The largest size of a message, in bytes."""
 
     async def count(self, connection: str, size: int) -> None:
         """Count a frame; raises FrameInvalid if there were too many."""

@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler
 from experiment_server.server.security import PUBLIC_PATHS
 
 Serve = Callable[[Sequence[str], web.Request], Awaitable[web.StreamResponse]]
-"""Answers a request, given the parameters in its path."""
+"""A function that answers a request with the given path parameters."""
 
 # Python's int() would also accept "١٢" and "1_0".
 INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -26,7 +26,7 @@ INTEGER = re.compile(r"-?[0-9]{1,18}")
 # Longer paths are left to aiohttp. The longest operation has two indices of ten digits.
 _PATH_MAX_LENGTH = 64
 
-# Paths in the cache: some for each of a thousand participants, and some 300 bytes each.
+# The number of cached paths: a few for each of a thousand participants, with about 300 bytes each.
 _CACHE_MAX = 4_096
 
 
@@ -72,7 +72,7 @@ class OperationRoutes:
     def find(self, request: web.BaseRequest) -> tuple[Route, Handler] | None:
         """The route and the handler of a request; None if aiohttp has to find or refuse it."""
         method, path = request.method, request.rel_url.raw_path
-        # What clients can make up is not cached.
+        # Paths that clients can invent are not cached.
         if method not in self._methods or len(path) > _PATH_MAX_LENGTH:
             return None
         return None if hdrs.EXPECT in request.headers else self._find(method, path)

@@ -1,4 +1,4 @@
-"""The files of a study on disk. They are read together, and nothing unseen is overwritten."""
+"""Reads a study's files together, and checks before a write that the editor has seen them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ANY_VERSION = "*"
 
 
 class StudyDisk:
-    """A study file, and the tables beside it that it names."""
+    """A study file, and the table files that it names."""
 
     def __init__(self, path: Path, worker: ParseWorker) -> None:
         self.path = path
         self._worker = worker
-        # The tables that the file named when it was last read, and the text that names them.
-        self._files: list[str] = []
-        self._named_in = ""
+        # The tables in the last text of the file, and that text.
+        self._table_paths: list[str] = []
+        self._last_text = ""
 
     async def read_text(self) -> str:
         """Read the study file's text; raises StudyFileUnreadable."""
@@ -33,13 +33,13 @@ class StudyDisk:
     async def read(self) -> StudySource:
         """Read the study file and its tables; raises StudyFileUnreadable."""
         text = await self.read_text()
-        if text != self._named_in:
-            self._files, self._named_in = await self._worker.files(text), text
-        return StudySource(text, await self._tables(self._files))
+        if text != self._last_text:
+            self._table_paths, self._last_text = await self._worker.files(text), text
+        return StudySource(text, await self._tables(self._table_paths))
 
     def files(self) -> list[Path]:
         """The study file, and the tables that it named when it was last read."""
-        return [self.path, *(self.path.parent / path for path in self._files)]
+        return [self.path, *(self.path.parent / path for path in self._table_paths)]
 
     async def with_tables(self, text: str, instead: JsonObject | None = None) -> StudySource:
         """A study text with the tables that it names, from disk or from the texts `instead`.

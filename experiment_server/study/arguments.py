@@ -1,7 +1,7 @@
-"""The arguments of config functions: from a list or a table in the file to checked values.
+"""Checks the arguments of config functions, and binds them to their names.
 
-An argument may itself be a call. It is then checked for all that this call can draw: arguments
-that are accepted are good for every participant.
+An argument may itself be a call. The check then covers every value that the call can draw, so
+accepted arguments are valid for every participant.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Read = TypeVar("Read")
 Real = TypeVar("Real", int, float)
 
 SIGMAS = 10
-"""Standard deviations that no draw of random.gauss is away from the mean: its generator has 53
-bits, which reach 8.6."""
+"""No draw of random.gauss is farther from the mean than this number of standard deviations: its
+generator has 53 bits, which reach 8.6."""
 
 
 def bind_choices(args: TemplateValue) -> JsonObject:
@@ -78,7 +78,7 @@ def bind_sample(args: TemplateValue) -> JsonObject:
 
 
 def bind_shuffle(args: TemplateValue) -> JsonObject:
-    """The argument of random.shuffle, which is left as it is."""
+    """The argument of random.shuffle. The list in the study is not changed."""
     bound = by_name(args, ("population",), ("population",))
     _population(bound)
     return bound
@@ -118,7 +118,7 @@ def bind_gauss(args: TemplateValue) -> JsonObject:
 
 
 def bind_range(args: TemplateValue) -> JsonObject:
-    """The arguments of range, which knows one, two or three."""
+    """The one, two or three arguments of range."""
     names = ("stop",) if isinstance(args, list) and len(args) == 1 else ("start", "stop", "step")
     bound = {"start": 0, "step": 1, **by_name(args, names, ("start", "stop", "step"))}
     start, stop, step = (_whole(bound, key) for key in ("start", "stop", "step"))
@@ -130,31 +130,31 @@ def bind_range(args: TemplateValue) -> JsonObject:
 
 
 def longest_range(start: IntegerBounds, stop: IntegerBounds, step: IntegerBounds) -> int:
-    """The most numbers that a range can have; its step is never 0."""
+    """The largest length that a range can have; its step is never 0."""
     if step.least > 0:
         return _range_length(start.least, stop.most, step.least)
     return _range_length(-start.most, -stop.least, -step.most)
 
 
 def shortest_range(start: IntegerBounds, stop: IntegerBounds, step: IntegerBounds) -> int:
-    """The fewest numbers that a range can have; its step is never 0."""
+    """The smallest length that a range can have; its step is never 0."""
     if step.least > 0:
         return _range_length(start.most, stop.least, step.most)
     return _range_length(-start.least, -stop.most, -step.least)
 
 
 def _range_length(start: int, stop: int, step: int) -> int:
-    # Counted rather than asked of a range, which cannot tell lengths of 2**63 and more.
+    # len() of a range fails for lengths of 2**63 and more.
     return max(0, (stop - start - 1) // step + 1)
 
 
 def differences(cumulative: Sequence[float]) -> list[float]:
-    """The single weights of cumulative ones."""
+    """The weights that have these cumulative weights."""
     return [after - before for before, after in zip([0, *cumulative], cumulative, strict=False)]
 
 
 def integer_bounds(value: object) -> IntegerBounds | None:
-    """The whole numbers that a value can be, None if it can be anything else."""
+    """The bounds of a whole number, None if the value can be anything else."""
     possible = value.possible if isinstance(value, FunctionCall) else value
     if isinstance(possible, int) and not isinstance(possible, bool):
         return IntegerBounds(possible, possible)
@@ -162,19 +162,19 @@ def integer_bounds(value: object) -> IntegerBounds | None:
 
 
 def number_bounds(value: object) -> NumberBounds | None:
-    """The numbers that a value can be, None if it can be anything else."""
+    """The bounds of a number, None if the value can be anything else."""
     possible = value.possible if isinstance(value, FunctionCall) else value
     if isinstance(possible, float) and math.isfinite(possible):
         return NumberBounds(possible, possible)
     wholes = integer_bounds(possible)
-    # A number that no float can hold has been told of already, and must not stop the rest.
+    # A number that is too large for a float already has an error; the check goes on.
     if wholes is not None and max(-wholes.least, wholes.most + 1) <= 2**63:
         return NumberBounds(wholes.least, wholes.most)
     return possible if isinstance(possible, NumberBounds) else None
 
 
 def list_bounds(value: object) -> ListBounds | None:
-    """The lists that a value can be, None if it can be anything else; a text lists characters."""
+    """The bounds of a list, or of a text as a list of characters; None for anything else."""
     possible = value.possible if isinstance(value, FunctionCall) else value
     if isinstance(possible, (list, str)):
         return ListBounds(possible, len(possible), len(possible), in_place=True)
@@ -203,7 +203,7 @@ def by_name(args: TemplateValue, positional: Sequence[str], named: Sequence[str]
 
 
 def _hint_for_a_flat_list(args: TemplateValue) -> None:
-    # The mistake that everybody makes once: the values in place of the list of values.
+    # A frequent mistake: args contains the values themselves, not a list of them.
     if isinstance(args, list) and args and not isinstance(args[0], (list, str, dict, FunctionCall)):
         raise ArgumentsInvalid(
             "takes its values as one argument: write them in a list of their own, "
@@ -253,7 +253,7 @@ def _shown(value: object) -> str:
 
 
 def _what_is_drawn(value: object) -> str:
-    # choices and sample give lists, also of a single value.
+    # choices and sample return a list even for a single value.
     if isinstance(value, FunctionCall) and isinstance(value.possible, ListBounds):
         return f"; {value.function_name} gives a list"
     return ""
@@ -271,7 +271,7 @@ def _check_weights(key: str, value: object, population: ListBounds) -> None:
     least = [item.least for item in numbers]
     most = [item.most for item in numbers]
     if key == "cum_weights":
-        # Each at least as large as the one before it, also where both are drawn.
+        # Each weight has to be at least as large as the one before it, even if both are drawn.
         falls = (
             zip(most, least[1:], strict=False) if weights.in_place else [(max(most), min(least))]
         )
@@ -288,19 +288,19 @@ def _check_weights(key: str, value: object, population: ListBounds) -> None:
 
 
 def _each(values: ListBounds, read: Callable[[object], Read | None]) -> list[Read] | None:
-    """What each value of a list can be, None if one of them can be anything else."""
+    """The bounds of each value in a list, None if `read` returns None for one of them."""
     found = [read(item) for item in values.items]
     kept = [value for value in found if value is not None]
     return kept if len(kept) == len(found) else None
 
 
 def _least_sum(values: ListBounds, least: Sequence[Real]) -> Real:
-    """The smallest sum of a list, given the least that can stand at each place of it."""
+    """The smallest sum of a list, from the smallest value of each item."""
     return sum(least) if values.in_place else min(least, default=0) * values.shortest
 
 
 def _most_sum(values: ListBounds, most: Sequence[Real]) -> Real:
-    """The largest sum of a list, given the most that can stand at each place of it."""
+    """The largest sum of a list, from the largest value of each item."""
     return sum(most) if values.in_place else max(most, default=0) * values.longest
 
 

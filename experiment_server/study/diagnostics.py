@@ -1,4 +1,4 @@
-"""What is wrong with a study file, and how it is told."""
+"""Diagnostics: the errors, warnings and hints about a study file, and their text form."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding in a study file.
+    """One error, warning or hint about a study file.
 
-    An `error` keeps the study from running, a `warning` runs but is hardly meant, an `info` is
-    good to know. Lines and columns count from 1, in characters, the end is exclusive; they are
-    None where the finding is about no place in the file. `file` is the path of the table that it
-    is about, None for the study file itself.
+    A study with an `error` does not run. A `warning` marks something that is probably a mistake,
+    an `info` something useful. Lines and columns count from 1, in characters; the end is exclusive.
+    They are None for a diagnostic without a position. `file` is the path of the table file, None
+    for the study file itself.
     """
 
     code: str
@@ -39,17 +39,18 @@ class Diagnostic:
     file: str | None = None
 
     def as_dict(self) -> JsonObject:
-        """The wire form: the fields under their own names."""
+        """The fields by name, as a JSON object."""
         return asdict(self)
 
     def on_wire(self) -> DiagnosticInfo:
-        """The finding as clients get it."""
+        """The diagnostic in the form that clients get."""
         return DiagnosticInfo(**asdict(self))
 
     def render(self, file_name: str = "study", source: StudySource | None = None) -> str:
-        """As compilers print it, with the line underlined if the study's source is given.
+        """The diagnostic as text, in the format of compilers.
 
-        `file:line:column: severity[code]: message`, the line, the hint.
+        The lines are `file:line:column: severity[code]: message`, then, if the study's source is
+        given, the marked line of the file, then the hint.
         """
         where = (self.file or file_name, self.line, self.column)
         place = ":".join(str(part) for part in where if part)
@@ -70,7 +71,7 @@ class Diagnostic:
         end = len(line)
         if self.end_column is not None and self.end_line == self.line:
             end = self.end_column - 1
-        # What stands before and under the mark is shown alike, tabs and all.
+        # The marker line repeats the tabs of the text line, so that both align.
         margin = "".join(character if character == "\t" else " " for character in line[:start])
         marks = "^" * max(1, len(line[start:end].rstrip()))
         number = str(self.line)
@@ -78,34 +79,34 @@ class Diagnostic:
 
 
 class Findings:
-    """Collects the diagnostics of one run over a study file with this text."""
+    """Collects the diagnostics of a study file with this text."""
 
     def __init__(self, text: str) -> None:
         self._positions = Positions(text)
-        # In the order in which they are met.
+        # In the order of their discovery.
         self._found: dict[Diagnostic, None] = {}
         self._counts: Counter[Severity] = Counter()
 
     def error(
         self, code: str, message: str, hint: str | None = None, *, at: Path = (), key: bool = False
     ) -> None:
-        """Note a problem that keeps the study from running; `key` marks the key, not its value."""
+        """Add an error; with `key`, its position is that of the key, not of the value."""
         span = self._positions.key(at) if key else self._positions.value(at)
         self._note(code, "error", message, hint, span)
 
     def warning(
         self, code: str, message: str, hint: str | None = None, *, at: Path = (), key: bool = False
     ) -> None:
-        """Note something that runs but is hardly meant; `key` marks the key, not its value."""
+        """Add a warning; with `key`, its position is that of the key, not of the value."""
         span = self._positions.key(at) if key else self._positions.value(at)
         self._note(code, "warning", message, hint, span)
 
     def info(self, code: str, message: str, hint: str | None = None, *, at: Path = ()) -> None:
-        """Note something that is good to know."""
+        """Add a hint."""
         self._note(code, "info", message, hint, self._positions.value(at))
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Note a diagnostic, once however often it is met, and no more than can be read."""
+        """Add a diagnostic unless it is there already, or there are too many."""
         severity = diagnostic.severity
         if diagnostic not in self._found and self._counts[severity] < DIAGNOSTICS_MAX:
             self._found[diagnostic] = None
@@ -113,11 +114,11 @@ class Findings:
 
     @property
     def has_errors(self) -> bool:
-        """Whether one of them is an error."""
+        """Whether one of the diagnostics is an error."""
         return self._counts["error"] > 0
 
     def all(self) -> tuple[Diagnostic, ...]:
-        """All of them, from the top of each file to its end, those without a place last.
+        """All diagnostics by file and position; those without a position are last.
 
         The study file comes first.
         """
@@ -135,11 +136,11 @@ class Findings:
 
 
 def shown(value: object) -> str:
-    """A value of the file as TOML writes it, for messages."""
+    """A value in TOML syntax, for messages."""
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """A question that suggests the known name most like `word`, if one is like it at all."""
+    """A question that suggests the known name most similar to `word`; None if none is similar."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f'did you mean "{close[0]}"?' if close else None

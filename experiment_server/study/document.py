@@ -1,4 +1,4 @@
-"""A study file as a document: TOML read, and its values brought into the types of JSON."""
+"""Parses TOML text into a document, and converts its values to JSON types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from experiment_server.wire.values import JsonObject, JsonValue
 
 
 def read_document(text: str, findings: Findings) -> JsonObject | None:
-    """The document that a text is, in JSON's types; None where it is none, which is reported."""
+    """The document of a TOML text in JSON types; None, after an error, if the text is invalid."""
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
@@ -24,7 +24,7 @@ def read_document(text: str, findings: Findings) -> JsonObject | None:
         _report_nesting(findings)
         return None
     except ValueError:
-        # Python does not even try to read a number of more than some thousand digits.
+        # Python refuses to parse a number of more than some thousand digits.
         findings.error("number-not-json", "a number in the file has too many digits")
         return None
     if _nesting(document) > STUDY_NESTING_MAX:
@@ -39,7 +39,7 @@ def _syntax_error(error: tomli.TOMLDecodeError, text: str) -> Diagnostic:
     line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
     if line is not None and column is not None:
         written = text.split("\n")[line - 1] if line <= text.count("\n") + 1 else ""
-        # The parser stops behind a statement that it could read but not take: mark all of it.
+        # The parser stops after a statement that it rejects, so this marks the whole statement.
         if column > len(written.rstrip()):
             column = len(written) - len(written.lstrip()) + 1
     hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in message), None)
@@ -72,7 +72,7 @@ def _nesting(value: JsonValue) -> int:
 
 
 def _plain(value: JsonValue, name: str, at: Path, findings: Findings) -> JsonValue:
-    """The value in JSON's types, because every participant's app gets it as JSON."""
+    """The value in JSON types, because every participant's app gets it as JSON."""
     if isinstance(value, dict):
         for key in value:
             if wrong := text_problem(key):
@@ -92,6 +92,6 @@ def _plain(value: JsonValue, name: str, at: Path, findings: Findings) -> JsonVal
         code = "text-not-json" if isinstance(value, str) else "number-not-json"
         hint = f'write it as text: "{value}"' if isinstance(value, float) else None
         findings.error(code, f"{name} {wrong}", hint, at=at)
-        # What follows must neither count with such a number nor print it.
+        # Later steps must neither compute with such a number nor print it.
         return 0 if isinstance(value, int) else value
     return value

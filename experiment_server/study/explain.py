@@ -1,4 +1,4 @@
-"""Where each block and each value of a participant comes from."""
+"""Explains where each block and each value of a participant comes from."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def explain(
 ) -> tuple[ExplainedBlock, ...]:
     """Each block of a participant with its reasons; raises StudyInvalid and ExpansionFailed.
 
-    They follow the row of the design of their own index, or another one.
+    By default, the row of the design is the participant's index.
     """
     study = parsed.require()
     raw_blocks = read_blocks(parsed.source.text)
@@ -45,7 +45,7 @@ def explain(
 
 
 def _reasons(study: Study, row: int, count: int) -> list[Names]:
-    """Why each block stands where it does."""
+    """The reasons for each block's position."""
     ways = [way for _, way in condition_walk(study, row)]
     if study.order.trees:
         ordered = [tuple(filter(None, map(_in_tree, way))) or ("as in the file",) for way in ways]
@@ -60,7 +60,7 @@ def _reasons(study: Study, row: int, count: int) -> list[Names]:
 
 
 def _in_tree(step: Step) -> str:
-    """How a group of a tree came to have an item where it is; empty where the file says it all."""
+    """The reason for an item's position in a group of a tree; empty if it is the file's order."""
     group = step.group
     if group.strategy is Strategy.AS_IS:
         return ""
@@ -69,14 +69,14 @@ def _in_tree(step: Step) -> str:
 
 
 def _table_row(study: Study, row: int) -> Names:
-    """Which row of an order table a row of the design has, where there is a table of several."""
+    """The row of the order table that a row of the design uses; empty without such a table."""
     rows = len(study.order.rows)
     at = turn_of(study, row) % rows + 1
     return (f"row {at} of {rows}",) if rows > 1 else ()
 
 
 def _in_groups(way: tuple[Step, ...]) -> Iterator[str]:
-    """How a block of a classic order came to its place: its group's, and its own in the group."""
+    """The reasons for the positions of a classic order's group, and of the block in its group."""
     outer, *inner = way
     size = len(outer.group.items)
     yield f"group {outer.item + 1} of the file, {outer.position + 1} of {size} ({_how(outer)})"
@@ -100,7 +100,7 @@ def _values(
     raw_blocks: Mapping[str, RawBlock],
     path: Names = (),
 ) -> Iterator[ExplainedValue]:
-    """The values in a config, one by one; a list, and what a call drew, is one value."""
+    """The values in a config, one by one; a list or the result of a call is one value."""
     if isinstance(template, dict) and template:
         for key, item in template.items():
             if path or key not in RESERVED_KEYS:
@@ -125,14 +125,14 @@ def _explained(
 
 
 def _function(template: TemplateValue) -> str | None:
-    """The function that draws a value, or something inside a list; None where nothing is drawn."""
+    """The name of the function that draws a value or an item of a list, None without a call."""
     if isinstance(template, FunctionCall):
         return template.function_name
     return next(filter(None, map(_function, inside([template]))), None)
 
 
 def _ancestors(name: str, raw_blocks: Mapping[str, RawBlock]) -> Iterator[RawBlock]:
-    """A block, what it extends, and so on; each once, also in a circle."""
+    """A block, its parent, and so on; each block once, also in a circle."""
     met: set[str] = set()
     following: str | None = name
     while following is not None and following in raw_blocks and following not in met:
@@ -142,7 +142,7 @@ def _ancestors(name: str, raw_blocks: Mapping[str, RawBlock]) -> Iterator[RawBlo
 
 
 def _written(config: Config, path: Names) -> tuple[bool, str | None]:
-    """Whether a block has a value at a path, and the variable that stands there or around it."""
+    """Whether a block has a value at a path, and the variable that the value comes from."""
     value: JsonValue = config
     for key in path:
         if not isinstance(value, dict) or key not in value:

@@ -1,6 +1,6 @@
-"""Every key of a study file, declared once: what it is for, and the shape of its value.
+"""Declares every key of a study file once, with its purpose and the shape of its value.
 
-The parser warns of keys that are not here, and the JSON Schema is made from here.
+The parser warns about all other keys, and the JSON Schema is generated from these declarations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Shape = Mapping[str, JsonValue]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key, what its value means, and what the value may be."""
+    """A key: the description of its value, and the JSON Schema of its value."""
 
     description: str
     shape: Shape
@@ -41,7 +41,7 @@ TREE: Shape = {
 
 
 def _by_participant(row: Shape) -> Shape:
-    """A row for everybody, or a table with a row for each participant."""
+    """The schema of one row for all participants, or a table with a row for each participant."""
     table = {
         "type": "object",
         "patternProperties": {"^[1-9][0-9]*$": row},

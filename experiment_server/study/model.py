@@ -1,4 +1,4 @@
-"""The types that a study file becomes."""
+"""The types of a checked study."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from experiment_server.study.value_bounds import ValueBounds
 from experiment_server.wire.values import JsonObject, JsonValue
 
 Config = JsonObject
-"""A block's settings as JSON knows them: text, numbers, booleans, lists and tables."""
+"""A block's settings in JSON types: text, numbers, booleans, lists and tables."""
 
 TemplateValue: TypeAlias = JsonValue
 """A JSON value in which each call of a function is a `FunctionCall`."""
@@ -24,7 +24,7 @@ Binding = Mapping[str, Level]
 """One level for each of some factors."""
 
 RESERVED_KEYS = ("participant_index", "name", "block_id")
-"""The keys that every expanded config gets, whatever the file says."""
+"""The keys that every expanded config has; their values in the file are replaced."""
 
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -32,7 +32,7 @@ PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 class Strategy(str, Enum):
-    """How a list of blocks or of groups is put into an order for a participant."""
+    """The rule that orders a list of blocks or groups for a participant."""
 
     AS_IS = "as_is"
     RANDOMIZE = "randomize"
@@ -44,21 +44,20 @@ class Strategy(str, Enum):
 
 
 class Rows(list[JsonObject]):
-    """The rows of a table, which are data: no variables and no calls are looked for in them."""
+    """The rows of a table. They are data, so variables and calls in them are not replaced."""
 
     name = ""
-    """What the study calls the table."""
+    """The name of the table in the study."""
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A value that is drawn anew for each participant and each occurrence of its block.
+    """A call of a function, drawn again for each participant and each occurrence of its block.
 
-    `bound` holds the checked arguments by name; it is None where an argument is itself a call, so
-    that they can only be bound when drawn. `possible` is what can be drawn; it is None where the
-    arguments are broken. `group` names the calls that share their values when
-    `unique` is set: equal groups never repeat a value for one participant. `at` is where the file
-    has it.
+    `bound` contains the checked arguments by name; it is None if an argument is itself a call,
+    because the arguments are then bound at each draw. `possible` contains the bounds of the drawn
+    value; it is None if the arguments have errors. With `unique`, calls with the same `group` never
+    repeat a value for one participant. `at` is the path of the call in the file.
     """
 
     function_name: str
@@ -76,7 +75,7 @@ class BlockTemplate:
 
     `condition` is false for practice, instructions, questionnaires and
     breaks, which the design report leaves out. `levels` has the block's level of each factor.
-    `values` is about how many values its config has once it is expanded.
+    `values` is the approximate number of values in its expanded config.
     """
 
     name: str
@@ -89,11 +88,11 @@ class BlockTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of an order tree: blocks and groups that a strategy puts into an order.
+    """A group of an order tree: blocks and groups that a strategy orders.
 
-    What is inside an item stays together. `pick` takes only the first items after ordering.
-    `name` is what reports call the group, `labels` what they call its items. `written` is where
-    the file has the group: those that `each` makes of it share the place.
+    The blocks of an item stay together. With `pick`, only that number of first items remains after
+    ordering. `name` and `labels` are the names of the group and of its items in reports. `written`
+    is the path of the group in the file; all groups that `each` creates share one path.
     """
 
     items: tuple[str | Group, ...]
@@ -113,7 +112,7 @@ class Group:
 
 
 def without(groups: tuple[Names, ...], left_out: frozenset[str]) -> tuple[Names, ...]:
-    """Groups without some blocks, and without the groups that have no other."""
+    """Groups without some blocks; groups that become empty are removed."""
     if not left_out:
         return groups
     kept = (tuple(name for name in group if name not in left_out) for group in groups)
@@ -122,11 +121,11 @@ def without(groups: tuple[Names, ...], left_out: frozenset[str]) -> tuple[Names,
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The groups of blocks: one row for everybody, or one row per key of an order table.
+    """The groups of blocks: one row for all participants, or one row per key of an order table.
 
-    A flat list is kept as groups of one block each: putting those groups in order is what
-    groups_strategy means for it. An order tree is kept in `trees` instead, as it is for each of
-    the between-subjects cells, or for everybody.
+    A flat list is stored as groups of one block each, because groups_strategy orders its blocks.
+    An order tree is stored in `trees` instead: one tree for each between-subjects cell, or a
+    single one.
     """
 
     rows: tuple[tuple[Names, ...], ...]
@@ -135,12 +134,12 @@ class Order:
     trees: tuple[Group, ...] = ()
 
     def names(self) -> set[str]:
-        """The names of all blocks that anybody meets in the order."""
+        """The names of all blocks in the order."""
         listed = {name for groups in self.rows for group in groups for name in group}
         return listed.union(*(tree.names() for tree in self.trees))
 
     def without(self, left_out: frozenset[str]) -> Order:
-        """The order without some blocks, and without the groups that have no other."""
+        """The order without some blocks; groups that become empty are removed."""
         if not left_out:
             return self
         return replace(self, rows=tuple(without(groups, left_out) for groups in self.rows))
@@ -154,12 +153,12 @@ class EndBlocks:
     strategy: Strategy = Strategy.AS_IS
 
     def row(self, participant_index: int) -> Names:
-        """The blocks for participant 1, 2, ...; a table starts over when its keys are used up."""
+        """The blocks for participant 1, 2, ...; after its last key, a table repeats."""
         return self.rows[(participant_index - 1) % len(self.rows)]
 
 
 class BetweenStrategy(str, Enum):
-    """How the levels of between-subjects factors are given out."""
+    """The rule that assigns levels of between-subjects factors to participants."""
 
     CYCLE = "cycle"
     BLOCK_RANDOMIZE = "block_randomize"
@@ -169,7 +168,7 @@ class BetweenStrategy(str, Enum):
 class Cell:
     """One combination of levels of the between-subjects factors.
 
-    `left_out` names the blocks that a participant in this cell does not meet.
+    `left_out` contains the names of the blocks that participants in this cell do not get.
     """
 
     levels: Binding
@@ -177,12 +176,12 @@ class Cell:
 
 
 NO_CELL = Cell({}, frozenset())
-"""Where everybody is in a design without between-subjects factors."""
+"""The single cell of a design without between-subjects factors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """The between-subjects part of a design: every participant is in one of the cells."""
+    """The between-subjects part of a design. Each participant belongs to one of the cells."""
 
     cells: tuple[Cell, ...]
     strategy: BetweenStrategy = BetweenStrategy.CYCLE
@@ -190,7 +189,7 @@ class Between:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A study without errors, ready to be expanded. `digest` is the SHA-256 of its text."""
+    """A study without errors. `digest` is that of its `StudySource`."""
 
     digest: str
     blocks: Mapping[str, BlockTemplate]
@@ -202,7 +201,7 @@ class Study:
 
     @property
     def ends(self) -> tuple[EndBlocks, EndBlocks]:
-        """The blocks around the order: init and final ones."""
+        """The init blocks and the final blocks."""
         return self.init_blocks, self.final_blocks
 
 

@@ -1,4 +1,4 @@
-"""Which participant gets which order.
+"""The order for each turn of a strategy, and the shuffling of lists.
 
 Sources: Bradley, J. V. (1958), Complete counterbalancing of immediate sequential effects in a Latin
 square design, Journal of the American Statistical Association 53(282), 525-528, and Williams, E. J.
@@ -23,7 +23,7 @@ Row = tuple[int, ...]
 
 
 def balanced_rows(size: int) -> int:
-    """How many rows a square has that balances position and immediate carry-over.
+    """The number of rows of a square that balances position and immediate carry-over.
 
     An even size takes `size` rows. An odd size takes `2 * size`, each row followed by its
     reverse: no fewer rows balance the carry-over. A single item has a single row.
@@ -32,7 +32,7 @@ def balanced_rows(size: int) -> int:
 
 
 def balanced_row(size: int, row: int) -> Row:
-    """A row of the balanced square over 0..size-1, made by itself: whole squares may be huge."""
+    """A row of the balanced square over 0..size-1, without the other rows: squares may be huge."""
     shift, is_reversed = divmod(row, 2) if size % 2 and size > 1 else (row, 0)
     first = [0, *((step + 1) // 2 if step % 2 else size - step // 2 for step in range(1, size))]
     items = tuple((item + shift) % size for item in first)
@@ -41,20 +41,20 @@ def balanced_row(size: int, row: int) -> Row:
 
 @lru_cache(maxsize=64)
 def random_latin_square(size: int, seed: int) -> tuple[Row, ...]:
-    """The rows of a Latin square over 0..size-1, drawn by the seed from all there are.
+    """The rows of a random Latin square over 0..size-1; the seed decides which one.
 
-    Balances position, and carry-over only by chance. A random walk through the Latin squares
-    (Jacobson and Matthews 1996), from a generator of its own.
+    The square balances position, and carry-over only by chance. The algorithm is a random walk
+    through the Latin squares (Jacobson and Matthews 1996), with its own generator.
     """
     generator = random.Random(f"random_latin_square {seed} {size}")
-    # cube[row][column][symbol] is 1 where the symbol stands; a walk may pass through squares in
-    # which one place is -1 ("improper" ones), and must not end in one.
+    # cube[row][column][symbol] is 1 if the cell has the symbol. The walk may pass through squares
+    # in which one entry is -1 ("improper" squares), and must not end in one.
     cube = [
         [[int((row + column) % size == symbol) for symbol in range(size)] for column in range(size)]
         for row in range(size)
     ]
-    # Only steps that end in a square count, for only their chain is uniform; and their number is
-    # random, because small squares fall into two halves that the steps alternate between.
+    # Only steps that end in a proper square count, because only their chain is uniform. Their
+    # number is random, because small squares form two halves, and each step changes the half.
     steps = min(size**3, LATIN_SQUARE_CELLS_VISITED_MAX // size**2)
     for _ in range(generator.randrange(steps, 2 * steps) if size > 1 else 0):
         improper = _walk(cube, None, generator)
@@ -66,7 +66,7 @@ def random_latin_square(size: int, seed: int) -> tuple[Row, ...]:
 def _walk(
     cube: list[list[list[int]]], improper: tuple[int, int, int] | None, generator: random.Random
 ) -> tuple[int, int, int] | None:
-    """One move; returns the place that is improper after it, if one is."""
+    """One step of the walk; returns the improper entry after it, if there is one."""
     size = range(len(cube))
     x, y, z = improper or _empty_place(cube, generator)
     other_x = generator.choice([at for at in size if cube[at][y][z] == 1])
@@ -91,8 +91,8 @@ def _empty_place(cube: list[list[list[int]]], generator: random.Random) -> tuple
 def permutation(size: int, turn: int) -> Row:
     """The order of 0..size-1 for a turn in a cycle through all `size!` orders.
 
-    Each run of `size` turns, from the first on, is a Latin square: the rotations of one order. So
-    position is balanced long before the cycle is complete.
+    Each run of `size` turns, from the first on, is a Latin square with the rotations of one order,
+    so position is balanced long before the cycle is complete.
     """
     start, rotation = divmod(turn % math.factorial(size), size)
     left = list(range(1, size))
@@ -104,7 +104,7 @@ def permutation(size: int, turn: int) -> Row:
 
 
 def cycle_length(strategy: Strategy, size: int) -> int | None:
-    """After how many turns the orders of `size` items start over; None where nothing is dealt."""
+    """The number of turns after which the orders of `size` items repeat; None without a cycle."""
     if strategy in (Strategy.LATIN_SQUARE, Strategy.WILLIAMS):
         return balanced_rows(size)
     if strategy is Strategy.PERMUTATIONS:
@@ -120,7 +120,7 @@ def dealt_row(strategy: Strategy, size: int, turn: int, seed: int) -> Row:
         return permutation(size, turn)
     if strategy is Strategy.RANDOM_LATIN_SQUARE:
         return random_latin_square(size, seed)[turn % size]
-    # Release 0.3 stopped after as many rows as there are items, also where the square is odd.
+    # Release 0.3 used only as many rows as there are items, also for squares of odd size.
     rows = size if strategy is Strategy.LATIN_SQUARE_0_3 else balanced_rows(size)
     return balanced_row(size, turn % rows)
 
@@ -128,8 +128,8 @@ def dealt_row(strategy: Strategy, size: int, turn: int, seed: int) -> Row:
 def shuffle(items: list[Item], generator: random.Random) -> None:
     """Shuffle a list in place.
 
-    The draws and their order are those of `random.shuffle`, which Python may change between its
-    versions: a study that is running must not notice.
+    The draws and their order are those of `random.shuffle` today. Python may change that function
+    between versions, and a running study must not change.
     """
     bits = generator.getrandbits
     for last in range(len(items) - 1, 0, -1):

@@ -1,4 +1,4 @@
-"""TOML text to a Study, or to every problem that keeps it from being one."""
+"""Parses TOML text into a `Study`, or reports all problems of the text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The outcome of reading a study file: `study` is None if there is any error."""
+    """The result of parsing a study file: `study` is None if there is any error."""
 
     study: Study | None
     diagnostics: tuple[Diagnostic, ...]
@@ -46,9 +46,9 @@ class Parsed:
 
 
 def parse(study: str | StudySource) -> Parsed:
-    """Read a study, one without tables as its mere text.
+    """Parse a study; a study without tables may be given as its text.
 
-    Never raises: whatever the text is, the outcome says what was found.
+    This never raises: the result contains the problems of any text.
     """
     source = StudySource(study) if isinstance(study, str) else study
     try:
@@ -64,7 +64,7 @@ def parse(study: str | StudySource) -> Parsed:
 
 
 def reader_failed(error: Exception) -> Diagnostic:
-    """What is said of a study when whoever reads it made a mistake."""
+    """The diagnostic for an unexpected error in the parser itself."""
     return Diagnostic(
         "reader-failed",
         "error",
@@ -75,7 +75,7 @@ def reader_failed(error: Exception) -> Diagnostic:
 
 
 def _parse(source: StudySource) -> Parsed:
-    # Editors on Windows put a byte order mark first; TOML has no place for it.
+    # Editors on Windows write a byte order mark first, which TOML does not allow.
     text_without_mark = source.text.removeprefix("\ufeff")
     findings = Findings(text_without_mark)
     document = read_document(text_without_mark, findings)
@@ -86,7 +86,7 @@ def _parse(source: StudySource) -> Parsed:
 
 
 def read_blocks(text: str) -> Mapping[str, RawBlock]:
-    """The blocks of a study without errors as its file has them, members of families one by one."""
+    """The raw blocks of a study without errors; each member of a family is a block."""
     findings = Findings(text)
     document = read_document(text.removeprefix("\ufeff"), findings) or {}
     levels = read_levels(document.get(SECTION, {}).get("factors", {}), findings)
@@ -137,7 +137,7 @@ def _report_misplaced(document: Mapping[str, JsonValue], findings: Findings) -> 
     known = {key: value for key, value in document.items() if key not in CONFIGURATION}
     unknown_keys(known, FILE, "the file", findings)
     for key, value in document.items():
-        # A study that runs without the order that its file has is worse than one that does not run.
+        # A study that ignores its own order is worse than a study that does not run.
         if key in CONFIGURATION:
             hint = (
                 "move it below the line [configuration]"
@@ -158,7 +158,7 @@ def _report_unused(study: Study, crossed: Crossed, findings: Findings) -> None:
     used |= study.order.names()
     for ends in study.ends:
         used.update(name for row in ends.rows for name in row)
-    # With a mistake in the order itself, nobody can say what it would have used.
+    # If the order has an error, the blocks that it uses are unknown.
     if findings.has_errors:
         return
     for raw in crossed.blocks.values():

@@ -1,7 +1,7 @@
-"""Where in its text a value of a TOML document stands.
+"""Finds the positions of a TOML document's keys and values in its text.
 
-The values themselves come from a TOML parser that knows no places; this walks the syntax tree of
-the same text, and is asked only when there is something to say about a place.
+The TOML parser that reads the values does not return positions. This module walks the syntax tree
+of the same text, only when a diagnostic needs a position.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import tree_sitter_toml
 from tree_sitter import Language, Node, Parser
 
 Path = tuple[str | int, ...]
-"""How to reach a value from the document: keys of tables, and places in lists from 0."""
+"""The path from the document to a value: keys of tables, and indices in lists from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of text. Lines and columns count from 1, in characters; the end is exclusive."""
+    """A range of text. Lines and columns count from 1, in characters; the end is exclusive."""
 
     line: int
     column: int
@@ -28,14 +28,14 @@ class Span:
 
 
 class Positions:
-    """The places of a document's keys and values; built when first asked."""
+    """The positions of a document's keys and values; they are computed at the first use."""
 
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n")
         self._text = text
 
     def value(self, path: Path) -> Span | None:
-        """The value at a path, or the innermost one around it that the text has."""
+        """The position of the value at a path, or of the innermost known value around it."""
         for length in range(len(path), 0, -1):
             span = self._index.values.get(path[:length])
             if span is not None:
@@ -43,7 +43,7 @@ class Positions:
         return None
 
     def key(self, path: Path) -> Span | None:
-        """The key at a path, or what is next around it."""
+        """The position of the key at a path, or of the innermost known value around it."""
         return (self._index.keys.get(path) if path else None) or self.value(path)
 
     @cached_property
@@ -62,7 +62,7 @@ class _Index:
         self._lengths: dict[Path, int] = {}
 
     def read(self, document: Node) -> None:
-        """Note every key and value below the document."""
+        """Store the positions of all keys and values in the document."""
         for node in document.named_children:
             if node.type == "pair":
                 self._pair(node, ())
@@ -87,7 +87,7 @@ class _Index:
                 self._pair(child, path)
 
     def _header_path(self, names: list[str]) -> Path:
-        """The path that a header means: inside a list of tables it is the list's last table."""
+        """The path of a table header; for a list of tables, it leads to the list's last table."""
         path: Path = ()
         for position, name in enumerate(names):
             path = (*path, name)
@@ -134,7 +134,7 @@ class _Index:
 
 
 def _names(key: Node) -> list[str]:
-    """The names in a key, quoted or dotted or plain."""
+    """The names in a key, which may be quoted, dotted or plain."""
     if key.type == "dotted_key":
         return [name for part in key.named_children for name in _names(part)]
     text = (key.text or b"").decode("utf-8", "replace")

@@ -1,6 +1,6 @@
-"""Orders that are lists of names, rewritten as trees: what could be written in their place.
+"""Rewrites classic orders, lists of names, as order trees.
 
-A tree of these may deal other orders: whoever suggests one compares what the two deal.
+A tree may produce other orders than the list. The caller compares both before it suggests a tree.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from experiment_server.study.order import dealt_row
 from experiment_server.wire.values import JsonObject
 
 Item = str | JsonObject
-"""An item of a tree as the file has it: a name, or a group."""
+"""An item of a tree as written in a file: a name, or a group."""
 
 WRITTEN_BY_HAND = (Strategy.LATIN_SQUARE, Strategy.PERMUTATIONS, Strategy.LATIN_SQUARE_0_3)
-"""Strategies whose orders a table may have, with a row for each."""
+"""Strategies whose orders people write out in tables, one row for each order."""
 
 
 class Rewriter:
-    """Makes trees out of classic orders over blocks that may be members of families."""
+    """Builds trees from classic orders, whose blocks may be members of families."""
 
     def __init__(self, families: Families) -> None:
         self._families = families
         self._family_of = {name: family for family in families for name in families[family]}
 
     def trees(self, order: Order) -> Iterator[list[Item]]:
-        """Trees that may deal what a classic order deals."""
+        """Trees that may produce the same orders as a classic order."""
         within = order.within_groups_strategy
         rows = [[_inside(names, within) for names in groups] for groups in order.rows]
         if len(rows) == 1:
@@ -43,7 +43,7 @@ class Rewriter:
                 yield [*first, group, *last]
 
     def _ordered(self, groups: Sequence[list[Item]], strategy: Strategy) -> Iterator[JsonObject]:
-        """Groups of a tree that may deal these: one for each level of a factor, or as they are."""
+        """Tree groups that may produce these: one for each level of a factor, or one for all."""
         how = {} if strategy is Strategy.AS_IS else {"strategy": strategy.value}
         for factor, levels in self._families.factors.items():
             of_level = {self._level(group, factor): group for group in groups}
@@ -62,7 +62,7 @@ class Rewriter:
             yield {**how, "blocks": items}
 
     def _level(self, items: list[Item], factor: str) -> str | None:
-        """The level of a factor that the first block with one has."""
+        """The level of the first block that has the factor."""
         for item in items:
             if isinstance(item, dict):
                 return self._level(item["blocks"], factor)
@@ -72,7 +72,7 @@ class Rewriter:
         return None
 
     def _compressed(self, items: list[Item], bound: Binding) -> list[Item]:
-        """Items with families' names in the place of members that stand in their order."""
+        """Items in which members of a family, if they are in order, become the family's name."""
         found: list[Item] = []
         place = 0
         while place < len(items):
@@ -89,7 +89,7 @@ class Rewriter:
     def _family_at(
         self, items: list[Item], place: int, name: str, bound: Binding
     ) -> tuple[str, int]:
-        """What a name can be written as inside groups of some levels, and for how many items."""
+        """The shortest name for a block in groups with bound levels, and its number of items."""
         family, levels = self._family_of.get(name), self._families.levels.get(name, {})
         if family is None or any(
             not is_same(level, bound[factor]) for factor, level in levels.items() if factor in bound
@@ -103,11 +103,11 @@ class Rewriter:
 
 
 class Chunks:
-    """The rows of a table, in chunks of items that are together in all of them.
+    """The rows of a table, divided into chunks of items that are together in all rows.
 
-    `first` and `last` have the items that are at the same end of every row, `middle` the chunks
-    between them in the order of the first row. `is_dealt` says whether every row has the same
-    items, each once, and more than one chunk to put into an order.
+    `first` and `last` contain the items at the beginning and the end of every row, `middle` the
+    chunks between them in the order of the first row. `is_dealt` is whether every row has the same
+    items, each once, and more than one chunk to order.
     """
 
     def __init__(self, rows: list[list[Item]]) -> None:
@@ -140,13 +140,13 @@ class Chunks:
 
 
 def _inside(names: Names, strategy: Strategy) -> list[Item]:
-    """What is in a classic group, as items of a tree."""
+    """The content of a classic group as items of a tree."""
     if strategy is Strategy.AS_IS or len(names) < 2:
         return list(names)
     return [{"strategy": strategy.value, "blocks": list(names)}]
 
 
 def _as_dealt(row: list[list[Item]], strategy: Strategy) -> list[list[Item]]:
-    """The items that a strategy puts into the order of a row for the first participant."""
+    """The items that a strategy brings into the order of a row for the first participant."""
     dealt = dealt_row(strategy, len(row), 0, 0)
     return [row[dealt.index(place)] for place in range(len(row))]

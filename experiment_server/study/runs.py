@@ -1,10 +1,10 @@
-"""Random orders in which no value comes more than so often in a row.
+"""Random orders of trials with a limit on how often a value is repeated in a row.
 
-Trials that are alike in all that is limited are of one kind; only the order of kinds is found here.
-A trial is drawn at each place from those after which the rest can still be put into order, so that
-with a single limit nothing is ever taken back. With several at once it can be: then the last places
-are drawn anew, in bounded work, and beyond it a known order is mixed by exchanges that keep the
-limits.
+Trials with the same values of all limited factors are of one kind; this module orders only kinds.
+At each position, it draws from the kinds after which the rest can still be ordered. With a single
+limit, this never fails. With several limits it can fail: then the search draws the last positions
+again, for a limited number of steps. If that fails too, it exchanges trials of a known order at
+random, and keeps the limits.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from functools import lru_cache
 from experiment_server.limits import RUN_SEARCH_STEPS_MAX
 
 Kind = tuple[int, ...]
-"""The number of the value that a trial has of each limited factor."""
+"""The numbers of a trial's values, one for each limited factor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Kinds of trials, how many there are of each, and the longest run of each limited factor."""
+    """The kinds of trials, the count of each kind, and the longest run of each limited factor."""
 
     kinds: tuple[Kind, ...]
     counts: tuple[int, ...]
@@ -30,11 +30,11 @@ class Plan:
 
     @property
     def length(self) -> int:
-        """How many trials there are."""
+        """The number of trials."""
         return sum(self.counts)
 
     def keeps(self, order: Sequence[int]) -> bool:
-        """Whether no value comes more often in a row in an order of kinds than it may."""
+        """Whether an order of kinds keeps the limits."""
         return all(
             _longest_run([self.kinds[kind][factor] for kind in order]) <= limit
             for factor, limit in enumerate(self.limits)
@@ -43,9 +43,9 @@ class Plan:
 
 @lru_cache(maxsize=256)
 def known_order(plan: Plan) -> tuple[int, ...] | None:
-    """An order of the kinds that keeps the limits, None where there is none or none was found.
+    """An order of the kinds that keeps the limits, None if there is none or none was found.
 
-    The same for every caller. It takes at most `RUN_SEARCH_STEPS_MAX` steps.
+    The result is the same for every call. The search takes at most `RUN_SEARCH_STEPS_MAX` steps.
     """
     generator = random.Random(0)
     for _ in range(_ATTEMPTS):
@@ -56,7 +56,7 @@ def known_order(plan: Plan) -> tuple[int, ...] | None:
 
 
 def random_order(plan: Plan, generator: random.Random) -> Sequence[int]:
-    """A random order of the kinds that keeps the limits; there has to be a known one."""
+    """A random order of the kinds that keeps the limits; `known_order` must have found one."""
     found = _Search(plan, generator).run(_STEPS_PER_TRIAL * plan.length)
     if found is not None:
         return found
@@ -71,14 +71,14 @@ _STEPS_PER_TRIAL = 8
 
 
 class _Search:
-    """Builds an order place by place, and takes places back that lead nowhere."""
+    """A backtracking search, which builds an order position by position."""
 
     def __init__(self, plan: Plan, generator: random.Random, *, remembering: bool = False) -> None:
         self._plan = plan
         self._generator = generator
         self._left = list(plan.counts)
         self._total = plan.length
-        # How many trials are left with each value, for each factor.
+        # For each factor, the number of remaining trials with each value.
         self._values = [
             [0] * (1 + max(kind[factor] for kind in plan.kinds))
             for factor in range(len(plan.limits))
@@ -87,14 +87,14 @@ class _Search:
             for factor, value in enumerate(kind):
                 self._values[factor][value] += count
         self._order: list[int] = []
-        # How long the run is that ends at each place, for each factor.
+        # For each position, the length of the run that ends there, for each factor.
         self._runs: list[tuple[int, ...]] = []
         self._dead: set[tuple[tuple[int, ...], int, tuple[int, ...]]] | None = (
             set() if remembering else None
         )
 
     def run(self, steps: int) -> tuple[int, ...] | None:
-        """An order, None if there is none or none was found in so many steps."""
+        """An order, None if there is none or none was found in this number of steps."""
         ways = [self._candidates()]
         while self._total:
             steps -= 1
@@ -102,21 +102,21 @@ class _Search:
                 return None
             kind = self._take(ways[-1])
             if kind is not None:
-                self._place(kind)
+                self._append(kind)
                 ways.append(self._candidates())
                 continue
             ways.pop()
             if not ways:
                 return None
-            self._take_back()
+            self._remove_last()
         return tuple(self._order)
 
     def _candidates(self) -> list[int]:
-        """The kinds that can come next."""
+        """The kinds that are possible at the next position."""
         return [kind for kind, left in enumerate(self._left) if left and self._fits(kind)]
 
     def _take(self, candidates: list[int]) -> int | None:
-        """One of the candidates at random, by how many are left of each; it is none any more."""
+        """A random candidate, weighted by its remaining trials; it is removed from the list."""
         if not candidates:
             return None
         point = self._generator.random() * sum(self._left[kind] for kind in candidates)
@@ -137,10 +137,10 @@ class _Search:
         )
 
     def _fits(self, kind: int) -> bool:
-        """Whether a kind may come next, and for each factor alone the rest can be put behind it.
+        """Whether a kind may be next, so that for each single factor the rest can follow it.
 
-        The values of a factor can be put into order if each has, with the others between its runs,
-        room for all that is left of it.
+        The values of a factor can be ordered if the other values separate the runs of each value
+        into runs that are short enough.
         """
         runs = self._runs_with(kind)
         total = self._total - 1
@@ -165,12 +165,12 @@ class _Search:
         left[kind] -= 1
         return tuple(left), kind, runs
 
-    def _place(self, kind: int) -> None:
+    def _append(self, kind: int) -> None:
         self._runs.append(self._runs_with(kind))
         self._order.append(kind)
         self._count(kind, -1)
 
-    def _take_back(self) -> None:
+    def _remove_last(self) -> None:
         kind, runs = self._order.pop(), self._runs.pop()
         self._count(kind, 1)
         if self._dead is not None:
@@ -184,7 +184,7 @@ class _Search:
 
 
 def _mixed(plan: Plan, order: list[int], generator: random.Random) -> list[int]:
-    """An order after random exchanges of two places that each keep the limits."""
+    """An order after random exchanges of two positions; each exchange keeps the limits."""
     for _ in range(_STEPS_PER_TRIAL * len(order)):
         one, other = generator.randrange(len(order)), generator.randrange(len(order))
         order[one], order[other] = order[other], order[one]
@@ -194,7 +194,7 @@ def _mixed(plan: Plan, order: list[int], generator: random.Random) -> list[int]:
 
 
 def _keeps_around(plan: Plan, order: Sequence[int], place: int) -> bool:
-    """Whether the runs that a place can be in are as short as they have to be."""
+    """Whether all runs around a position keep the limits."""
     for factor, limit in enumerate(plan.limits):
         around = order[max(0, place - limit) : place + limit + 1]
         if _longest_run([plan.kinds[kind][factor] for kind in around]) > limit:

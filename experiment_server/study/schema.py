@@ -1,4 +1,4 @@
-"""The JSON Schema of a study file, for editors that complete and check while typing."""
+"""The JSON Schema of a study file; editors use it for completion and checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from experiment_server.wire.values import JsonObject
 
 
 def json_schema() -> JsonObject:
-    """The schema (draft 2020-12). It knows shapes and names; `verify` knows the rest."""
+    """The schema (draft 2020-12). It checks shapes and names; `verify` checks everything."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A study for experiment-server",

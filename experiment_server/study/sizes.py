@@ -1,4 +1,4 @@
-"""How many values a participant gets of a template, what its calls draw included."""
+"""Estimates the number of values that a participant gets from a template."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _LOOKED_AT = 100
 
 
 def expected_values(value: object) -> int:
-    """About how many values a value consists of once it is expanded, itself among them.
+    """The approximate number of values in a value after expansion, including itself.
 
-    A list that is drawn counts as its longest; its items count as those that can stand at its
-    beginning.
+    A drawn list counts with its largest length. Only the first items of a list are examined; each
+    item counts as many values as these have on average.
     """
     if isinstance(value, dict):
         return 1 + sum(map(expected_values, value.values()))

@@ -1,4 +1,4 @@
-"""A study as it is written: its TOML text, and the tables that stand in files beside it."""
+"""The source of a study: its TOML text, and the table files beside it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why a table's file has no text; `line` is where in it, None where that is no place."""
+    """The reason why a table file cannot be read; `line` is None if no line causes it."""
 
     message: str
     hint: str | None = None
@@ -17,7 +17,7 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """A table's file: its path as the study names it, and its text, or why it has none."""
+    """A table file: its path as written in the study, and its text or the reason without one."""
 
     path: str
     text: str = ""
@@ -26,7 +26,7 @@ class TableFile:
 
 @dataclass(frozen=True, slots=True)
 class StudySource:
-    """All that a version of a study is made of. `tables` are in the order of their paths."""
+    """The complete source of a study version. `tables` are in the order of their paths."""
 
     text: str
     tables: tuple[TableFile, ...] = ()
@@ -35,9 +35,9 @@ class StudySource:
     def digest(self) -> str:
         """The SHA-256 of the study, in hexadecimal.
 
-        Without tables it is that of the text. With tables it is that of a list as `sha256sum`
-        writes it: the digest of the text, then, in the order of their paths, a line for each table
-        with its digest, two spaces and its path.
+        Without tables, it is the SHA-256 of the text. With tables, it is the SHA-256 of a list in
+        the format of `sha256sum`: the digest of the text, then, in the order of their paths, a
+        line for each table with its digest, two spaces and its path.
         """
         if not self.tables:
             return digest_of(self.text)
@@ -45,7 +45,7 @@ class StudySource:
         return digest_of("".join([f"{digest_of(self.text)}\n", *lines]))
 
     def table(self, path: str) -> TableFile | None:
-        """The table's file of a path, None where the source has none."""
+        """The table file with a path, None if the source has none."""
         return next((table for table in self.tables if table.path == path), None)
 
 

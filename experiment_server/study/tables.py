@@ -1,4 +1,4 @@
-"""Tables from files: CSV and JSON Lines beside a study, as lists of tables."""
+"""Reads the table files of a study, in CSV or JSON Lines, into lists of rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def named_files(configuration: JsonValue) -> Iterator[str]:
-    """The paths in `[configuration.tables]` that a table may have, each once."""
+    """The valid paths in `[configuration.tables]`, each once."""
     tables = configuration.get("tables") if isinstance(configuration, dict) else None
     if isinstance(tables, dict):
         paths = dict.fromkeys(path for path in tables.values() if isinstance(path, str))
@@ -31,7 +31,7 @@ def named_files(configuration: JsonValue) -> Iterator[str]:
 
 
 def files_named_in(text: str) -> list[str]:
-    """The paths of a study's tables, in order; none where the text is not TOML."""
+    """The sorted paths of a study's tables; empty if the text is not TOML."""
     try:
         document = tomli.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
@@ -40,7 +40,7 @@ def files_named_in(text: str) -> list[str]:
 
 
 def path_problem(path: str) -> str | None:
-    """What is wrong with the path of a table's file, None where nothing is."""
+    """The problem of a table file's path, None for a valid path."""
     if not path.lower().endswith(SUFFIXES):
         return "is neither a .csv nor a .jsonl file"
     if any(ord(character) < 32 or character in "\\:" for character in path) or text_problem(path):
@@ -56,7 +56,7 @@ def path_problem(path: str) -> str | None:
 def read_tables(
     configuration: Mapping[str, JsonValue], source: StudySource, findings: Findings
 ) -> dict[str, Rows | None]:
-    """The tables of a study by name, None for those with mistakes, which go into the findings."""
+    """The tables of a study by name; None for a table with errors, which are reported."""
     tables = configuration.get("tables", {})
     if not isinstance(tables, dict):
         findings.error(

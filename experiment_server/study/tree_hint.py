@@ -1,4 +1,4 @@
-"""A hint for an order of lists of names that would be shorter as a tree: the tree, written out."""
+"""Suggests an order tree for a classic order that would be shorter as a tree."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from experiment_server.study.trees import TreeReader
 from experiment_server.wire.values import JsonValue
 
 SHORTER = 0.75
-"""The share of an order's text that a tree may have: a few characters are no reason to rewrite."""
+"""The largest length of a suggested tree, as a share of the order's text: a few saved characters
+are no reason to rewrite it."""
 
 SHUFFLES_COMPARED = 24
 
@@ -31,9 +32,9 @@ def hint_at_tree(
     families: Families,
     findings: Findings,
 ) -> None:
-    """Note that a classic order would be shorter as a tree, where one deals the same orders.
+    """Add a hint if a shorter tree produces the same orders as a classic order.
 
-    For a study without errors and without between-subjects factors.
+    The study must have no errors and no between-subjects factors.
     """
     names = sum(len(group) for groups in order.rows for group in groups)
     if order.trees or "order" not in configuration or names > TREE_HINT_NAMES_MAX:
@@ -63,7 +64,7 @@ def _comparison(
     templates: Mapping[str, BlockTemplate],
     families: Families,
 ) -> str | None:
-    """What there is to say of a tree that deals the same orders; None for any other."""
+    """The hint for a tree that produces the same orders; None for any other tree."""
     findings = Findings("")
     reader = TreeReader(templates, families, {}, NamesCount(findings), findings)
     group = OrderedGroup(reader.read(Location("order", (SECTION, "order")), list(tree)))
@@ -80,7 +81,7 @@ def _comparison(
     def in_tree(turn: int, draws: Draws) -> tuple[str, ...]:
         return tuple(group.names(turn, draws))
 
-    # What is shuffled has no cycle: that many participants show whether it is shuffled alike.
+    # A shuffled order has no cycle; this number of participants shows whether both are the same.
     if all(
         in_rows(turn, Draws(0, turn + 1)) == in_tree(turn, Draws(0, turn + 1))
         for turn in range(max(turns, SHUFFLES_COMPARED))

@@ -1,4 +1,4 @@
-"""Trying a study out: one participant of each kind is expanded before the first one comes."""
+"""Expands one participant of each kind when a study is read, to find errors early."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ HINTS = {
 
 
 def try_out(study: Study, findings: Findings) -> None:
-    """Expand one participant of each kind, so that nothing is left to fail at a participant.
+    """Expand one participant of each kind, and report errors.
 
-    What an expansion needs depends on which blocks are in it, and that only on the tables.
+    A failure depends only on the blocks of a participant, and these depend only on the tables.
     """
     kinds = math.lcm(
         len(study.order.rows) or 1, len(study.init_blocks.rows), len(study.final_blocks.rows)
@@ -52,7 +52,7 @@ def try_out(study: Study, findings: Findings) -> None:
 
 
 def _too_much(blocks: tuple[Block, ...]) -> str | None:
-    """What the blocks' configs have too much of, if anything."""
+    """A phrase for the limit that the blocks' configs exceed, None if they exceed none."""
     values = characters = 0
     level: list[JsonValue] = [block.config for block in blocks]
     while level:
@@ -67,7 +67,7 @@ def _too_much(blocks: tuple[Block, ...]) -> str | None:
 
 
 def _length(value: JsonValue) -> int:
-    """The characters of a text, or of the keys of a table."""
+    """The number of characters in a text, or in the keys of a table."""
     if isinstance(value, str):
         return len(value)
     return sum(map(len, value)) if isinstance(value, dict) else 0

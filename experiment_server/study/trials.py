@@ -1,6 +1,6 @@
 """Functions for trials: rows of a table, and the crossing of levels.
 
-What they give is a list of tables, a trial each, which an app goes through within a block.
+They return a list of trials, each a table, which an app presents within a block.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from experiment_server.wire.values import JsonObject, JsonValue
 
 
 def bind_rows(args: TemplateValue) -> JsonObject:
-    """The arguments of rows: those rows of a table that are as `where` says."""
+    """The arguments of rows: the rows of a table that have the values in `where`."""
     bound = by_name(args, ("table", "where"), ("table", "where"))
     table = bound.get("table")
     if not isinstance(table, Rows) and not (
@@ -46,9 +46,10 @@ def bind_rows(args: TemplateValue) -> JsonObject:
     picked = Rows(table)
     for column, wanted in where.items():
         options = _options(column, wanted)
-        picked = Rows(row for row in picked if column in row and _stand_in(row[column]) in options)
-        if not picked or options - {_stand_in(row[column]) for row in picked}:
-            # Perhaps another column has left them out: then there are other rows with them.
+        picked = Rows(row for row in picked if column in row and _hashable(row[column]) in options)
+        if not picked or options - {_hashable(row[column]) for row in picked}:
+            # Raises only if no row of the whole table has the value: an earlier column may have
+            # excluded its rows.
             _check_column(table, column, wanted)
     if not picked:
         asked = " and ".join(f"{column} = {shown(wanted)}" for column, wanted in where.items())
@@ -57,29 +58,29 @@ def bind_rows(args: TemplateValue) -> JsonObject:
 
 
 def draw_rows(_generator: random.Random, bound: Bound) -> list[JsonObject]:
-    """The rows that were picked; nothing is drawn."""
+    """The selected rows; nothing is drawn."""
     return list(bound["rows"])
 
 
 def outcome_of_rows(bound: Bound) -> ListBounds:
-    """The rows that were picked, the same for everybody."""
+    """The selected rows, which are the same for every participant."""
     rows = bound["rows"]
     return ListBounds(rows, len(rows), len(rows), in_place=True)
 
 
 def _options(column: str, wanted: TemplateValue) -> set[Hashable]:
-    """The values of which a row has to have one."""
+    """The hashable forms of the values that a row may have in a column."""
     options = wanted if isinstance(wanted, list) else [wanted]
     if not all(isinstance(option, (str, int, float)) for option in options):
         raise ArgumentsInvalid(
             f"needs for {column} in where a value, or a list of values of which each is good, "
             f"got {shown(wanted)}"
         )
-    return set(map(_stand_in, options))
+    return set(map(_hashable, options))
 
 
 def _check_column(table: Sequence[JsonObject], column: str, wanted: JsonValue) -> None:
-    """Raise ArgumentsInvalid for a column that is not there, or a value that is not in it."""
+    """Raise ArgumentsInvalid for an unknown column, or a value that no row has in it."""
     columns = dict.fromkeys(name for row in table for name in row)
     if column not in columns:
         close = nearest(column, columns)
@@ -87,9 +88,9 @@ def _check_column(table: Sequence[JsonObject], column: str, wanted: JsonValue) -
             f'has a where for the column "{column}", which {_called(table)} does not have'
             + (f" ({close})" if close else f"; it has {', '.join(columns)}")
         )
-    there = {_stand_in(row[column]): row[column] for row in table if column in row}
+    there = {_hashable(row[column]): row[column] for row in table if column in row}
     for option in wanted if isinstance(wanted, list) else [wanted]:
-        if _stand_in(option) not in there:
+        if _hashable(option) not in there:
             met = ", ".join(map(shown, itertools.islice(there.values(), _SHOWN)))
             more = ", ..." if len(there) > _SHOWN else ""
             raise ArgumentsInvalid(
@@ -105,13 +106,13 @@ def _called(table: Sequence[JsonObject]) -> str:
     return f"table {table.name}" if isinstance(table, Rows) else "the table"
 
 
-def _stand_in(value: JsonValue) -> Hashable:
-    """What is equal for equal values: 1 is 1.0, and not true."""
+def _hashable(value: JsonValue) -> Hashable:
+    """A hashable form of a value: 1 and 1.0 have the same one, 1 and true do not."""
     return isinstance(value, bool), value if type(value) in PLAIN else freeze(value)
 
 
 def bind_cross(args: TemplateValue) -> JsonObject:
-    """The arguments of cross: levels by factor, how often, and in which order."""
+    """The arguments of cross: levels by factor, the number of repeats, and the order."""
     bound = {
         "repeat": 1,
         "shuffle": True,
@@ -138,7 +139,7 @@ def bind_cross(args: TemplateValue) -> JsonObject:
 
 
 def draw_cross(generator: random.Random, bound: Bound) -> list[JsonObject]:
-    """The trials in a random order, or in that of their levels, the last factor fastest."""
+    """The trials in a random order, or in the order of levels; the last factor varies fastest."""
     factors = bound["factors"]
     repeat: int = bound["repeat"]
     trials = _crossed(factors) * repeat
@@ -157,13 +158,13 @@ def draw_cross(generator: random.Random, bound: Bound) -> list[JsonObject]:
 
 
 def outcome_of_cross(bound: Bound) -> ListBounds:
-    """As many trials as there are combinations of levels, each as often as it is repeated."""
+    """The bounds of the list of trials: all combinations of levels, times the repeats."""
     factors = bound["factors"]
     levels = {name: _listed(values) for name, values in factors.items()}
     count = bound["repeat"] * math.prod(factor.longest for factor in levels.values())
     distinct = math.prod(map(least_distinct, levels.values()))
     if not is_known(factors):
-        # What is drawn stands for itself: nothing else is known of the trials.
+        # If levels are drawn, nothing but the number of trials is known.
         return ListBounds([{"levels": factors}], count, count, distinct=distinct)
     trials = _crossed(factors)
     if bound["shuffle"]:
@@ -172,14 +173,14 @@ def outcome_of_cross(bound: Bound) -> ListBounds:
 
 
 def _crossed(factors: Mapping[str, Sequence[JsonValue]]) -> list[JsonObject]:
-    """A trial for each combination of levels, the last factor fastest."""
+    """A trial for each combination of levels; the last factor varies fastest."""
     return [
         dict(zip(factors, levels, strict=True)) for levels in itertools.product(*factors.values())
     ]
 
 
 def _levels(factors: TemplateValue) -> dict[str, ListBounds]:
-    """What the levels of each factor can be; their number is the same for everybody."""
+    """The bounds of the levels of each factor; their number is the same for each participant."""
     if not isinstance(factors, dict) or not factors:
         raise ArgumentsInvalid(
             "needs as factors a table with the levels of each factor, "
@@ -209,7 +210,7 @@ def _listed(values: TemplateValue) -> ListBounds:
 
 
 def _limits(max_run: TemplateValue, levels: Mapping[str, ListBounds]) -> dict[str, int]:
-    """The longest run of each factor that has one."""
+    """The longest run of each limited factor."""
     if not isinstance(max_run, dict):
         raise ArgumentsInvalid(
             f"needs as max_run a table with a number for a factor, like {{ {next(iter(levels))} "
@@ -231,7 +232,7 @@ def _limits(max_run: TemplateValue, levels: Mapping[str, ListBounds]) -> dict[st
 
 
 def _plan(levels: Mapping[str, ListBounds], repeat: int, limits: Mapping[str, int]) -> Plan:
-    """The kinds of trials that the limits tell apart; raises ArgumentsInvalid without an order."""
+    """The kinds of trials for the limits; raises ArgumentsInvalid if no order keeps them."""
     others = math.prod(levels[name].longest for name in levels if name not in limits)
     counts = [Counter(_numbered(name, levels[name])) for name in limits]
     kinds = tuple(itertools.product(*counts))
@@ -254,7 +255,7 @@ def _plan(levels: Mapping[str, ListBounds], repeat: int, limits: Mapping[str, in
 
 
 def _numbered(name: str, levels: ListBounds) -> list[int]:
-    """A number for each level, the same for equal ones."""
+    """A number for each level; equal levels have the same number."""
     if levels.in_place and is_known(levels.items):
         numbers = _numbers(levels.items)
         return [numbers[freeze(level)] for level in levels.items]

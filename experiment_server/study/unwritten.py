@@ -1,4 +1,4 @@
-"""Texts that are still to be written: settings that begin with TODO."""
+"""Finds settings whose text begins with TODO, so that nobody forgets to write them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARK = "TODO"
 def report_unwritten(
     blocks: Iterable[RawBlock], variables: Mapping[str, JsonValue], findings: Findings
 ) -> None:
-    """Warn of each text in a block's config or a variable that begins with TODO, at its place."""
+    """Warn about each text in a block's config or a variable that begins with TODO."""
     for raw in blocks:
         _report(raw.config, raw.owner, "", (*raw.at, "config"), findings)
     _report(dict(variables), "variables", "", (SECTION, "variables"), findings)

@@ -1,6 +1,6 @@
-"""What a value may be, in a study file and in all that clients send.
+"""Checks values in study files and in messages from clients.
 
-It is JSON that every client reads back as it was written, from JSON as well as from MessagePack:
+Every client must read a value as it was written, from JSON and from MessagePack:
 
 - text is valid Unicode without the character NUL, which PostgreSQL cannot keep;
 - whole numbers have 64 bits, as TOML has them and as C# and the databases can hold them;
@@ -22,7 +22,7 @@ _Problem = tuple[list[str | int], str]
 
 
 def text_problem(text: str) -> str | None:
-    """What is wrong with a text, as in "is not valid Unicode"; None where nothing is."""
+    """The problem of a text, for example "is not valid Unicode"; None for a valid text."""
     if "\0" in text:
         return "has the character NUL in it"
     if not text.isascii():
@@ -34,7 +34,7 @@ def text_problem(text: str) -> str | None:
 
 
 def scalar_problem(value: object) -> str | None:
-    """What is wrong with a value that holds no others; None where nothing is."""
+    """The problem of a value that contains no other values; None for a valid value."""
     if isinstance(value, str):
         return text_problem(value)
     if isinstance(value, float):
@@ -51,10 +51,10 @@ def scalar_problem(value: object) -> str | None:
 
 
 def problem(value: object, name: str, depth: int = 1) -> str | None:
-    """The first thing that is wrong with a value and all that is in it; None where nothing is.
+    """The first problem in a value and the values inside it; None for a valid value.
 
-    It is a sentence that begins with where it is, like `patch.size[3] is inf, ...`. `depth` counts
-    the value itself, and what it is inside of.
+    It is a sentence that begins with the path, like `patch.size[3] is inf, ...`. `depth` is the
+    nesting depth of the value, including itself.
     """
     if type(value) is int and -(2**63) <= value < 2**63:
         return None
@@ -68,8 +68,8 @@ def problem(value: object, name: str, depth: int = 1) -> str | None:
 
 
 def _problem(value: object, depth: int) -> _Problem | None:
-    """Where the problem is, the innermost step first, and what it is."""
-    # The way to it is put together on the way back: nearly all values are as they should be.
+    """The path of the problem, with the innermost step first, and the problem."""
+    # The path is built only on return from a problem, because nearly all values are valid.
     if not isinstance(value, dict | list):
         wrong = scalar_problem(value)
         return ([], wrong) if wrong else None
@@ -94,7 +94,7 @@ def _key_problem(key: object) -> str | None:
 
 
 def inside(values: Iterable[JsonValue]) -> list[JsonValue]:
-    """What is in the tables and lists among the values, one level down."""
+    """The values inside those values that are tables or lists, one level down."""
     return [
         item
         for container in values

@@ -1,4 +1,4 @@
-"""Variables: values by name, which stand wherever a text is exactly `$NAME`."""
+"""Variables: named values, which replace texts of the form `$NAME`."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _VARIABLE = re.compile(r"\$([A-Za-z0-9_-]+)")
 
 
 class _Extent(NamedTuple):
-    """How many values a value consists of, itself among them, and how deep they are nested."""
+    """The number of values in a value, including itself, and their depth of nesting."""
 
     values: int
     depth: int
 
 
 class Variables:
-    """Puts values in the place of `$NAME`; variables may stand in variables.
+    """Replaces `$NAME` by values; variables may contain other variables.
 
-    Each variable is filled in before those that it stands in, so that a chain of them is as long
-    as a file can have it, and none becomes larger than an expansion may be. Tables from files are
-    variables too, whose rows are data: nothing is put into them.
+    Each variable is filled in before the variables that contain it. So chains of variables may be
+    long, and no variable becomes larger than an expansion may be. Tables from files are variables
+    too; their rows are data, in which nothing is replaced.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class Variables:
             at = (*VARIABLES, name)
             owner = f'variable "{name}"'
             self._filled[name] = self.fill(variables[name], owner, at)
-            # What contains a variable that is too large is too large with it, and said once.
+            # The value of a variable that is too large is dropped, so there is only one error.
             if not self._fits(name, owner, at):
                 self._filled[name] = None
 
     def fill(self, value: JsonValue, owner: str, at: Path) -> JsonValue:
-        """A copy of `value`, which `owner` wrote at a place, with its variables put in."""
+        """A copy of `value` with its variables filled in; errors name `owner` and the path `at`."""
         if isinstance(value, str):
             return self._text(value, owner, at)
         if isinstance(value, list):
@@ -66,7 +66,7 @@ class Variables:
         return value
 
     def config(self, config: Mapping[str, JsonValue], owner: str, at: Path) -> JsonObject:
-        """A block's config with its variables put in; an empty one where that is too large."""
+        """A block's config with its variables filled in; empty if it becomes too large."""
         extent = self._extent(config)
         if self._is_too_large(extent, owner, at):
             return {}
@@ -74,7 +74,7 @@ class Variables:
         return filled
 
     def report_unused(self) -> None:
-        """Warn of variables that stand nowhere; to be called after everything was filled."""
+        """Warn about unused variables; call this after everything is filled in."""
         for names, what, at in (
             (self._variables, "variable", VARIABLES),
             (self._tables, "table", TABLES_AT),
@@ -98,7 +98,7 @@ class Variables:
                 at=(*TABLES_AT, name),
                 key=True,
             )
-        # Of a table with mistakes nothing can be said, as of a call with mistakes.
+        # A table with errors is treated like a call with errors: its users are not checked.
         self._filled[name] = _BROKEN if rows is None else rows
         self._extents[name] = _PLAIN if rows is None else _extent_of(rows)
 
@@ -107,7 +107,7 @@ class Variables:
             return text[1:]
         if text[:1] == "$" and (text[1:] in self._variables or text[1:] in self._tables):
             self._used.add(text[1:])
-            # One that stands in a circle has no value, which has been told.
+            # A variable in a circle has no value, and already has an error.
             return self._filled.get(text[1:])
         match = _VARIABLE.fullmatch(text)
         if match:
@@ -122,12 +122,12 @@ class Variables:
         return text
 
     def _in_order(self) -> Iterator[str]:
-        """The variables, each behind those that stand in it; circles are reported."""
+        """The variables, each after the variables that it contains; circles are reported."""
         done: set[str] = set()
         for first in self._variables:
             if first in done:
                 continue
-            # The way to the variable that is looked at; deep chains would exhaust recursion.
+            # The path to the current variable. Recursion would fail for deep chains.
             way = {first: self._inside(self._variables[first])}
             while way:
                 name = next(reversed(way))
@@ -151,7 +151,7 @@ class Variables:
         )
 
     def _inside(self, value: JsonValue) -> Iterator[str]:
-        """The variables that stand in a value."""
+        """The names of the variables in a value."""
         level = [value]
         while level:
             item = level.pop()
@@ -202,7 +202,7 @@ class Variables:
 
 
 def _extent_of(value: JsonValue) -> _Extent:
-    """The extent of data in which no variable stands."""
+    """The extent of data that contains no variables."""
     if not isinstance(value, (dict, list)):
         return _PLAIN
     inside = [_extent_of(item) for item in (value.values() if isinstance(value, dict) else value)]
@@ -217,7 +217,7 @@ _BROKEN = FunctionCall("rows", [], None, False, "")
 
 
 def ring(names: list[str]) -> str:
-    """A circle of names in one wording, from whichever of them it was entered."""
+    """A circle of names as text; it is the same for each name at which the circle is entered."""
     start = names.index(min(names))
     turned = [*names[start:], *names[:start]]
     return " -> ".join([*turned, turned[0]])

@@ -50,7 +50,7 @@ def check_frame(frame: str | bytes) -> None:
 
 
 def check_payload(body: bytes) -> int:
-    """How many packets a polling client posts; raises FrameInvalid for what is none."""
+    """The number of packets in a polling client's post; raises FrameInvalid for invalid ones."""
     try:
         text = body.decode("utf-8")
         frames = Payload(encoded_payload=text).packets

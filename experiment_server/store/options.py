@@ -12,7 +12,7 @@ MEMORY: Final = ":memory:"
 
 
 class Durability(str, Enum):
-    """What an acknowledged change survives: `full`, a power failure; `fast`, a server crash."""
+    """The failure that acknowledged changes survive: `full` a power failure, `fast` a server crash."""
 
     FULL = "full"
     FAST = "fast"

@@ -241,7 +241,7 @@ class Store:
         )
 
     def record_counts(self) -> Future[list[RecordCount]]:
-        """How many records there are, by participant, table and block."""
+        """The numbers of records by participant, table and block."""
         return self._query_session(result_records.counts)
 
     def last_moves(self, participant_index: int, before: int) -> Future[list[Entry]]:

@@ -12,7 +12,7 @@ MEMORY: Final = ":memory:"
 
 
 class Durability(str, Enum):
-    """The failure that acknowledged changes survive: `full` a power failure, `fast` a server crash."""
+    """Acknowledged changes survive a power failure (`full`), or only a server crash (`fast`)."""
 
     FULL = "full"
     FAST = "fast"

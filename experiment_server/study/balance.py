@@ -139,7 +139,7 @@ def balance(study: Study, participants: int) -> Balance:
             CellParticipants(cell.levels, counts)
             for cell, counts in zip(cells, sentence.cells, strict=True)
         ),
-        sum(carry_over[place][place] for place in range(len(names))),
+        sum(carry_over[index][index] for index in range(len(names))),
         groups,
         factors,
         balanced,

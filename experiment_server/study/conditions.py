@@ -29,22 +29,22 @@ def conditions(study: Study, participant_index: int) -> Names:
         return tuple(name for name in names if study.blocks[name].condition)
     return tuple(
         name
-        for name, way in condition_walk(study, participant_index)
-        if study.blocks[name].condition and _has_ordered_position(way)
+        for name, steps in condition_walk(study, participant_index)
+        if study.blocks[name].condition and _has_ordered_position(steps)
     )
 
 
 def group_orders(study: Study, participant_index: int) -> Iterator[GroupOrder]:
     """The ordered groups of a tree, once for each time that a participant reaches one."""
     found: dict[tuple[int, ...], tuple[Group, dict[int, int]]] = {}
-    for _, way in condition_walk(study, participant_index):
-        for depth, step in enumerate(way):
+    for _, steps in condition_walk(study, participant_index):
+        for depth, step in enumerate(steps):
             if step.group.strategy is not Strategy.AS_IS:
-                around = tuple(outer.position for outer in way[:depth])
-                found.setdefault(around, (step.group, {}))[1][step.position] = step.item
-    for group, places in found.values():
+                outer_positions = tuple(outer.position for outer in steps[:depth])
+                found.setdefault(outer_positions, (step.group, {}))[1][step.position] = step.item
+    for group, item_at in found.values():
         # The walk goes through the positions in order, so this is the order of the items.
-        items = (item for item in places.values() if _is_condition(study, group.items[item]))
+        items = (item for item in item_at.values() if _is_condition(study, group.items[item]))
         yield GroupOrder(group, tuple(group.labels[item] for item in items))
 
 
@@ -61,13 +61,13 @@ def _is_condition(study: Study, item: str | Group) -> bool:
     return isinstance(item, Group) or study.blocks[item].condition
 
 
-def _has_ordered_position(way: tuple[Step, ...]) -> bool:
+def _has_ordered_position(steps: tuple[Step, ...]) -> bool:
     """Whether a strategy decides a block's position; False for fixed items around a group."""
-    parent = way[-1].group
+    parent = steps[-1].group
     if parent.strategy is not Strategy.AS_IS:
         return True
     return not _has_strategy_inside(parent) and any(
-        step.group.strategy is not Strategy.AS_IS for step in way
+        step.group.strategy is not Strategy.AS_IS for step in steps
     )
 
 

@@ -224,10 +224,10 @@ class ConfigurationReader:
         if not any(nested):
             return (self._names(location, value),)
         groups: list[Names] = []
-        for place, group in enumerate(value):
+        for index, group in enumerate(value):
             if not self._count.has_room(location, sum(map(len, groups))):
                 return ()
-            group_location = Location(f"{location.name}, group {place + 1}", (*location.at, place))
+            group_location = Location(f"{location.name}, group {index + 1}", (*location.at, index))
             groups.append(
                 self._names(group_location, group if isinstance(group, list) else [group])
             )
@@ -244,8 +244,8 @@ class ConfigurationReader:
             )
             return ()
         names: list[str] = []
-        for place, item in enumerate(value):
-            at = (*location.at, place)
+        for index, item in enumerate(value):
+            at = (*location.at, index)
             name = block_name(item)
             if not self._count.has_room(location, len(names)):
                 return ()

@@ -48,8 +48,8 @@ class OrderCounts:
         self.participants += other.participants
         self.length = max(self.length, other.length)
         self.know(other.items)
-        for place, count in other._positions.items():
-            self._positions[place] = self._positions.get(place, 0) + count
+        for item_position, count in other._positions.items():
+            self._positions[item_position] = self._positions.get(item_position, 0) + count
         for pair, count in other._carry_over.items():
             self._carry_over[pair] = self._carry_over.get(pair, 0) + count
 

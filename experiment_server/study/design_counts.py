@@ -30,12 +30,12 @@ class DesignCounts:
         order = conditions(study, participant_index)
         self.all.add(order)
         self._add_factors(order)
-        place = cell_index(study, participant_index)
+        cell = cell_index(study, participant_index)
         if self.cells:
-            self.cells[place].add(order)
+            self.cells[cell].add(order)
         for group_order in group_orders(study, participant_index) if study.order.trees else ():
             group = self.groups.setdefault(group_order.group.written, group_order.group)
-            counts = self._groups.setdefault((place, group.written), OrderCounts())
+            counts = self._groups.setdefault((cell, group.written), OrderCounts())
             counts.know(labels(study, group_order.group))
             counts.add(group_order.order)
 

@@ -53,8 +53,8 @@ class Diagnostic:
         given, the marked line of the file, then the hint.
         """
         where = (self.file or file_name, self.line, self.column)
-        place = ":".join(str(part) for part in where if part)
-        rendered = [f"{place}: {self.severity}[{self.code}]: {self.message}"]
+        position = ":".join(str(part) for part in where if part)
+        rendered = [f"{position}: {self.severity}[{self.code}]: {self.message}"]
         if source is not None and self.line is not None:
             table = None if self.file is None else source.table(self.file)
             rendered += self._excerpt(source.text if table is None else table.text)
@@ -123,16 +123,16 @@ class Findings:
         The study file comes first.
         """
 
-        def place(item: Diagnostic) -> tuple[str, int, int]:
+        def position(item: Diagnostic) -> tuple[str, int, int]:
             return item.file or "", item.line or 10**9, item.column or 10**9
 
-        return tuple(sorted(self._found, key=place))
+        return tuple(sorted(self._found, key=position))
 
     def _note(
         self, code: str, severity: Severity, message: str, hint: str | None, span: Span | None
     ) -> None:
-        place = asdict(span) if span is not None else {}
-        self.add(Diagnostic(code, severity, message, hint, **place))
+        position = asdict(span) if span is not None else {}
+        self.add(Diagnostic(code, severity, message, hint, **position))
 
 
 def shown(value: object) -> str:

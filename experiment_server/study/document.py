@@ -83,8 +83,8 @@ def _plain(value: JsonValue, name: str, at: Path, findings: Findings) -> JsonVal
         }
     if isinstance(value, list):
         return [
-            _plain(item, f"{name}[{place}]", (*at, place), findings)
-            for place, item in enumerate(value)
+            _plain(item, f"{name}[{index}]", (*at, index), findings)
+            for index, item in enumerate(value)
         ]
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()

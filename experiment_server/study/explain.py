@@ -46,12 +46,15 @@ def explain(
 
 def _reasons(study: Study, row: int, count: int) -> list[Names]:
     """The reasons for each block's position."""
-    ways = [way for _, way in condition_walk(study, row)]
+    steps_of_blocks = [steps for _, steps in condition_walk(study, row)]
     if study.order.trees:
-        ordered = [tuple(filter(None, map(_in_tree, way))) or ("as in the file",) for way in ways]
+        ordered = [
+            tuple(filter(None, map(_in_tree, steps))) or ("as in the file",)
+            for steps in steps_of_blocks
+        ]
     else:
         table = _table_row(study, row)
-        ordered = [(*table, *_in_groups(way)) for way in ways]
+        ordered = [(*table, *_in_groups(steps)) for steps in steps_of_blocks]
     left_out = cell_of(study, row).left_out
     listed = study.init_blocks.row(row)
     first = len([name for name in listed if name not in left_out])
@@ -75,9 +78,9 @@ def _table_row(study: Study, row: int) -> Names:
     return (f"row {at} of {rows}",) if rows > 1 else ()
 
 
-def _in_groups(way: tuple[Step, ...]) -> Iterator[str]:
+def _in_groups(steps: tuple[Step, ...]) -> Iterator[str]:
     """The reasons for the positions of a classic order's group, and of the block in its group."""
-    outer, *inner = way
+    outer, *inner = steps
     size = len(outer.group.items)
     yield f"group {outer.item + 1} of the file, {outer.position + 1} of {size} ({_how(outer)})"
     for step in inner:

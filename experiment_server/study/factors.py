@@ -48,19 +48,19 @@ def read_levels(value: JsonValue, findings: Findings) -> Levels:
             levels[name] = ()
             continue
         met: set[str] = set()
-        for place, level in enumerate(listed):
+        for index, level in enumerate(listed):
             if not isinstance(level, (str, int, float)):
                 findings.error(
                     "factor-levels",
                     f'factor "{name}" has the level {shown(level)}; '
                     "levels are text, numbers, true or false",
-                    at=(*at, place),
+                    at=(*at, index),
                 )
             elif shown(level) in met:
                 findings.error(
                     "factor-levels",
                     f'factor "{name}" has the level {shown(level)} twice',
-                    at=(*at, place),
+                    at=(*at, index),
                 )
             met.add(shown(level))
         levels[name] = tuple({shown(level): level for level in listed}.values())
@@ -167,13 +167,13 @@ def read_between(
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
         findings.error("type", "between has to be a list of factors", at=BETWEEN)
         return None
-    for place, name in enumerate(listed):
+    for index, name in enumerate(listed):
         if name not in levels:
             findings.error(
                 "factor-unknown",
                 f'between names the unknown factor "{name}"',
                 nearest(name, levels) or "define it under [configuration.factors]",
-                at=(*BETWEEN, place),
+                at=(*BETWEEN, index),
             )
     names = [name for name in dict.fromkeys(listed) if name in levels]
     if not names or math.prod(len(levels[name]) for name in names) > FACTORIAL_BLOCKS_MAX:
@@ -254,13 +254,13 @@ def _fits(raw: RawBlock, levels: Levels, findings: Findings) -> bool:
     if not levels and findings.has_errors:
         return False
     fits = True
-    for place, factor in enumerate(raw.factors):
+    for index, factor in enumerate(raw.factors):
         if factor not in levels:
             findings.error(
                 "factor-unknown",
                 f'{raw.owner} lists the unknown factor "{factor}"',
                 nearest(factor, levels) or "define it under [configuration.factors]",
-                at=(*raw.at, "factors", place),
+                at=(*raw.at, "factors", index),
             )
             fits = False
         elif factor in raw.config:

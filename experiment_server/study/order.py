@@ -68,7 +68,7 @@ def _walk(
 ) -> tuple[int, int, int] | None:
     """One step of the walk; returns the improper entry after it, if there is one."""
     size = range(len(cube))
-    x, y, z = improper or _empty_place(cube, generator)
+    x, y, z = improper or _empty_cell(cube, generator)
     other_x = generator.choice([at for at in size if cube[at][y][z] == 1])
     other_y = generator.choice([at for at in size if cube[x][at][z] == 1])
     other_z = generator.choice([at for at in size if cube[x][y][at] == 1])
@@ -81,7 +81,7 @@ def _walk(
     return last if cube[other_x][other_y][other_z] == -1 else None
 
 
-def _empty_place(cube: list[list[list[int]]], generator: random.Random) -> tuple[int, int, int]:
+def _empty_cell(cube: list[list[list[int]]], generator: random.Random) -> tuple[int, int, int]:
     while True:
         x, y, z = (generator.randrange(len(cube)) for _ in range(3))
         if cube[x][y][z] == 0:
@@ -98,8 +98,8 @@ def permutation(size: int, turn: int) -> Row:
     left = list(range(1, size))
     order = [0]
     for remaining in range(size - 1, 0, -1):
-        place, start = divmod(start, math.factorial(remaining - 1))
-        order.append(left.pop(place))
+        index, start = divmod(start, math.factorial(remaining - 1))
+        order.append(left.pop(index))
     return tuple(order[rotation:] + order[:rotation])
 
 
@@ -134,7 +134,7 @@ def shuffle(items: list[Item], generator: random.Random) -> None:
     bits = generator.getrandbits
     for last in range(len(items) - 1, 0, -1):
         size = (last + 1).bit_length()
-        place = bits(size)
-        while place > last:
-            place = bits(size)
-        items[last], items[place] = items[place], items[last]
+        index = bits(size)
+        while index > last:
+            index = bits(size)
+        items[last], items[index] = items[index], items[last]

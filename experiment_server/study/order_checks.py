@@ -93,9 +93,9 @@ class OrderChecks:
         """Report between-subjects cells in which a participant would get no blocks."""
         if self._findings.has_errors or self._between is None:
             return
-        for place, cell in enumerate(self._between.cells):
+        for index, cell in enumerate(self._between.cells):
             rows = order.without(cell.left_out).rows
-            if not (any(order.trees[place].names()) if order.trees else all(rows)):
+            if not (any(order.trees[index].names()) if order.trees else all(rows)):
                 levels = (f"{factor} = {shown(level)}" for factor, level in cell.levels.items())
                 self._findings.error(
                     "cell-empty",
@@ -150,11 +150,11 @@ class OrderChecks:
                     location, [group if len(group) == 1 else None for group in groups]
                 )
             if order.within_groups_strategy is not Strategy.AS_IS:
-                for place, group in enumerate(groups):
+                for index, group in enumerate(groups):
                     inside = location
                     if len(groups) > 1:
                         inside = Location(
-                            f"{location.name}, group {place + 1}", (*location.at, place)
+                            f"{location.name}, group {index + 1}", (*location.at, index)
                         )
                     self._separated_among(inside, [(name,) for name in group])
 

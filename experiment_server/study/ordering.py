@@ -84,7 +84,7 @@ class OrderedGroup:
         return names
 
     def walk(
-        self, turn: int, draws: Draws, way: tuple[Step, ...] = ()
+        self, turn: int, draws: Draws, outer_steps: tuple[Step, ...] = ()
     ) -> Iterator[tuple[str, tuple[Step, ...]]]:
         """The names that `names` returns, each with its groups from the outermost one."""
         if self._shuffles:
@@ -93,12 +93,12 @@ class OrderedGroup:
         else:
             indices = self._row(turn % self.rows)[0]
         for position, index in enumerate(indices[: self._pick]):
-            here = (*way, Step(self.group, index, position, turn % self.rows, self.rows))
+            steps = (*outer_steps, Step(self.group, index, position, turn % self.rows, self.rows))
             item = self._items[index]
             if isinstance(item, str):
-                yield item, here
+                yield item, steps
             else:
-                yield from item.walk(turn // self.cycle, draws, here)
+                yield from item.walk(turn // self.cycle, draws, steps)
 
     def period(self) -> int:
         """The number of turns after which the orders repeat."""

@@ -75,11 +75,11 @@ class _Index:
             return
         path = self._header_path(_names(header))
         if node.type == "table_array_element":
-            place = self._lengths.get(path, 0)
-            self._lengths[path] = place + 1
+            index = self._lengths.get(path, 0)
+            self._lengths[path] = index + 1
             # The list begins where its first table does.
             self.values.setdefault(path, self._span_of(header))
-            path = (*path, place)
+            path = (*path, index)
         self.values.setdefault(path, self._span_of(header))
         self.keys.setdefault(path, self._span_of(header))
         for child in node.named_children:
@@ -115,8 +115,8 @@ class _Index:
                     self._pair(child, path)
         elif node.type == "array":
             items = [child for child in node.named_children if child.type != "comment"]
-            for place, child in enumerate(items):
-                self._value(child, (*path, place))
+            for index, child in enumerate(items):
+                self._value(child, (*path, index))
 
     def _span_of(self, node: Node) -> Span:
         start, end = node.start_point, node.end_point

@@ -64,10 +64,10 @@ class PreparedStudy:
         many rows as there are cells contains every cell once, in an order drawn from the seed.
         """
         cells = len(self._cells)
-        run, place = divmod(row - 1, cells)
+        run, position = divmod(row - 1, cells)
         if self._strategy is BetweenStrategy.BLOCK_RANDOMIZE:
-            return _shuffled_cells(self._seed, run, cells)[place]
-        return place
+            return _shuffled_cells(self._seed, run, cells)[position]
+        return position
 
     def turn(self, row: int) -> int:
         """The number of earlier rows in the same cell.

@@ -74,20 +74,20 @@ class Rewriter:
     def _compressed(self, items: list[Item], bound: Binding) -> list[Item]:
         """Items in which members of a family, if they are in order, become the family's name."""
         found: list[Item] = []
-        place = 0
-        while place < len(items):
-            item = items[place]
+        index = 0
+        while index < len(items):
+            item = items[index]
             if isinstance(item, dict):
                 found.append({**item, "blocks": self._compressed(item["blocks"], bound)})
-                place += 1
+                index += 1
             else:
-                name, length = self._family_at(items, place, item, bound)
+                name, length = self._family_at(items, index, item, bound)
                 found.append(name)
-                place += length
+                index += length
         return found
 
     def _family_at(
-        self, items: list[Item], place: int, name: str, bound: Binding
+        self, items: list[Item], index: int, name: str, bound: Binding
     ) -> tuple[str, int]:
         """The shortest name for a block in groups with bound levels, and its number of items."""
         family, levels = self._family_of.get(name), self._families.levels.get(name, {})
@@ -96,7 +96,7 @@ class Rewriter:
         ):
             return name, 1
         members = [member.name for member in self._families.chosen(family, bound)]
-        if items[place : place + len(members)] == members:
+        if items[index : index + len(members)] == members:
             return family, len(members)
         left = {factor: level for factor, level in levels.items() if factor not in bound}
         return filled(family, left), 1
@@ -149,4 +149,4 @@ def _inside(names: Names, strategy: Strategy) -> list[Item]:
 def _as_dealt(row: list[list[Item]], strategy: Strategy) -> list[list[Item]]:
     """The items that a strategy brings into the order of a row for the first participant."""
     dealt = dealt_row(strategy, len(row), 0, 0)
-    return [row[dealt.index(place)] for place in range(len(row))]
+    return [row[dealt.index(index)] for index in range(len(row))]

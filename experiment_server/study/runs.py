@@ -120,10 +120,10 @@ class _Search:
         if not candidates:
             return None
         point = self._generator.random() * sum(self._left[kind] for kind in candidates)
-        for place, kind in enumerate(candidates):
+        for position, kind in enumerate(candidates):
             point -= self._left[kind]
             if point < 0:
-                return candidates.pop(place)
+                return candidates.pop(position)
         return candidates.pop()
 
     def _runs_with(self, kind: int) -> tuple[int, ...]:
@@ -188,15 +188,15 @@ def _mixed(plan: Plan, order: list[int], generator: random.Random) -> list[int]:
     for _ in range(_STEPS_PER_TRIAL * len(order)):
         one, other = generator.randrange(len(order)), generator.randrange(len(order))
         order[one], order[other] = order[other], order[one]
-        if not all(_keeps_around(plan, order, place) for place in (one, other)):
+        if not all(_keeps_around(plan, order, position) for position in (one, other)):
             order[one], order[other] = order[other], order[one]
     return order
 
 
-def _keeps_around(plan: Plan, order: Sequence[int], place: int) -> bool:
+def _keeps_around(plan: Plan, order: Sequence[int], position: int) -> bool:
     """Whether all runs around a position keep the limits."""
     for factor, limit in enumerate(plan.limits):
-        around = order[max(0, place - limit) : place + limit + 1]
+        around = order[max(0, position - limit) : position + limit + 1]
         if _longest_run([plan.kinds[kind][factor] for kind in around]) > limit:
             return False
     return True

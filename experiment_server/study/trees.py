@@ -64,8 +64,8 @@ class TreeReader:
 
     def _items(self, location: Location, value: list[JsonValue], bound: Binding) -> list[_Item]:
         items: list[_Item] = []
-        for place, item in enumerate(value):
-            at = Location(f"{location.name}, item {place + 1}", (*location.at, place))
+        for index, item in enumerate(value):
+            at = Location(f"{location.name}, item {index + 1}", (*location.at, index))
             if not self._count.has_room(location, self._names):
                 return []
             if isinstance(item, dict):

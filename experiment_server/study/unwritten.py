@@ -27,8 +27,8 @@ def _report(value: JsonValue, owner: str, name: str, at: Path, findings: Finding
         for key, item in value.items():
             _report(item, owner, f"{name}.{key}" if name else key, (*at, key), findings)
     elif isinstance(value, list):
-        for place, item in enumerate(value):
-            _report(item, owner, f"{name}[{place}]", (*at, place), findings)
+        for index, item in enumerate(value):
+            _report(item, owner, f"{name}[{index}]", (*at, index), findings)
     elif isinstance(value, str) and value.startswith(MARK):
         findings.warning(
             "text-unwritten",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from experiment_server.study.conditions import conditions, group_orders, labels
 from experiment_server.study.counts import OrderCounts
 from experiment_server.study.expand import cell_index
-from experiment_server.study.families import in_name
+from experiment_server.study.families import level_text
 from experiment_server.study.model import Group, Names, Strategy, Study
 from experiment_server.study.positions import Path
 
@@ -43,7 +43,7 @@ class DesignCounts:
         met: dict[str, list[str]] = {}
         for name in order:
             for factor, level in self._study.blocks[name].levels.items():
-                met.setdefault(factor, []).append(in_name(level))
+                met.setdefault(factor, []).append(level_text(level))
         for factor, levels in met.items():
             counts = self.factors.get(factor) or self._factor(factor)
             counts.add_order(tuple(dict.fromkeys(levels)))
@@ -52,7 +52,7 @@ class DesignCounts:
     def _factor(self, factor: str) -> OrderCounts:
         counts = self.factors[factor] = OrderCounts()
         levels = (block.levels for block in self._study.blocks.values())
-        counts.know(in_name(has[factor]) for has in levels if factor in has)
+        counts.know(level_text(has[factor]) for has in levels if factor in has)
         return counts
 
     def of_group(self, group: Group) -> list[OrderCounts]:

@@ -21,7 +21,7 @@ BETWEEN: Path = ("configuration", "between")
 
 
 @dataclass(frozen=True, slots=True)
-class Crossed:
+class CrossedBlocks:
     """The blocks of a study file after the factorial blocks are replaced."""
 
     blocks: Mapping[str, RawBlock]
@@ -67,7 +67,7 @@ def read_levels(value: JsonValue, findings: Findings) -> Levels:
     return levels
 
 
-def cross(raw_blocks: Iterable[RawBlock], levels: Levels, findings: Findings) -> Crossed:
+def cross(raw_blocks: Iterable[RawBlock], levels: Levels, findings: Findings) -> CrossedBlocks:
     """Replace each factorial block by its members; the last factor varies fastest."""
     blocks: dict[str, RawBlock] = {}
     families: dict[str, Names] = {}
@@ -110,7 +110,7 @@ def cross(raw_blocks: Iterable[RawBlock], levels: Levels, findings: Findings) ->
                 key=True,
             )
     found = Families(families, members_levels, levels)
-    return Crossed(_with_parents(blocks, found, findings), found)
+    return CrossedBlocks(_with_parents(blocks, found, findings), found)
 
 
 def _with_parents(
@@ -157,7 +157,10 @@ def _report_parent(
 
 
 def read_between(
-    configuration: Mapping[str, JsonValue], levels: Levels, crossed: Crossed, findings: Findings
+    configuration: Mapping[str, JsonValue],
+    levels: Levels,
+    crossed: CrossedBlocks,
+    findings: Findings,
 ) -> Between | None:
     """The between-subjects factors, and the strategy that assigns their levels."""
     listed = configuration.get("between")

@@ -14,7 +14,7 @@ Levels = Mapping[str, tuple[Level, ...]]
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-def in_name(level: Level) -> str:
+def level_text(level: Level) -> str:
     """The text of a level in a block's name."""
     return level if isinstance(level, str) else shown(level)
 
@@ -24,13 +24,14 @@ def filled(name: str, levels: Binding) -> str:
     # str.format() would also replace a placeholder inside a level.
     parts = PLACEHOLDER.split(name)
     parts[1::2] = [
-        in_name(levels[factor]) if factor in levels else f"{{{factor}}}" for factor in parts[1::2]
+        level_text(levels[factor]) if factor in levels else f"{{{factor}}}"
+        for factor in parts[1::2]
     ]
     return "".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class FamilyMember:
     """A block of a family, with its levels of the factors that were not selected."""
 
     name: str
@@ -71,10 +72,10 @@ class Families(Mapping[str, Names]):
                 return family, written
         return None
 
-    def chosen(self, family: str, binding: Binding) -> list[Member]:
+    def chosen(self, family: str, binding: Binding) -> list[FamilyMember]:
         """The members of a family that have these levels, in the order of their levels."""
         return [
-            Member(name, {key: level for key, level in has.items() if key not in binding})
+            FamilyMember(name, {key: level for key, level in has.items() if key not in binding})
             for name, has in ((name, self.levels[name]) for name in self.members[family])
             if self.has_levels(name, binding)
         ]
@@ -99,12 +100,12 @@ class Families(Mapping[str, Names]):
             factor: level
             for factor, text in zip(parts[1::2], match.groups(), strict=True)
             for level in self.factors[factor]
-            if in_name(level) == text
+            if level_text(level) == text
         }
 
     def _readings(self, factor: str) -> list[str]:
         """The texts that can replace a factor's placeholder in a name."""
-        return [f"{{{factor}}}", *map(in_name, self.factors.get(factor, ()))]
+        return [f"{{{factor}}}", *map(level_text, self.factors.get(factor, ()))]
 
 
 def is_same(one: Level, other: Level) -> bool:

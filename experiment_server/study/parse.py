@@ -11,7 +11,7 @@ from experiment_server.limits import STUDY_BLOCKS_MAX
 from experiment_server.study.configuration import ConfigurationReader
 from experiment_server.study.diagnostics import Diagnostic, Findings, shown
 from experiment_server.study.document import read_document
-from experiment_server.study.factors import Crossed, cross, read_between, read_levels
+from experiment_server.study.factors import CrossedBlocks, cross, read_between, read_levels
 from experiment_server.study.keys import BLOCK, CONFIGURATION, FILE
 from experiment_server.study.model import RESERVED_KEYS, Study
 from experiment_server.study.positions import Path
@@ -153,7 +153,7 @@ def _report_misplaced(document: Mapping[str, JsonValue], findings: Findings) -> 
             )
 
 
-def _report_unused(study: Study, crossed: Crossed, findings: Findings) -> None:
+def _report_unused(study: Study, crossed: CrossedBlocks, findings: Findings) -> None:
     used = {raw.extends for raw in crossed.blocks.values()}
     used |= study.order.names()
     for ends in study.ends:

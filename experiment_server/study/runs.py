@@ -52,7 +52,7 @@ def known_order(plan: Plan) -> tuple[int, ...] | None:
         found = _Search(plan, generator).run(_STEPS_PER_TRIAL * plan.length)
         if found is not None:
             return found
-    return _Search(plan, generator, remembering=True).run(RUN_SEARCH_STEPS_MAX)
+    return _Search(plan, generator, remember_failures=True).run(RUN_SEARCH_STEPS_MAX)
 
 
 def random_order(plan: Plan, generator: random.Random) -> Sequence[int]:
@@ -73,7 +73,9 @@ _STEPS_PER_TRIAL = 8
 class _Search:
     """A backtracking search, which builds an order position by position."""
 
-    def __init__(self, plan: Plan, generator: random.Random, *, remembering: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, generator: random.Random, *, remember_failures: bool = False
+    ) -> None:
         self._plan = plan
         self._generator = generator
         self._left = list(plan.counts)
@@ -89,8 +91,8 @@ class _Search:
         self._order: list[int] = []
         # For each position, the length of the run that ends there, for each factor.
         self._runs: list[tuple[int, ...]] = []
-        self._dead: set[tuple[tuple[int, ...], int, tuple[int, ...]]] | None = (
-            set() if remembering else None
+        self._failed_states: set[tuple[tuple[int, ...], int, tuple[int, ...]]] | None = (
+            set() if remember_failures else None
         )
 
     def run(self, steps: int) -> tuple[int, ...] | None:
@@ -156,7 +158,7 @@ class _Search:
                         return False
                 elif left > limit * (total - left + 1):
                     return False
-        return self._dead is None or self._state(kind, runs) not in self._dead
+        return self._failed_states is None or self._state(kind, runs) not in self._failed_states
 
     def _state(
         self, kind: int, runs: tuple[int, ...]
@@ -173,8 +175,8 @@ class _Search:
     def _remove_last(self) -> None:
         kind, runs = self._order.pop(), self._runs.pop()
         self._count(kind, 1)
-        if self._dead is not None:
-            self._dead.add(self._state(kind, runs))
+        if self._failed_states is not None:
+            self._failed_states.add(self._state(kind, runs))
 
     def _count(self, kind: int, change: int) -> None:
         self._left[kind] += change

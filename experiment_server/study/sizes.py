@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from experiment_server.study.model import FunctionCall
 from experiment_server.study.value_bounds import ListBounds
 
-_LOOKED_AT = 100
+_EXAMINED_ITEMS = 100
 
 
 def expected_values(value: object) -> int:
@@ -26,5 +26,5 @@ def expected_values(value: object) -> int:
 
 
 def _of_list(items: Sequence[object], length: int) -> int:
-    first = items[:_LOOKED_AT]
+    first = items[:_EXAMINED_ITEMS]
     return 1 + length * sum(map(expected_values, first)) // max(1, len(first))

@@ -22,7 +22,7 @@ from experiment_server.study.model import (
 )
 from experiment_server.study.positions import Path
 from experiment_server.study.sizes import expected_values
-from experiment_server.study.variables import Variables, ring
+from experiment_server.study.variables import Variables, circle_text
 from experiment_server.wire.values import JsonObject, JsonValue
 
 
@@ -142,7 +142,7 @@ class _MergedConfigs:
     def _report_circle(self, names: list[str]) -> None:
         self._findings.warning(
             "extends-cycle",
-            f"these blocks extend each other in a circle: {ring(names)}",
+            f"these blocks extend each other in a circle: {circle_text(names)}",
             "each takes the settings along the circle once; remove one of the extends",
             at=(*_first(names, self._raw_blocks).at, "extends"),
         )

@@ -11,7 +11,7 @@ from experiment_server.study.families import (
     PLACEHOLDER,
     Families,
     filled,
-    in_name,
+    level_text,
 )
 from experiment_server.study.keys import GROUP
 from experiment_server.study.model import Binding, BlockTemplate, Group, Level, Names, Strategy
@@ -153,7 +153,7 @@ class TreeReader:
                 of_level = self._items(inside, value, {**bound, factor: level})
                 if of_level:
                     instance = Group(tuple(item.item for item in of_level))
-                    items.append(_Item(instance, in_name(level)))
+                    items.append(_Item(instance, level_text(level)))
         if not items:
             return None
         group = Group(
@@ -293,7 +293,8 @@ def _labels(items: list[_Item]) -> Names:
     families = {item.family for item in items}
     if len(families) == 1 and None not in families and len(items) > 1:
         return tuple(
-            ", ".join(in_name(level) for level in (item.open_levels or {}).values()) or item.label
+            ", ".join(level_text(level) for level in (item.open_levels or {}).values())
+            or item.label
             for item in items
         )
     return tuple(item.label for item in items)

@@ -145,7 +145,7 @@ class Variables:
     def _report_circle(self, names: list[str]) -> None:
         self._findings.error(
             "variable-cycle",
-            f"variables stand in each other in a circle: {ring(names)}",
+            f"variables stand in each other in a circle: {circle_text(names)}",
             "give one of them a plain value",
             at=(*VARIABLES, min(names)),
         )
@@ -216,7 +216,7 @@ _PLAIN = _Extent(1, 1)
 _BROKEN = FunctionCall("rows", [], None, False, "")
 
 
-def ring(names: list[str]) -> str:
+def circle_text(names: list[str]) -> str:
     """A circle of names as text; it is the same for each name at which the circle is entered."""
     start = names.index(min(names))
     turned = [*names[start:], *names[:start]]

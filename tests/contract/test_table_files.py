@@ -57,7 +57,7 @@ def test_what_is_no_file_holds_nobody_up(folder):
     (folder / "nowhere.csv").symlink_to(folder / "gone.csv")
     told = {path.name: read(folder, path.name).unreadable.message for path in folder.iterdir()}
     assert told == {
-        "folder.csv": "cannot be read: Is a directory",
+        "folder.csv": "is no file",
         "pipe.csv": "is no file",
         "circle.csv": "cannot be read: its links go in a circle",
         "nowhere.csv": "does not exist",

@@ -38,7 +38,7 @@ async def test_what_a_client_leaves_behind_is_nothing(server, http, caplog):
             assert client.snapshot["participant_index"] == 1
         with pytest.raises(StudyError, match="not known"):
             await AsyncClient(server.url, 99).__aenter__()
-        with pytest.raises(StudyError, match="stopped"):
+        with pytest.raises(StudyError, match="closed"):
             await client.next()
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
     while any(row.connected for row in await server.session.rows()):

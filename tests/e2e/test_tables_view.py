@@ -99,10 +99,10 @@ def need_axe(page):
 
 def test_a_participants_page_says_which_row_of_the_design_they_follow(page):
     base = page.url.partition("#")[0]
+    page.goto(f"{base}#/participant/9")
+    expect(page.get_by_test_id("drawer")).to_contain_text("There is no participant 9.")
     request = urllib.request.Request(f"{base}api/add-participant/9?row=2", method="PUT")
     urllib.request.urlopen(request).close()
-    page.goto(f"{base}#/participant/9")
-    page.reload()  # whoever was added is told of by pushes; that is another test
     expect(page.get_by_test_id("design-row")).to_contain_text("follows row 2 of the design")
     page.goto(f"{base}#/participant/1")
     expect(page.get_by_test_id("drawer-block")).to_have_text("START")

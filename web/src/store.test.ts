@@ -202,4 +202,15 @@ describe("a new version of the study", () => {
     store.changeStudy({ ...news, reordered: [], ended: [], kept: [1] });
     expect(store.notice.value).toContain("Keeping their version: participant 1.");
   });
+
+  it("tells whoever looks for a participant when they are added and removed", () => {
+    const store = filled(row(1));
+    const seen: boolean[] = [];
+    effect(() => {
+      seen.push(store.watch(9) !== undefined);
+    });
+    store.change([row(9)]);
+    store.remove([9]);
+    expect(seen).toEqual([false, true, false]);
+  });
 });

@@ -161,6 +161,12 @@ export class Store {
     return this.#rows.get(index);
   }
 
+  /** A participant's row, also for a view that is open before they are added. */
+  watch(index: number): ShownRow | undefined {
+    // The row of somebody who is not there has no signal; the list has.
+    return this.indices.value.includes(index) ? this.find(index)?.value : undefined;
+  }
+
   #set(row: ParticipantRow): void {
     const index = row.participant_index;
     const before = this.#said.get(index);

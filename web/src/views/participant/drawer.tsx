@@ -34,7 +34,7 @@ export function Drawer({ desk, index }: { desk: Desk; index: number }) {
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, []);
-  const row = desk.store.find(index)?.value;
+  const row = desk.store.watch(index);
   return (
     <aside class="drawer" aria-label={`Participant ${index}`} data-testid="drawer">
       <header>

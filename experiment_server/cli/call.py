@@ -115,7 +115,9 @@ def _request(operation: Operation, given: Mapping[str, str], server: str) -> url
 
 
 def _parse_member(name: str, kind: Kind, text: str) -> JsonValue:
-    if kind.value == "text":
+    from experiment_server.session.operations import Kind
+
+    if kind is Kind.TEXT:
         return text
     try:
         value: JsonValue = json.loads(text)

@@ -33,6 +33,18 @@ class Record:
     clock_offset_ms: float | None
     data: str
 
+    @property
+    def cells(self) -> tuple[str | int | float | None, ...]:
+        """All that is stored of the record, in the order of its columns."""
+        return (
+            self.record_id,
+            self.block_id,
+            self.revision,
+            self.recorded_at,
+            self.clock_offset_ms,
+            self.data,
+        )
+
     def is_same(self, other: Record) -> bool:
         """Whether another record with the same id has the same content.
 
@@ -97,18 +109,7 @@ def batch_hash(records: Iterable[Record]) -> str:
     """SHA-256 over a JSON list for each record, one after the other."""
     digest = hashlib.sha256()
     for record in records:
-        digest.update(
-            to_json_bytes(
-                (
-                    record.record_id,
-                    record.block_id,
-                    record.revision,
-                    record.recorded_at,
-                    record.clock_offset_ms,
-                    record.data,
-                )
-            )
-        )
+        digest.update(to_json_bytes(record.cells))
     return digest.hexdigest()
 
 

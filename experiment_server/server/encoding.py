@@ -112,6 +112,7 @@ def problem(status: int, error: ErrorInfo) -> web.Response:
         request_id=current_request.get(),
         snapshot=error.snapshot,
         diagnostics=error.diagnostics,
+        record_id=error.record_id,
     )
     content_type = "application/problem+json"
     return web.Response(

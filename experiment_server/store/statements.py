@@ -112,12 +112,7 @@ def insert_records(connection: Connection, session: int, records: Sequence[NewRe
             event_id,
             position,
             batch.table,
-            record.record_id,
-            record.block_id,
-            record.revision,
-            record.recorded_at,
-            record.clock_offset_ms,
-            record.data,
+            *record.cells,
             moment_text(batch.received_at),
         )
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from experiment_server.errors import ExperimentServerError, ParticipantElsewhere, StudyInvalid
+from experiment_server.errors import (
+    ExperimentServerError,
+    ParticipantElsewhere,
+    RecordInvalid,
+    StudyInvalid,
+)
 from experiment_server.wire.replies import ErrorInfo
 from experiment_server.wire.snapshots import ParticipantSnapshot
 from experiment_server.wire.study import DiagnosticInfo
@@ -17,11 +22,20 @@ def error_info(error: ExperimentServerError) -> ErrorInfo:
     """An error with the additional members of its kind."""
     snapshot: ParticipantSnapshot | UnsetType = UNSET
     diagnostics: list[DiagnosticInfo] | UnsetType = UNSET
+    record_id: str | UnsetType = UNSET
     if isinstance(error, ParticipantElsewhere):
         snapshot = error.snapshot or UNSET
     if isinstance(error, StudyInvalid):
         diagnostics = [item.on_wire() for item in error.diagnostics]
-    return ErrorInfo(error.code, encodable(error.detail), snapshot, diagnostics)
+    if isinstance(error, RecordInvalid):
+        record_id = UNSET if error.record_id is None else encodable(error.record_id)
+    return ErrorInfo(
+        error.code,
+        encodable(error.detail),
+        snapshot=snapshot,
+        diagnostics=diagnostics,
+        record_id=record_id,
+    )
 
 
 def encodable(message: str) -> str:

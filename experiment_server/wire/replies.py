@@ -50,17 +50,25 @@ class Visit(Struct, frozen=True):
     moved_by: str | None = None
 
 
-class ErrorInfo(Struct, frozen=True):
-    """An error in the form that sockets receive."""
+class ErrorDetails(Struct, frozen=True, kw_only=True):
+    """The members that only some kinds of errors have."""
 
-    code: Annotated[str, Meta(description="The kind of the error; a released code never changes.")]
-    message: Annotated[str, Meta(description="What is wrong, where, and what to do.")]
     snapshot: Annotated[
         ParticipantSnapshot | UnsetType, Meta(description="The participant's actual position.")
     ] = UNSET
     diagnostics: Annotated[
         list[DiagnosticInfo] | UnsetType, Meta(description="The problems of a study.")
     ] = UNSET
+    record_id: Annotated[
+        str | UnsetType, Meta(description="The record of a batch that was refused.")
+    ] = UNSET
+
+
+class ErrorInfo(ErrorDetails, frozen=True):
+    """An error in the form that sockets receive."""
+
+    code: Annotated[str, Meta(description="The kind of the error; a released code never changes.")]
+    message: Annotated[str, Meta(description="What is wrong, where, and what to do.")]
 
 
 class Acknowledgement(Struct, frozen=True):
@@ -71,7 +79,7 @@ class Acknowledgement(Struct, frozen=True):
     error: ErrorInfo | UnsetType = UNSET
 
 
-class Problem(Struct, frozen=True):
+class Problem(ErrorDetails, frozen=True):
     """An error response (RFC 9457); some errors have more members."""
 
     type: str
@@ -80,12 +88,6 @@ class Problem(Struct, frozen=True):
     code: Annotated[str, Meta(description="The kind of the error; a released code never changes.")]
     detail: str
     request_id: str
-    snapshot: Annotated[
-        ParticipantSnapshot | UnsetType, Meta(description="The participant's actual position.")
-    ] = UNSET
-    diagnostics: Annotated[
-        list[DiagnosticInfo] | UnsetType, Meta(description="The problems of a study.")
-    ] = UNSET
 
 
 class UploadedFile(Struct, frozen=True):

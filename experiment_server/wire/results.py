@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 from experiment_server.limits import STUDY_BLOCKS_MAX
 from experiment_server.wire.snapshots import Timestamp
@@ -86,9 +86,3 @@ class ResultTable(Struct, frozen=True):
     table: str
     records: int
     blocks: list[BlockCount]
-
-
-class RecordRefused(Struct, frozen=True):
-    """The record of a batch that was refused."""
-
-    record_id: str | UnsetType = UNSET

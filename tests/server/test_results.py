@@ -71,6 +71,7 @@ async def test_another_record_under_a_known_id_is_refused_with_all_of_its_batch(
     status, problem = await keep(http, a_record(2), a_record(1, data={"trial": 99}))
     assert (status, problem["code"]) == (409, "record-conflict")
     assert "app-1" in problem["detail"]
+    assert problem["record_id"] == "app-1"
     status, problem = await keep(http, a_record(3), a_record(3, block_id=1))
     assert (status, problem["code"]) == (409, "record-conflict")
     assert [row["trial"] for row in await rows_of(http)] == ["1"]
@@ -127,6 +128,14 @@ async def test_an_app_records_over_its_socket_for_itself_alone(connect, http):
     assert refused["error"]["code"] == "not-allowed"
     refused = await app.ask("results", {"table": "trials"})
     assert refused["error"]["code"] == "not-allowed"
+
+
+async def test_a_socket_is_told_which_record_was_refused(connect, http):
+    app = await connect()
+    sent = [a_record(1), a_record(2, recorded_at="yesterday")]
+    refused = await app.ask("record", {"records": sent})
+    assert (refused["error"]["code"], refused["error"]["record_id"]) == ("record-invalid", "app-2")
+    assert await read_json(http, "/api/results") == []
 
 
 async def test_messagepack_is_as_good(http):

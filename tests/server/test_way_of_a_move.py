@@ -90,9 +90,10 @@ def profile() -> Iterator[Profile]:
     threading.setprofile(None)  # type: ignore[arg-type]
 
 
-async def test_a_move_takes_the_functions_that_the_page_lists(
-    study_file: Path, profile: Profile
+async def noted_move(
+    study_file: Path, profile: Profile, parameters: dict[str, str] | None = None
 ) -> None:
+    """Have an app move over its socket, and the profile note the functions that are called."""
     async with serving(Settings(study_file, port=0)) as running:
         app = Listener("/")
         await app.client.connect(running.url, transports=["websocket"])
@@ -100,11 +101,17 @@ async def test_a_move_takes_the_functions_that_the_page_lists(
         # That the app has connected is logged in the background, by the same writer.
         await running.session.flush()
         profile.noting = True
-        answer = await app.ask("move-to-next")
+        answer = await app.ask("move-to-next", parameters)
         await app.expect("block-changed")
         profile.noting = False
         await app.client.disconnect()
     assert answer["ok"]
+
+
+async def test_a_move_takes_the_functions_that_the_page_lists(
+    study_file: Path, profile: Profile
+) -> None:
+    await noted_move(study_file, profile)
     assert profile.calls == steps()
     for called, between in profile.between:
         # On the way to it are only parts of the step before and of this one, and the queue.
@@ -133,17 +140,7 @@ async def test_over_rest_the_way_begins_elsewhere_and_is_the_same(
 async def test_no_function_on_the_way_of_a_move_has_a_dictionary_in_its_signature(
     study_file: Path, profile: Profile
 ) -> None:
-    async with serving(Settings(study_file, port=0)) as running:
-        app = Listener("/")
-        await app.client.connect(running.url, transports=["websocket"])
-        await app.expect("state")
-        # That the app has connected is logged in the background, by the same writer.
-        await running.session.flush()
-        profile.noting = True
-        await app.ask("move-to-next", {"request_id": "3f0a"})
-        await app.expect("block-changed")
-        profile.noting = False
-        await app.client.disconnect()
+    await noted_move(study_file, profile, {"request_id": "3f0a"})
     way = {item for called, between in profile.between for item in (called, *between)}
     assert len(way) >= len(steps())
     loose = re.compile(r"\b([Dd]ict|Mapping|JsonObject|Any)\b")

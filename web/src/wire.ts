@@ -82,6 +82,8 @@ export interface ErrorInfo {
   snapshot?: ParticipantSnapshot;
   /** The problems of a study. */
   diagnostics?: DiagnosticInfo[];
+  /** The record of a batch that was refused. */
+  record_id?: string;
 }
 
 /** One block of a participant: the reasons for its position, and its values. */

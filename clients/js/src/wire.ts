@@ -38,6 +38,8 @@ export interface ErrorInfo {
   snapshot?: ParticipantSnapshot;
   /** The problems of a study. */
   diagnostics?: DiagnosticInfo[];
+  /** The record of a batch that was refused. */
+  record_id?: string;
 }
 
 /** A value of a config that was changed for one participant. */

@@ -130,7 +130,7 @@ def test_a_black_hole_is_left_behind_within_the_deadline(store, proxy, soon):
     started = time.monotonic()
     with pytest.raises(StoreUnavailable):
         store.commit(a_commit((state(1, 1), 0))).result(PATIENCE)
-    assert time.monotonic() - started < PATIENCE / 2
+    assert time.monotonic() - started < 10
     proxy.release()
     wait_for(lambda: store.commit(a_commit()).exception(PATIENCE) is None)
 

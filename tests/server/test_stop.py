@@ -5,6 +5,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+import time
 
 import aiohttp
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from experiment_server.store import records
 from experiment_server.store.database import Place
 from experiment_server.store.integrity import open_for_reading
-from tests.conftest import server_running
+from tests.conftest import SMALL_STUDY, server_running
 from tests.server.conftest import PatientClient
 from tests.waiting import PATIENCE
 
@@ -21,7 +22,19 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signa
 
 @posix
 @pytest.mark.parametrize("way", ["SIGINT", "SIGTERM", "SIGHUP", "shutdown"])
-async def test_a_stop_tells_everybody_and_is_over(study_file, way):
+async def test_a_stop_tells_everybody_and_is_over_in_five_seconds(tmp_path, way):
+    # In one of a few tries, since the machine itself may stand still.
+    took = []
+    while not took or (took[-1] >= 5 and len(took) < 3):
+        study_file = tmp_path / str(len(took)) / "study.toml"
+        study_file.parent.mkdir()
+        study_file.write_text(SMALL_STUDY, encoding="utf-8")
+        took.append(await stop_while_busy(study_file, way))
+    assert took[-1] < 5, took
+
+
+async def stop_while_busy(study_file, way):
+    """Stop a server with twelve sockets and moves under way; the seconds that it took."""
     with server_running(study_file) as server:
         told: asyncio.Queue[str] = asyncio.Queue()
         clients = []
@@ -43,7 +56,9 @@ async def test_a_stop_tells_everybody_and_is_over(study_file, way):
                 assert await post(http, "/api/shutdown") == 200
             else:
                 server.process.send_signal(getattr(signal, way))
+            stopping = time.monotonic()
             await asyncio.to_thread(server.process.communicate, timeout=PATIENCE)
+            took = time.monotonic() - stopping
             errors = server.errors
             answers = await asyncio.gather(*moves, return_exceptions=True)
         assert server.process.returncode == 0, errors
@@ -59,6 +74,7 @@ async def test_a_stop_tells_everybody_and_is_over(study_file, way):
     assert kinds[-1] == "server_stopped"
     assert kinds.count("connected") == kinds.count("disconnected") == 6
     assert kinds.count("moved") >= answers.count(200) > 0
+    return took
 
 
 @posix

@@ -1,5 +1,5 @@
 import { render } from "preact";
-import { Desk } from "./desk";
+import { Controller } from "./controller";
 import type { Overview } from "./protocol";
 import { followAddress } from "./route";
 import { connect } from "./socket";
@@ -15,6 +15,6 @@ if (first) store.replace(JSON.parse(first) as Overview);
 
 startClock();
 followAddress();
-const desk = new Desk(store, connect(store));
+const controller = new Controller(store, connect(store));
 const root = document.getElementById("root");
-if (root) render(<App desk={desk} />, root);
+if (root) render(<App controller={controller} />, root);

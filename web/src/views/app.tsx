@@ -1,6 +1,6 @@
 import type { FunctionComponent } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Desk } from "../desk";
+import type { Controller } from "../controller";
 import { opened, type View, view } from "../route";
 import { Drawer } from "./participant/drawer";
 import { RunView } from "./run/run";
@@ -10,7 +10,7 @@ import { Help } from "./shell/help";
 import { Toast } from "./shell/toast";
 
 export interface ViewProps {
-  desk: Desk;
+  controller: Controller;
 }
 
 // What is large is loaded when its view is opened.
@@ -22,8 +22,8 @@ const LATER: Record<Later, () => Promise<FunctionComponent<ViewProps>>> = {
 };
 const loaded: Partial<Record<Later, FunctionComponent<ViewProps>>> = {};
 
-export function App({ desk }: ViewProps) {
-  const { store } = desk;
+export function App({ controller }: ViewProps) {
+  const { store } = controller;
   const help = useRef<HTMLDialogElement>(null);
   const live = store.connection.value === "live" || store.connection.value === "connecting";
   return (
@@ -35,11 +35,11 @@ export function App({ desk }: ViewProps) {
           <p class="notice" role="status">
             {store.notice}
           </p>
-          <Current name={view.value} desk={desk} help={help} />
+          <Current name={view.value} controller={controller} help={help} />
         </main>
-        {opened.value !== null && <Drawer key={opened.value} desk={desk} index={opened.value} />}
+        {opened.value !== null && <Drawer key={opened.value} controller={controller} index={opened.value} />}
       </div>
-      <Toast desk={desk} />
+      <Toast controller={controller} />
       <Help dialog={help} />
     </div>
   );
@@ -47,14 +47,14 @@ export function App({ desk }: ViewProps) {
 
 function Current({
   name,
-  desk,
+  controller,
   help,
 }: { name: View; help: { current: HTMLDialogElement | null } } & ViewProps) {
-  if (name === "run") return <RunView desk={desk} onHelp={() => help.current?.showModal()} />;
-  return <LaterView key={name} name={name} desk={desk} />;
+  if (name === "run") return <RunView controller={controller} onHelp={() => help.current?.showModal()} />;
+  return <LaterView key={name} name={name} controller={controller} />;
 }
 
-function LaterView({ name, desk }: { name: Later } & ViewProps) {
+function LaterView({ name, controller }: { name: Later } & ViewProps) {
   const [failed, setFailed] = useState(false);
   const [, arrived] = useState(0);
   useEffect(() => {
@@ -68,7 +68,7 @@ function LaterView({ name, desk }: { name: Later } & ViewProps) {
     );
   }, [name]);
   const Loaded = loaded[name];
-  if (Loaded) return <Loaded desk={desk} />;
+  if (Loaded) return <Loaded controller={controller} />;
   return failed ? (
     <p class="empty">This view could not be loaded. Reload the page when the server is there again.</p>
   ) : (

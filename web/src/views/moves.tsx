@@ -1,8 +1,8 @@
-import type { Desk } from "../desk";
+import type { Controller } from "../controller";
 import type { ShownRow } from "../store";
 
 /** Back, next, go to: for one participant. */
-export function Moves({ desk, row }: { desk: Desk; row: ShownRow }) {
+export function Moves({ controller, row }: { controller: Controller; row: ShownRow }) {
   const { participant_index: index, block_id: place, blocks_count: count, pending } = row;
   const onward = place < 0 ? "Start" : "Next";
   return (
@@ -12,7 +12,7 @@ export function Moves({ desk, row }: { desk: Desk; row: ShownRow }) {
         aria-label={`Back, participant ${index}`}
         disabled={place < 0 || pending}
         data-testid="back"
-        onClick={() => desk.move([index], "back")}
+        onClick={() => controller.move([index], "back")}
       >
         Back
       </button>
@@ -22,7 +22,7 @@ export function Moves({ desk, row }: { desk: Desk; row: ShownRow }) {
         aria-label={`${onward}, participant ${index}`}
         disabled={place >= count || pending}
         data-testid="next"
-        onClick={() => desk.move([index], "next")}
+        onClick={() => controller.move([index], "next")}
       >
         {onward}
       </button>
@@ -33,7 +33,7 @@ export function Moves({ desk, row }: { desk: Desk; row: ShownRow }) {
         onChange={(event) => {
           const block = Number(event.currentTarget.value);
           event.currentTarget.value = "";
-          void desk.move([index], { block });
+          void controller.move([index], { block });
         }}
       >
         <option value="" disabled>

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import type { Design } from "../../protocol";
 import { type Counted, carryOver, grid, positions } from "./plots";
 import { save } from "./save";
@@ -7,8 +7,8 @@ import { save } from "./save";
 const MOST = 10_000;
 
 /** What the orders balance, before and while the study runs. */
-export function DesignView({ desk }: { desk: Desk }) {
-  const { store } = desk;
+export function DesignView({ controller }: { controller: Controller }) {
+  const { store } = controller;
   const [participants, setParticipants] = useState<number | null>(null);
   const [report, setReport] = useState<Design | null>(null);
   const live = store.connection.value === "live";
@@ -16,13 +16,13 @@ export function DesignView({ desk }: { desk: Desk }) {
   useEffect(() => {
     if (!live) return;
     let current = true;
-    void desk.get("design", participants === null ? {} : { participants }).then((made) => {
+    void controller.get("design", participants === null ? {} : { participants }).then((made) => {
       if (current && made) setReport(made);
     });
     return () => {
       current = false;
     };
-  }, [desk, participants, live, digest]);
+  }, [controller, participants, live, digest]);
   if (!report) return <p class="empty">Counting …</p>;
 
   const balanced = Object.values(report.balanced).every(Boolean);

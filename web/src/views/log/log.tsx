@@ -1,6 +1,6 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import { by, described } from "../../log";
 import type { Entry } from "../../protocol";
 import { EntriesHead, EntryRow } from "../entries";
@@ -10,8 +10,8 @@ const PAGE = 500;
 const LAST = 2 ** 53 - 1;
 
 /** What happened, as it happens, the latest first. */
-export function LogView({ desk }: { desk: Desk }) {
-  const { log, connection } = desk.store;
+export function LogView({ controller }: { controller: Controller }) {
+  const { log, connection } = controller.store;
   const type = useSignal("");
   const text = useSignal("");
   const body = useRef<HTMLTableSectionElement>(null);
@@ -19,10 +19,10 @@ export function LogView({ desk }: { desk: Desk }) {
   const live = connection.value === "live";
   useEffect(() => {
     if (loaded || !live) return;
-    void desk.get("events", { before: LAST, limit: PAGE }).then((entries) => {
+    void controller.get("events", { before: LAST, limit: PAGE }).then((entries) => {
       if (entries) log.load(entries, PAGE);
     });
-  }, [desk, log, loaded, live]);
+  }, [controller, log, loaded, live]);
 
   const types = useComputed(() => [...new Set(log.entries.value.map((entry) => entry.type))].sort());
   const shown = useComputed(() =>
@@ -35,7 +35,7 @@ export function LogView({ desk }: { desk: Desk }) {
   const participant = /^#?\d+$/.test(text.value.trim()) ? text.value.trim().replace("#", "") : "";
   const earlier = async () => {
     const before = log.entries.value[0]?.id ?? LAST;
-    const entries = await desk.get("events", { before, limit: PAGE });
+    const entries = await controller.get("events", { before, limit: PAGE });
     if (entries) log.prepend(entries, PAGE);
   };
   const file = (format: string) =>

@@ -1,11 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { changed, readValue, written } from "../../config";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import type { Config, Json, Override, Snapshot } from "../../protocol";
 import { requestId } from "../../socket";
 
 interface Props {
-  desk: Desk;
+  controller: Controller;
   snapshot: Snapshot;
   onChanged: (snapshot: Snapshot) => void;
 }
@@ -14,9 +14,9 @@ interface Props {
 const OWN = ["participant_index", "name", "block_id"];
 
 /** The current config, with what was changed for this participant, to be changed further. */
-export function ConfigTree({ desk, snapshot, onChanged }: Props) {
+export function ConfigTree({ controller, snapshot, onChanged }: Props) {
   const save = async (path: string[], value: Json): Promise<string | undefined> => {
-    const answer = await desk.ask("update-config", {
+    const answer = await controller.ask("update-config", {
       participant_index: snapshot.participant_index,
       from_block: snapshot.block_id,
       patch: changed(path, value),

@@ -1,11 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { encode } from "uqr";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import { basesOf, leadsNowhereElse } from "../../links";
 
 /** How an app of this participant gets in: a link, and a code to point a headset or phone at. */
-export function Connect({ desk, index }: { desk: Desk; index: number }) {
-  const { guarded, hasApp, urls } = desk.store;
+export function Connect({ controller, index }: { controller: Controller; index: number }) {
+  const { guarded, hasApp, urls } = controller.store;
   const [path, setPath] = useState("");
   const [until, setUntil] = useState("");
   const [chosen, setChosen] = useState("");
@@ -15,12 +15,12 @@ export function Connect({ desk, index }: { desk: Desk; index: number }) {
       setPath(`${hasApp.value ? "/app/" : "/"}?participant=${index}`);
       return;
     }
-    void desk.get("participant-link", { participant_index: index }).then((made) => {
+    void controller.get("participant-link", { participant_index: index }).then((made) => {
       if (!made) return;
       setPath(made.path);
       setUntil(made.expires_at);
     });
-  }, [desk, index, guarded.value, hasApp.value]);
+  }, [controller, index, guarded.value, hasApp.value]);
   const bases = basesOf(urls.value, location.origin);
   const base = bases.includes(chosen) ? chosen : (bases[0] ?? location.origin);
   if (!hasApp.value && !guarded.value) {

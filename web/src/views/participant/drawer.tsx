@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import type { Config, Entry, Snapshot, Visit } from "../../protocol";
 import { address, open } from "../../route";
 import { requestId } from "../../socket";
@@ -19,7 +19,7 @@ const ENTRIES = 200;
 const LAST = 2 ** 53 - 1;
 
 /** All about one participant, beside the list, at an address of its own. */
-export function Drawer({ desk, index }: { desk: Desk; index: number }) {
+export function Drawer({ controller, index }: { controller: Controller; index: number }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     const before = document.activeElement;
@@ -34,7 +34,7 @@ export function Drawer({ desk, index }: { desk: Desk; index: number }) {
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, []);
-  const row = desk.store.watch(index);
+  const row = controller.store.watch(index);
   return (
     <aside class="drawer" aria-label={`Participant ${index}`} data-testid="drawer">
       <header>
@@ -46,14 +46,14 @@ export function Drawer({ desk, index }: { desk: Desk; index: number }) {
           ×
         </a>
       </header>
-      {row ? <Details desk={desk} row={row} /> : <p class="empty">There is no participant {index}.</p>}
+      {row ? <Details controller={controller} row={row} /> : <p class="empty">There is no participant {index}.</p>}
     </aside>
   );
 }
 
-function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
+function Details({ controller, row }: { controller: Controller; row: ShownRow }) {
   const index = row.participant_index;
-  const { store } = desk;
+  const { store } = controller;
   const snapshot = useSignal<Snapshot | null>(null);
   const configs = useSignal<Config[]>([]);
   const visits = useSignal<Visit[]>([]);
@@ -70,10 +70,10 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
     const who = { participant_index: index };
     void (async () => {
       const [state, all, stays, log] = await Promise.all([
-        desk.get("state", who),
-        desk.get("all-configs", who),
-        desk.get("timings", { participant: index }),
-        desk.get("events", { participant: index, before: LAST, limit: ENTRIES }),
+        controller.get("state", who),
+        controller.get("all-configs", who),
+        controller.get("timings", { participant: index }),
+        controller.get("events", { participant: index, before: LAST, limit: ENTRIES }),
       ]);
       if (!current) return;
       if (state) snapshot.value = state;
@@ -84,17 +84,17 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
     return () => {
       current = false;
     };
-  }, [desk, index, revision, study, live, store.study.value.digest]);
+  }, [controller, index, revision, study, live, store.study.value.digest]);
 
   const undo = () =>
-    desk.do(
+    controller.do(
       "undo",
       { participant_index: index, request_id: requestId() },
       `The last move of participant ${index} was undone.`,
     );
   const reset = async () => {
     const asked = { participant_index: index, request_id: requestId() };
-    const answer = await desk.do(
+    const answer = await controller.do(
       "reset-participant",
       asked,
       `The configs of participant ${index} are the file's again.`,
@@ -121,7 +121,7 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
           )}
         </p>
         <div class="actions start">
-          <Moves desk={desk} row={row} />
+          <Moves controller={controller} row={row} />
           <button type="button" onClick={undo} data-testid="drawer-undo">
             Undo last move
           </button>
@@ -133,7 +133,7 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
           <>
             <ConfigTree
               key={`${snapshot.value.block_id} ${snapshot.value.revision}`}
-              desk={desk}
+              controller={controller}
               snapshot={snapshot.value}
               onChanged={(changed) => (snapshot.value = changed)}
             />
@@ -160,7 +160,7 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
       </Section>
 
       <Section title="Connect an app">
-        <Connect desk={desk} index={index} />
+        <Connect controller={controller} index={index} />
       </Section>
 
       <Section title="All blocks">
@@ -180,7 +180,7 @@ function Details({ desk, row }: { desk: Desk; row: ShownRow }) {
       </Section>
 
       <Section title="Where it comes from" onToggle={setExplaining}>
-        {explaining && <Origins desk={desk} row={row} configs={configs.value} />}
+        {explaining && <Origins controller={controller} row={row} configs={configs.value} />}
       </Section>
 
       <Section title="Events">

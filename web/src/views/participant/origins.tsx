@@ -1,31 +1,31 @@
 import { useEffect, useState } from "preact/hooks";
 import { at, told, written } from "../../config";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import type { Config, ExplainedBlock, ExplainedValue, ParticipantRow } from "../../protocol";
 import { Swatch } from "../strip";
 
 interface Props {
-  desk: Desk;
+  controller: Controller;
   row: ParticipantRow;
   /** The participant's configs, with what was changed for them alone. */
   configs: Config[];
 }
 
 /** Where each block and each value of a participant comes from. */
-export function Origins({ desk, row, configs }: Props) {
+export function Origins({ controller, row, configs }: Props) {
   const [blocks, setBlocks] = useState<ExplainedBlock[] | null>(null);
   const { participant_index, study } = row;
-  const live = desk.store.connection.value === "live";
+  const live = controller.store.connection.value === "live";
   useEffect(() => {
     if (!live) return;
     let current = true;
-    void desk.get("explain", { participant_index }).then((found) => {
+    void controller.get("explain", { participant_index }).then((found) => {
       if (current && found) setBlocks(found);
     });
     return () => {
       current = false;
     };
-  }, [desk, participant_index, study, live]);
+  }, [controller, participant_index, study, live]);
   if (!blocks) return <p class="place">Looking it up …</p>;
   return (
     <ol class="configs origins" data-testid="origins">
@@ -37,7 +37,7 @@ export function Origins({ desk, row, configs }: Props) {
         >
           <details open={block.block_id === row.block_id}>
             <summary>
-              <Swatch name={block.name} names={desk.store.names.value} />
+              <Swatch name={block.name} names={controller.store.names.value} />
               {block.name}
             </summary>
             <Place reasons={block.reasons} />

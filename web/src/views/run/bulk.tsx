@@ -1,40 +1,40 @@
 import { useState } from "preact/hooks";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import { requestId } from "../../socket";
 import { people } from "../../store";
 import { Confirm } from "../shell/confirm";
 import type { Selection } from "./selection";
 
 /** What can be done with those who are selected. */
-export function Bulk({ desk, selection }: { desk: Desk; selection: Selection }) {
+export function Bulk({ controller, selection }: { controller: Controller; selection: Selection }) {
   const [resetting, setResetting] = useState(false);
   const chosen = selection.chosen();
   if (!chosen.length) return null;
-  const rows = chosen.map((index) => desk.store.row(index).value);
+  const rows = chosen.map((index) => controller.store.row(index).value);
   const places = Math.max(...rows.map((row) => row.blocks_count));
   const changed = rows.filter((row) => row.overridden > 0).map((row) => row.participant_index);
   const who = chosen.length === 1 ? "1 selected" : `${chosen.length} selected`;
   const reset = async () => {
     const answers = await Promise.all(
       changed.map((participant_index) =>
-        desk.ask("reset-participant", { participant_index, request_id: requestId() }),
+        controller.ask("reset-participant", { participant_index, request_id: requestId() }),
       ),
     );
     const refused = answers.find((answer) => !answer.ok);
-    desk.store.notice.value =
+    controller.store.notice.value =
       refused && !refused.ok ? refused.error.message : `Configs of ${people(changed)} are the file's.`;
   };
   return (
     <div class="bulk" role="toolbar" aria-label="Selected participants" data-testid="bulk">
       <strong>{who}</strong>
-      <button type="button" onClick={() => desk.move(chosen, "back")}>
+      <button type="button" onClick={() => controller.move(chosen, "back")}>
         Back
       </button>
       <button
         type="button"
         class="primary"
         data-testid="bulk-next"
-        onClick={() => desk.move(chosen, "next")}
+        onClick={() => controller.move(chosen, "next")}
       >
         Next
       </button>
@@ -46,7 +46,7 @@ export function Bulk({ desk, selection }: { desk: Desk; selection: Selection }) 
           const block = Number(event.currentTarget.value);
           event.currentTarget.value = "";
           const able = rows.filter((row) => block < row.blocks_count);
-          void desk.move(
+          void controller.move(
             able.map((row) => row.participant_index),
             { block },
           );

@@ -1,12 +1,12 @@
 import type { ReadonlySignal } from "@preact/signals";
 import type { RefObject } from "preact";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import { Row } from "./row";
 import type { Selection } from "./selection";
 import { usePart } from "./window";
 
 interface Props {
-  desk: Desk;
+  controller: Controller;
   shown: ReadonlySignal<number[]>;
   selection: Selection;
   body: RefObject<HTMLTableSectionElement | null>;
@@ -14,7 +14,7 @@ interface Props {
 
 const COLUMNS = 6;
 
-export function ParticipantList({ desk, shown, selection, body }: Props) {
+export function ParticipantList({ controller, shown, selection, body }: Props) {
   const indices = shown.value;
   const { start, end, height } = usePart(body, indices.length);
   const there = indices.slice(start, end);
@@ -50,7 +50,7 @@ export function ParticipantList({ desk, shown, selection, body }: Props) {
         {there.map((index, offset) => (
           <Row
             key={index}
-            desk={desk}
+            controller={controller}
             selection={selection}
             index={index}
             place={start + offset + 1}

@@ -1,18 +1,18 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import { requestId } from "../../socket";
 
 interface Props {
-  desk: Desk;
+  controller: Controller;
   onClose: () => void;
 }
 
 /** Asks once, and says how many it touches. */
-export function MoveAllDialog({ desk, onClose }: Props) {
+export function MoveAllDialog({ controller, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
   const [block, setBlock] = useState(0);
-  const rows = desk.store.indices.value.map((index) => desk.store.row(index).value);
+  const rows = controller.store.indices.value.map((index) => controller.store.row(index).value);
   const moving = rows.filter((row) => row.active);
   // A place that all of them have; who has fewer blocks would refuse the move for everybody.
   const places = Math.min(...moving.map((row) => row.blocks_count));
@@ -20,7 +20,7 @@ export function MoveAllDialog({ desk, onClose }: Props) {
   const who = moving.length === 1 ? "1 participant" : `${moving.length} participants`;
 
   const confirm = () =>
-    desk.do(
+    controller.do(
       "move-all-to-block",
       { block_id: block, request_id: requestId() },
       `${who} moved to block ${block + 1}.`,

@@ -1,4 +1,4 @@
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import { address } from "../../route";
 import type { ShownRow } from "../../store";
 import { exactly, now, stopwatch } from "../../time";
@@ -7,15 +7,15 @@ import { outside, Strip } from "../strip";
 import type { Selection } from "./selection";
 
 interface Props {
-  desk: Desk;
+  controller: Controller;
   selection: Selection;
   index: number;
   /** Its place in the whole list, from 1, of which a part is there. */
   place: number;
 }
 
-export function Row({ desk, selection, index, place }: Props) {
-  const { store } = desk;
+export function Row({ controller, selection, index, place }: Props) {
+  const { store } = controller;
   const row = store.find(index)?.value;
   if (!row) return null;
   const classes = [
@@ -57,7 +57,7 @@ export function Row({ desk, selection, index, place }: Props) {
         <Since row={row} offset={store.clockOffset.value} />
       </td>
       <td class="moves">
-        <Moves desk={desk} row={row} />
+        <Moves controller={controller} row={row} />
       </td>
     </tr>
   );

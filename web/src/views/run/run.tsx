@@ -1,6 +1,6 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import { address, open } from "../../route";
 import { EVERYBODY, isEverybody, select, type Wanted } from "../../select";
 import { now } from "../../time";
@@ -11,8 +11,8 @@ import { Selection } from "./selection";
 import { Toolbar } from "./toolbar";
 
 /** Who is where, since when, and who is connected; and all of them moved from here. */
-export function RunView({ desk, onHelp }: { desk: Desk; onHelp: () => void }) {
-  const { store } = desk;
+export function RunView({ controller, onHelp }: { controller: Controller; onHelp: () => void }) {
+  const { store } = controller;
   const wanted = useSignal<Wanted>(EVERYBODY);
   const shown = useComputed(() => {
     const indices = store.indices.value;
@@ -26,12 +26,12 @@ export function RunView({ desk, onHelp }: { desk: Desk; onHelp: () => void }) {
   const selection = useMemo(() => new Selection(shown), [shown]);
   const body = useRef<HTMLTableSectionElement>(null);
   const filter = useRef<HTMLInputElement>(null);
-  useKeys(desk, selection, body, filter, onHelp);
+  useKeys(controller, selection, body, filter, onHelp);
 
   if (store.indices.value.length === 0) {
     return (
       <>
-        <Toolbar desk={desk} />
+        <Toolbar controller={controller} />
         <p class="empty">
           No participants yet. Add some above, or let an app add itself:{" "}
           <code>PUT /api/new-participant</code>.
@@ -41,7 +41,7 @@ export function RunView({ desk, onHelp }: { desk: Desk; onHelp: () => void }) {
   }
   return (
     <>
-      <Toolbar desk={desk} />
+      <Toolbar controller={controller} />
       <Filters store={store} wanted={wanted} shown={shown} field={filter} />
       {shown.value.length === 0 ? (
         <p class="empty">
@@ -51,9 +51,9 @@ export function RunView({ desk, onHelp }: { desk: Desk; onHelp: () => void }) {
           </button>
         </p>
       ) : (
-        <ParticipantList desk={desk} shown={shown} selection={selection} body={body} />
+        <ParticipantList controller={controller} shown={shown} selection={selection} body={body} />
       )}
-      <Bulk desk={desk} selection={selection} />
+      <Bulk controller={controller} selection={selection} />
     </>
   );
 }
@@ -61,7 +61,7 @@ export function RunView({ desk, onHelp }: { desk: Desk; onHelp: () => void }) {
 type Ref<T> = { current: T | null };
 
 function useKeys(
-  desk: Desk,
+  controller: Controller,
   selection: Selection,
   body: Ref<HTMLElement>,
   filter: Ref<HTMLInputElement>,
@@ -70,7 +70,7 @@ function useKeys(
   useEffect(() => {
     const move = (step: "next" | "back") => {
       const index = selection.cursor.peek();
-      if (index !== null && desk.store.find(index)) void desk.move([index], step);
+      if (index !== null && controller.store.find(index)) void controller.move([index], step);
     };
     const keys: Record<string, () => void> = {
       j: () => reveal(selection.step(1), body.current),
@@ -81,7 +81,7 @@ function useKeys(
         const index = selection.cursor.peek();
         if (index !== null) selection.toggle(index);
       },
-      u: () => void desk.undo(),
+      u: () => void controller.undo(),
       "/": () => filter.current?.focus(),
       "?": onHelp,
       Escape: () => selection.clear(),
@@ -99,7 +99,7 @@ function useKeys(
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, [desk, selection, body, filter, onHelp]);
+  }, [controller, selection, body, filter, onHelp]);
 }
 
 /** Whether a key means something already to what has the focus. */

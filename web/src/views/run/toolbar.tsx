@@ -1,19 +1,19 @@
 import { useState } from "preact/hooks";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import { adding } from "../../select";
 import { requestId } from "../../socket";
 import { Confirm } from "../shell/confirm";
 import { MoveAllDialog } from "./move-all";
 
 /** What concerns everybody: add participants, move all. */
-export function Toolbar({ desk }: { desk: Desk }) {
-  const { store } = desk;
+export function Toolbar({ controller }: { controller: Controller }) {
+  const { store } = controller;
   const [asking, setAsking] = useState<"move" | "stop" | null>(null);
   const [text, setText] = useState("");
   const { active, connected } = store.totals.value;
 
   const addOne = () =>
-    desk.do("new-participant", { request_id: requestId() }, "A participant was added.");
+    controller.do("new-participant", { request_id: requestId() }, "A participant was added.");
 
   const addMore = async (event: Event) => {
     event.preventDefault();
@@ -25,10 +25,10 @@ export function Toolbar({ desk }: { desk: Desk }) {
     const answers = await Promise.all(
       "next" in wanted
         ? Array.from({ length: wanted.next }, () =>
-            desk.ask("new-participant", { request_id: requestId() }),
+            controller.ask("new-participant", { request_id: requestId() }),
           )
         : wanted.indices.map((participant_index) =>
-            desk.ask("add-participant", { participant_index, request_id: requestId() }),
+            controller.ask("add-participant", { participant_index, request_id: requestId() }),
           ),
     );
     const refused = answers.filter((answer) => !answer.ok);
@@ -77,12 +77,12 @@ export function Toolbar({ desk }: { desk: Desk }) {
       <button type="button" data-testid="shutdown" onClick={() => setAsking("stop")}>
         Stop server …
       </button>
-      {asking === "move" && <MoveAllDialog desk={desk} onClose={() => setAsking(null)} />}
+      {asking === "move" && <MoveAllDialog controller={controller} onClose={() => setAsking(null)} />}
       {asking === "stop" && (
         <Confirm
           title="Stop the server"
           action={connected ? `Stop, and disconnect ${connected}` : "Stop"}
-          onConfirm={() => desk.do("shutdown", {})}
+          onConfirm={() => controller.do("shutdown", {})}
           onClose={() => setAsking(null)}
         >
           <p>

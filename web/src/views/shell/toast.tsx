@@ -1,16 +1,16 @@
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 
 /** What was just done, and ten seconds to take it back. */
-export function Toast({ desk }: { desk: Desk }) {
-  const undoable = desk.undoable.value;
+export function Toast({ controller }: { controller: Controller }) {
+  const undoable = controller.undoable.value;
   if (!undoable) return null;
   return (
     <div class="toast" role="status" data-testid="toast">
       <span>{undoable.text}</span>
-      <button type="button" data-testid="undo" onClick={() => desk.undo()}>
+      <button type="button" data-testid="undo" onClick={() => controller.undo()}>
         Undo
       </button>
-      <button type="button" class="quiet" aria-label="Close" onClick={() => desk.dismiss()}>
+      <button type="button" class="quiet" aria-label="Close" onClick={() => controller.dismiss()}>
         ×
       </button>
     </div>

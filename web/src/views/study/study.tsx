@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Desk } from "../../desk";
+import type { Controller } from "../../controller";
 import type { Diagnostic, Verified, Version } from "../../protocol";
 import { requestId } from "../../socket";
 import { concerned } from "../../store";
@@ -14,8 +14,8 @@ import { alike, edits, STUDY, type Texts, textsOf } from "./texts";
 const SHOWN = 5;
 
 /** The study file and its tables: edited, checked while typing, and saved for everybody. */
-export function StudyView({ desk }: { desk: Desk }) {
-  const { store } = desk;
+export function StudyView({ controller }: { controller: Controller }) {
+  const { store } = controller;
   const place = useRef<HTMLDivElement>(null);
   const editor = useRef<Editor | null>(null);
   const base = useSignal<{ texts: Texts; digest: string }>({ texts: {}, digest: "" });
@@ -45,8 +45,8 @@ export function StudyView({ desk }: { desk: Desk }) {
 
   const load = async () => {
     const [source, study] = await Promise.all([
-      desk.get("study-source", {}),
-      desk.get("study", {}),
+      controller.get("study-source", {}),
+      controller.get("study", {}),
     ]);
     if (!source || !study) return;
     versions.value = study.versions.toReversed();
@@ -65,15 +65,15 @@ export function StudyView({ desk }: { desk: Desk }) {
     if (!place.current) return;
     const made = new Editor(place.current, {
       verify: (texts) =>
-        desk.get("verify", { ...edits(base.peek().texts, texts), participants: SHOWN }),
-      schema: () => desk.get("schema", {}),
+        controller.get("verify", { ...edits(base.peek().texts, texts), participants: SHOWN }),
+      schema: () => controller.get("schema", {}),
       onChecked: (verified) => (checked.value = verified),
       onTyped: (texts) => (dirty.value = !alike(texts, base.peek().texts)),
       onSave: () => setSaving(true),
     });
     editor.current = made;
     return () => made.destroy();
-  }, [desk]);
+  }, [controller]);
 
   useEffect(() => {
     if (live) void load();
@@ -91,7 +91,7 @@ export function StudyView({ desk }: { desk: Desk }) {
     const texts = editor.current?.texts() ?? {};
     const made_from = force ? "*" : base.peek().digest;
     const edited = edits(base.peek().texts, texts);
-    const saved = await desk.do("save-study", { ...edited, made_from, request_id: requestId() });
+    const saved = await controller.do("save-study", { ...edited, made_from, request_id: requestId() });
     if (!saved) return;
     base.value = { texts, digest: saved.digest };
     dirty.value = false;
@@ -104,13 +104,13 @@ export function StudyView({ desk }: { desk: Desk }) {
     compared.value = version;
     if (version === null) editor.current?.compare(null);
     else {
-      const source = await desk.get("study-source", { version });
+      const source = await controller.get("study-source", { version });
       if (source) editor.current?.compare(textsOf(source));
     }
   };
 
   const restore = async (version: number) => {
-    const source = await desk.get("study-source", { version });
+    const source = await controller.get("study-source", { version });
     if (!source) return;
     compared.value = null;
     editor.current?.compare(null);

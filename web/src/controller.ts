@@ -15,7 +15,7 @@ export interface Undoable {
 
 const UNDO_MS = 10_000;
 
-export class Desk {
+export class Controller {
   readonly undoable = signal<Undoable | null>(null);
   #expiry: ReturnType<typeof setTimeout> | undefined;
   #moving: Promise<void> = Promise.resolve();

@@ -27,7 +27,7 @@
     ├── TokenInvalid              a token is wrong, expired, or for another session
     ├── NotAllowed                the caller's role does not include this operation
     ├── OriginForeign             a browser page from elsewhere sent this
-    ├── LimitReached              more than a server of this size takes (limits.py)
+    ├── LimitReached              more than a server of this size takes (limits/)
     ├── RecordInvalid             a record of results is none, or names a table that cannot be
     │   ├── RecordTooLarge
     │   └── RecordConflict        another record was kept under this id

@@ -12,7 +12,7 @@ import click
 
 from experiment_server.cli.output import note
 from experiment_server.errors import ExtraMissing, OutputUnwritable
-from experiment_server.limits import DESIGN_PARTICIPANTS_MAX
+from experiment_server.limits.study import DESIGN_PARTICIPANTS_MAX
 from experiment_server.store.study_file import load_study
 from experiment_server.study.balance import Balance, OrderReport, balance, usual_participants
 

@@ -11,7 +11,7 @@ import click
 from experiment_server.cli.output import data_stream, note, progress
 from experiment_server.cli.stored import session_of, session_option, stored_argument
 from experiment_server.errors import LogBroken
-from experiment_server.limits import PARTICIPANT_INDEX_MAX
+from experiment_server.limits.session import PARTICIPANT_INDEX_MAX
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -9,7 +9,7 @@ import click
 from msgspec import structs
 
 from experiment_server.cli.output import brief_json
-from experiment_server.limits import PARTICIPANT_INDEX_MAX
+from experiment_server.limits.session import PARTICIPANT_INDEX_MAX
 from experiment_server.store.study_file import read_source
 from experiment_server.study.explain import explain
 from experiment_server.study.parse import parse

@@ -12,7 +12,7 @@ import click
 
 from experiment_server.cli.output import data_stream, note, progress
 from experiment_server.errors import OutputUnwritable
-from experiment_server.limits import PARTICIPANT_INDEX_MAX
+from experiment_server.limits.session import PARTICIPANT_INDEX_MAX
 from experiment_server.store.study_file import load_study
 from experiment_server.study.expand import configs_json, expand
 from experiment_server.study.model import RESERVED_KEYS, Config, Study

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import click
 
 from experiment_server.cli.stored import session_of, session_option, stored_argument
-from experiment_server.limits import LINK_LIFETIME_S, PARTICIPANT_INDEX_MAX
+from experiment_server.limits.session import LINK_LIFETIME_S, PARTICIPANT_INDEX_MAX
 
 _DAY = 24 * 60 * 60
 

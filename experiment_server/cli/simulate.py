@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from experiment_server.cli.output import note
-from experiment_server.limits import PARTICIPANTS_MAX
+from experiment_server.limits.session import PARTICIPANTS_MAX
 from experiment_server.store.options import MEMORY
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from experiment_server.errors import (
     ParticipantIndexInvalid,
     RevisionConflict,
 )
-from experiment_server.limits import PARTICIPANT_INDEX_MAX
+from experiment_server.limits.session import PARTICIPANT_INDEX_MAX
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.events import Cause, Event
 from experiment_server.participants.overrides import Patch, digest_of_overrides, with_patch

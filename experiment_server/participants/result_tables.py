@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate, count
 from typing import NamedTuple
 
-from experiment_server.limits import RESULT_COLUMNS_MAX
+from experiment_server.limits.results import RESULT_COLUMNS_MAX
 from experiment_server.participants.results import Record
 from experiment_server.study.model import Binding, Study
 from experiment_server.wire.encoding import from_json

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from experiment_server.errors import RecordInvalid, RecordTooLarge
-from experiment_server.limits import RECORD_MAX_BYTES
+from experiment_server.limits.results import RECORD_MAX_BYTES
 from experiment_server.participants.events import Cause
 from experiment_server.participants.state import timestamp
 from experiment_server.study.values import text_problem

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from experiment_server.errors import StartRefused
-from experiment_server.limits import ADMIN_TOKEN_MIN_LENGTH, BODY_MAX_BYTES, CONNECTIONS_MAX
+from experiment_server.limits.network import ADMIN_TOKEN_MIN_LENGTH, BODY_MAX_BYTES, CONNECTIONS_MAX
 from experiment_server.server import dashboard, openapi, rest, uxf
 from experiment_server.server.addresses import (
     LOOPBACK_NAMES,

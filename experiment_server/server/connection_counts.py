@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from experiment_server.errors import LimitReached
-from experiment_server.limits import RESERVED_DESCRIPTORS
+from experiment_server.limits.network import RESERVED_DESCRIPTORS
 
 log = logging.getLogger(__name__)
 

@@ -19,15 +19,15 @@ from typing import cast
 
 from aiohttp import web
 
-from experiment_server.limits import (
+from experiment_server.limits.network import (
     BODY_MIN_BYTES_PER_S,
     BODY_RATE_INTERVAL_S,
     IDLE_CONNECTION_TIMEOUT_S,
     REQUEST_HEADERS_TIMEOUT_S,
     RETRY_AFTER_S,
-    SHUTDOWN_GRACE_S,
     UNREAD_RESPONSE_TIMEOUT_S,
 )
+from experiment_server.limits.session import SHUTDOWN_GRACE_S
 from experiment_server.server.connection_counts import Connections
 
 ServerHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

@@ -11,7 +11,7 @@ import msgpack
 from aiohttp import web
 
 from experiment_server.errors import ExperimentServerError, ParameterInvalid
-from experiment_server.limits import PATCH_MAX_BYTES, RETRY_AFTER_S
+from experiment_server.limits.network import PATCH_MAX_BYTES, RETRY_AFTER_S
 from experiment_server.server.bodies import media_type, read_at_most
 from experiment_server.server.login import ask_because
 from experiment_server.server.logs import current_request

@@ -12,7 +12,7 @@ from aiohttp import WSMsgType, web
 from engineio.async_drivers import aiohttp as driver
 from engineio.async_socket import AsyncSocket
 
-from experiment_server.limits import BODY_MAX_BYTES
+from experiment_server.limits.network import BODY_MAX_BYTES
 from experiment_server.server.frames import FrameInvalid, check_frame
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from experiment_server.errors import MediaTypeUnsupported, ParameterInvalid
-from experiment_server.limits import FORM_FIELD_MAX_BYTES, FORM_FIELDS_MAX
+from experiment_server.limits.results import FORM_FIELD_MAX_BYTES, FORM_FIELDS_MAX
 from experiment_server.server.bodies import (
     MULTIPART,
     URLENCODED,

@@ -14,7 +14,7 @@ from engineio import packet as engine
 from engineio.payload import Payload
 from socketio import msgpack_packet, packet
 
-from experiment_server.limits import PACKET_BURST_MAX
+from experiment_server.limits.network import PACKET_BURST_MAX
 from experiment_server.server.outgoing import Push
 from experiment_server.wire.encoding import Encoded, to_json, to_json_bytes, to_msgpack
 

@@ -6,7 +6,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-from experiment_server.limits import GARBAGE_THRESHOLDS
+from experiment_server.limits.session import GARBAGE_THRESHOLDS
 
 
 @contextlib.contextmanager

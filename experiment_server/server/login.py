@@ -13,7 +13,7 @@ import jinja2
 from aiohttp import web
 
 from experiment_server.errors import ExperimentServerError, TokenInvalid, TokenMissing
-from experiment_server.limits import LINK_CONFIRMATION_TIMEOUT_S, LOGIN_MAX_BYTES
+from experiment_server.limits.network import LINK_CONFIRMATION_TIMEOUT_S, LOGIN_MAX_BYTES
 from experiment_server.server.bodies import read_form
 from experiment_server.server.security import COOKIE, Authenticator
 

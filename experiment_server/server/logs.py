@@ -15,7 +15,7 @@ from itertools import count
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from experiment_server.limits import LOG_REPEATS_INTERVAL_S, LOG_REPEATS_MAX
+from experiment_server.limits.network import LOG_REPEATS_INTERVAL_S, LOG_REPEATS_MAX
 from experiment_server.participants.state import timestamp
 from experiment_server.server.log_format import LogFormat
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollec
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from experiment_server.errors import ExperimentServerError, NotAllowed
-from experiment_server.limits import LOOP_LAG_INTERVAL_S
+from experiment_server.limits.session import LOOP_LAG_INTERVAL_S
 from experiment_server.server.figures import Counts, Durations
 from experiment_server.server.readiness import Readiness
 from experiment_server.server.responses import WholeResponse

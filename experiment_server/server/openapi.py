@@ -27,7 +27,7 @@ from experiment_server.errors import (
     TokenInvalid,
     TokenMissing,
 )
-from experiment_server.limits import IDEMPOTENCY_KEY_MAX_LENGTH
+from experiment_server.limits.session import IDEMPOTENCY_KEY_MAX_LENGTH
 from experiment_server.server import uxf
 from experiment_server.server.encoding import MSGPACK, reply
 from experiment_server.server.rest import paths, stream_path

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from engineio import packet as engine_packet
 
-from experiment_server.limits import SEND_QUEUE_MAX, SEND_QUEUE_MAX_BYTES
+from experiment_server.limits.network import SEND_QUEUE_MAX, SEND_QUEUE_MAX_BYTES
 
 Item: TypeAlias = engine_packet.Packet | None
 """A packet, or None at the end of the connection."""

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from experiment_server.errors import StoreUnavailable
-from experiment_server.limits import READINESS_CACHE_S, READINESS_TIMEOUT_S
+from experiment_server.limits.store import READINESS_CACHE_S, READINESS_TIMEOUT_S
 from experiment_server.store.commits import Commit, Written
 from experiment_server.store.store import Store
 

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from experiment_server.errors import IdentifierInvalid, OperationUnknown, ParameterInvalid
-from experiment_server.limits import CSV_CELLS_MAX
+from experiment_server.limits.results import CSV_CELLS_MAX
 from experiment_server.server.encoding import (
     body_of,
     members_of,

@@ -6,11 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from experiment_server.limits import (
-    CONNECTIONS_MAX,
-    CONNECTIONS_PER_ADDRESS_MAX,
-    PARTICIPANT_INDEX_MAX,
-)
+from experiment_server.limits.network import CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX
+from experiment_server.limits.session import PARTICIPANT_INDEX_MAX
 from experiment_server.participants.versions import OnChange
 from experiment_server.server.addresses import is_loopback
 from experiment_server.server.log_format import LogFormat

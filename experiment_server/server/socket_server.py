@@ -13,15 +13,15 @@ from aiohttp import web
 from engineio.async_drivers import aiohttp as driver
 
 from experiment_server.errors import LimitReached, ParameterInvalid
-from experiment_server.limits import (
+from experiment_server.limits.network import (
     APP_MESSAGE_MAX_BYTES,
     APP_MESSAGE_PIECE_BYTES,
     BODY_MAX_BYTES,
     CONNECT_PACKET_TIMEOUT_S,
     PACKET_BURST_MAX,
     PACKETS_PER_S_MAX,
-    SHUTDOWN_NOTICE_TIMEOUT_S,
 )
+from experiment_server.limits.session import SHUTDOWN_NOTICE_TIMEOUT_S
 from experiment_server.server.bodies import read_at_most
 from experiment_server.server.connection_counts import ConnectionCounter
 from experiment_server.server.engine_io import DROPPED, BodyReader, CheckedWebSocket, Environ

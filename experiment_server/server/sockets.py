@@ -22,7 +22,8 @@ from experiment_server.errors import (
     ParameterInvalid,
     TokenInvalid,
 )
-from experiment_server.limits import SHUTDOWN_NOTICE_TIMEOUT_S, TOKEN_EXPIRY_INTERVAL_S
+from experiment_server.limits.network import TOKEN_EXPIRY_INTERVAL_S
+from experiment_server.limits.session import SHUTDOWN_NOTICE_TIMEOUT_S
 from experiment_server.server.connection_counts import ConnectionCounter
 from experiment_server.server.engine_io import Environ
 from experiment_server.server.frames import JSON, MSGPACK, Dialect

@@ -15,7 +15,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from experiment_server.errors import ParameterInvalid
-from experiment_server.limits import (
+from experiment_server.limits.results import (
     FORM_FIELD_MAX_BYTES,
     RESULT_CHUNK_BYTES,
     RESULT_FILE_MAX_BYTES,

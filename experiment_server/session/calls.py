@@ -18,7 +18,7 @@ from experiment_server.errors import (
     ParticipantIndexInvalid,
     ParticipantUnknown,
 )
-from experiment_server.limits import IDEMPOTENCY_KEY_MAX_LENGTH
+from experiment_server.limits.session import IDEMPOTENCY_KEY_MAX_LENGTH
 from experiment_server.participants.moves import require_index
 from experiment_server.session.operations import (
     FROM_BLOCK,

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from experiment_server.errors import StoreUnavailable
-from experiment_server.limits import COMMIT_TIMEOUT_S
+from experiment_server.limits.store import COMMIT_TIMEOUT_S
 
 Result = TypeVar("Result")
 

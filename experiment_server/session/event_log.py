@@ -7,7 +7,8 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 from experiment_server.errors import NothingToUndo, StoreUnavailable
-from experiment_server.limits import EVENT_ID_MAX, STORE_STOP_TIMEOUT_S
+from experiment_server.limits.session import EVENT_ID_MAX
+from experiment_server.limits.store import STORE_STOP_TIMEOUT_S
 from experiment_server.participants.events import Entry, Event
 from experiment_server.participants.moves import LoggedMove
 from experiment_server.participants.timings import Visits

@@ -11,7 +11,7 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from experiment_server.errors import KeyReused, StoreUnavailable
-from experiment_server.limits import IDEMPOTENCY_SWEEP_INTERVAL_S
+from experiment_server.limits.session import IDEMPOTENCY_SWEEP_INTERVAL_S
 from experiment_server.session.requests import Request
 from experiment_server.store.commits import Commit
 from experiment_server.store.replies import Reply, Scope

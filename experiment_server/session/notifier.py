@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from experiment_server.errors import ExpansionFailed
-from experiment_server.limits import DASHBOARD_BATCH_INTERVAL_S, LOOP_TURN_S
+from experiment_server.limits.session import DASHBOARD_BATCH_INTERVAL_S, LOOP_TURN_S
 from experiment_server.participants.events import Entry, Event
 from experiment_server.participants.state import ParticipantState
 from experiment_server.session.hub import DASHBOARD, Hub, Message

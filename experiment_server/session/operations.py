@@ -26,7 +26,7 @@ from msgspec import Struct, defstruct
 from experiment_server.errors import (
     ExperimentServerError,
 )
-from experiment_server.limits import REASON_MAX_LENGTH, TIMESTAMP_MAX_LENGTH
+from experiment_server.limits.session import REASON_MAX_LENGTH, TIMESTAMP_MAX_LENGTH
 from experiment_server.session.requests import Role
 from experiment_server.wire.tables import Layout
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from experiment_server.limits import (
-    DESIGN_PARTICIPANTS_MAX,
+from experiment_server.limits.results import RECORD_BATCH_MAX
+from experiment_server.limits.session import (
     EVENT_ID_MAX,
     EVENTS_PAGE_MAX,
     ORDERS_PARTICIPANTS_MAX,
     PARTICIPANT_INDEX_MAX,
-    RECORD_BATCH_MAX,
 )
+from experiment_server.limits.study import DESIGN_PARTICIPANTS_MAX
 from experiment_server.session.operations import Location, Parameter, Requirement
 from experiment_server.wire.results import ResultRecord
 from experiment_server.wire.values import JsonObject

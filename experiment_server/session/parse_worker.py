@@ -20,12 +20,8 @@ from typing import Any, BinaryIO
 import msgspec
 
 from experiment_server.errors import StudyTooLarge
-from experiment_server.limits import (
-    ORDERS_NAMES_MAX,
-    ORDERS_PARTICIPANTS_MAX,
-    STUDY_PARSE_MEMORY_MAX_BYTES,
-    STUDY_PARSE_TIMEOUT_S,
-)
+from experiment_server.limits.session import ORDERS_NAMES_MAX, ORDERS_PARTICIPANTS_MAX
+from experiment_server.limits.study import STUDY_PARSE_MEMORY_MAX_BYTES, STUDY_PARSE_TIMEOUT_S
 from experiment_server.study.balance import balance, usual_participants
 from experiment_server.study.diagnostics import Diagnostic
 from experiment_server.study.expand import block_order

@@ -25,7 +25,8 @@ from experiment_server.errors import (
     RevisionConflict,
     StoreUnavailable,
 )
-from experiment_server.limits import COMMIT_ATTEMPTS_MAX, PARTICIPANTS_MAX
+from experiment_server.limits.session import PARTICIPANTS_MAX
+from experiment_server.limits.store import COMMIT_ATTEMPTS_MAX
 from experiment_server.participants import moves
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.events import Event

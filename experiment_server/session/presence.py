@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from experiment_server.limits import PRESENCE_BURST_MAX, PRESENCE_INTERVAL_S
+from experiment_server.limits.session import PRESENCE_BURST_MAX, PRESENCE_INTERVAL_S
 from experiment_server.participants.events import Event
 from experiment_server.session.token_bucket import TokenBucket
 from experiment_server.wire.events import AppConnected, AppDisconnected

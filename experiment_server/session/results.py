@@ -9,11 +9,8 @@ from datetime import datetime
 from functools import partial
 
 from experiment_server.errors import LimitReached, StoreUnavailable
-from experiment_server.limits import (
-    COMMIT_TIMEOUT_S,
-    PARTICIPANT_RECORDS_MAX,
-    RESULT_TABLES_MAX,
-)
+from experiment_server.limits.results import PARTICIPANT_RECORDS_MAX, RESULT_TABLES_MAX
+from experiment_server.limits.store import COMMIT_TIMEOUT_S
 from experiment_server.participants.events import Entry
 from experiment_server.participants.result_tables import (
     Columns,

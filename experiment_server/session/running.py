@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from experiment_server.errors import ParticipantExists, RevisionConflict, StoreUnavailable
-from experiment_server.limits import LINK_LIFETIME_S
+from experiment_server.limits.session import LINK_LIFETIME_S
 from experiment_server.participants import moves
 from experiment_server.participants.events import Entry, Event
 from experiment_server.participants.state import ParticipantState, timestamp

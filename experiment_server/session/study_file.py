@@ -16,7 +16,7 @@ from experiment_server.errors import (
     StudyFileUnreadable,
     VersionUnknown,
 )
-from experiment_server.limits import DIAGNOSTICS_LOGGED_MAX
+from experiment_server.limits.session import DIAGNOSTICS_LOGGED_MAX
 from experiment_server.participants.events import Event
 from experiment_server.participants.state import ParticipantState, timestamp
 from experiment_server.participants.versions import Migration, OnChange

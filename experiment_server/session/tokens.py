@@ -10,7 +10,7 @@ from urllib.parse import quote
 import jwt
 
 from experiment_server.errors import TokenInvalid
-from experiment_server.limits import TOKEN_MAX_LENGTH
+from experiment_server.limits.network import TOKEN_MAX_LENGTH
 
 _ALGORITHM = "HS256"
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
-from experiment_server.limits import LOOP_TURN_S
+from experiment_server.limits.session import LOOP_TURN_S
 
 Item = TypeVar("Item")
 

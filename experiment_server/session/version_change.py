@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from experiment_server.errors import RevisionConflict, StoreUnavailable
-from experiment_server.limits import COMMIT_ATTEMPTS_MAX
+from experiment_server.limits.store import COMMIT_ATTEMPTS_MAX
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.events import Cause, Event
 from experiment_server.participants.state import ParticipantState

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from experiment_server.errors import StudyInvalid
-from experiment_server.limits import SEQUENCE_CACHE_MAX, SEQUENCE_CACHE_VALUES_MAX
+from experiment_server.limits.session import SEQUENCE_CACHE_MAX, SEQUENCE_CACHE_VALUES_MAX
 from experiment_server.participants.blocks import BlockSequence
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store.records import StudyVersion

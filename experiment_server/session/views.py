@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from msgspec import Struct
 
-from experiment_server.limits import (
+from experiment_server.limits.session import (
     MESSAGE_BLOCK_NAMES_MAX,
     SEQUENCE_CACHE_VALUES_MAX,
     SNAPSHOT_CACHE_MAX,

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
-from experiment_server.limits import FILE_SETTLE_S
+from experiment_server.limits.session import FILE_SETTLE_S
 from experiment_server.session.study_file import ON_DISK, StudyFile
 from experiment_server.study.parse import Parsed, reader_failed
 from experiment_server.study.source import StudySource

@@ -27,7 +27,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from experiment_server.errors import DatabaseUnusable, ExtraMissing
-from experiment_server.limits import SESSION_NAME_MAX_LENGTH
+from experiment_server.limits.session import SESSION_NAME_MAX_LENGTH
 from experiment_server.store.options import MEMORY, Durability
 from experiment_server.store.schema import serving, sessions
 

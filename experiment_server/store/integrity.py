@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from experiment_server.errors import DatabaseDamaged, DatabaseUnusable
-from experiment_server.limits import START_CHECK_MAX_BYTES
+from experiment_server.limits.store import START_CHECK_MAX_BYTES
 from experiment_server.store.database import Place, connect_to_read, reason_of
 from experiment_server.store.migration import newest, revision_of, revisions
 from experiment_server.store.schema import events

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiment_server.errors import DatabaseUnusable
-from experiment_server.limits import MIGRATION_TIMEOUT_S
+from experiment_server.limits.store import MIGRATION_TIMEOUT_S
 from experiment_server.store.database import Place, lock_family, reason_of
 from experiment_server.store.migrations import versions
 

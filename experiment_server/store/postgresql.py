@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
-from experiment_server.limits import DATABASE_CONNECT_TIMEOUT_S, TRANSACTION_TIMEOUT_S
+from experiment_server.limits.store import DATABASE_CONNECT_TIMEOUT_S, TRANSACTION_TIMEOUT_S
 
 Result = TypeVar("Result")
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from experiment_server.errors import DatabaseUnusable
-from experiment_server.limits import EVENTS_PAGE_MAX
+from experiment_server.limits.session import EVENTS_PAGE_MAX
 from experiment_server.participants.events import Entry, Head
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store.schema import (

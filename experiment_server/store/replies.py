@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from experiment_server.errors import RevisionConflict
-from experiment_server.limits import IDEMPOTENCY_RETENTION_S
+from experiment_server.limits.session import IDEMPOTENCY_RETENTION_S
 from experiment_server.store.schema import replies
 
 

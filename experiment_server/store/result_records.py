@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Row, func, select, tuple_
 
 from experiment_server.errors import RecordConflict
-from experiment_server.limits import RECORD_PAGE_MAX, RECORD_PAGE_MAX_BYTES
+from experiment_server.limits.results import RECORD_PAGE_MAX, RECORD_PAGE_MAX_BYTES
 from experiment_server.participants.events import Event
 from experiment_server.participants.results import Batch, Record, batch_hash
 from experiment_server.participants.state import timestamp

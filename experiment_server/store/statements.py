@@ -17,7 +17,7 @@ from typing import TypeVar
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from experiment_server.limits import STATEMENT_ROWS_MAX
+from experiment_server.limits.store import STATEMENT_ROWS_MAX
 from experiment_server.participants.events import Entry, Head
 from experiment_server.participants.overrides import Overrides
 from experiment_server.participants.results import Batch, Record

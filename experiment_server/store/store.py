@@ -17,7 +17,8 @@ from experiment_server.errors import (
     SessionLost,
     StoreUnavailable,
 )
-from experiment_server.limits import EVENTS_PAGE_MAX, IDEMPOTENCY_RETENTION_S, RECORD_PAGE_MAX
+from experiment_server.limits.results import RECORD_PAGE_MAX
+from experiment_server.limits.session import EVENTS_PAGE_MAX, IDEMPOTENCY_RETENTION_S
 from experiment_server.participants.events import Entry
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store import database, integrity, locks, records, result_records

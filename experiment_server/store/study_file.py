@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from experiment_server.errors import StoreUnavailable, StudyFileUnreadable
-from experiment_server.limits import STUDY_MAX_BYTES
+from experiment_server.limits.study import STUDY_MAX_BYTES
 from experiment_server.store.drafts import FileDraft
 from experiment_server.store.table_files import read_file, read_tables
 from experiment_server.study.model import Study

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from experiment_server.limits import STUDY_MAX_BYTES
+from experiment_server.limits.study import STUDY_MAX_BYTES
 from experiment_server.study.source import TableFile, Unreadable
 
 

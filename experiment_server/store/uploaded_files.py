@@ -16,7 +16,7 @@ from pathlib import Path
 from pathvalidate import sanitize_filename
 
 from experiment_server.errors import ParameterInvalid, StoreUnavailable
-from experiment_server.limits import (
+from experiment_server.limits.results import (
     RESULT_ABANDONED_AFTER_S,
     RESULT_NAME_CACHE_MAX,
     RESULT_NAME_MAX_LENGTH,

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from experiment_server.errors import SessionLost, StoreUnavailable
-from experiment_server.limits import (
+from experiment_server.limits.store import (
     COMMIT_GROUP_MAX,
     COMMIT_QUEUE_MAX,
     REFUSAL_LOG_INTERVAL_S,

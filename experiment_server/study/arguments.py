@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from experiment_server.limits import DRAW_VALUES_MAX
+from experiment_server.limits.study import DRAW_VALUES_MAX
 from experiment_server.study.model import FunctionCall, Rows, TemplateValue
 from experiment_server.study.value_bounds import IntegerBounds, ListBounds, NumberBounds
 from experiment_server.wire.values import JsonObject

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from experiment_server.limits import DESIGN_PARTICIPANTS_MAX, DESIGN_SEARCH_PARTICIPANTS_MAX
+from experiment_server.limits.study import DESIGN_PARTICIPANTS_MAX, DESIGN_SEARCH_PARTICIPANTS_MAX
 from experiment_server.study.counts import Matrix, OrderCounts
 from experiment_server.study.design_counts import DesignCounts, all_balanced, is_dealt
 from experiment_server.study.design_sentence import DesignSentence

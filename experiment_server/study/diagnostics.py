@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from experiment_server.limits import DIAGNOSTICS_MAX
+from experiment_server.limits.study import DIAGNOSTICS_MAX
 from experiment_server.study.positions import Path, Positions, Span
 from experiment_server.study.source import StudySource
 from experiment_server.wire.study import DiagnosticInfo

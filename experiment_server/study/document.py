@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 
 import tomli
 
-from experiment_server.limits import STUDY_NESTING_MAX
+from experiment_server.limits.study import STUDY_NESTING_MAX
 from experiment_server.study.diagnostics import Diagnostic, Findings
 from experiment_server.study.positions import Path
 from experiment_server.study.values import inside, scalar_problem, text_problem

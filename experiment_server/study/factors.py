@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from experiment_server.limits import FACTORIAL_BLOCKS_MAX, STUDY_BLOCKS_MAX
+from experiment_server.limits.study import FACTORIAL_BLOCKS_MAX, STUDY_BLOCKS_MAX
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.families import PLACEHOLDER, Families, Levels, filled, is_same
 from experiment_server.study.keys import CALL

@@ -15,7 +15,7 @@ import random
 from functools import lru_cache
 from typing import TypeVar
 
-from experiment_server.limits import LATIN_SQUARE_CELLS_VISITED_MAX
+from experiment_server.limits.study import LATIN_SQUARE_CELLS_VISITED_MAX
 from experiment_server.study.model import Strategy
 
 Item = TypeVar("Item")

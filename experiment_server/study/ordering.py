@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
-from experiment_server.limits import GROUP_ORDERS_ITEMS_MAX
+from experiment_server.limits.study import GROUP_ORDERS_ITEMS_MAX
 from experiment_server.study.draws import Draws
 from experiment_server.study.model import (
     NO_CELL,

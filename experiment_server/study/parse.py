@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from experiment_server.errors import StudyInvalid
-from experiment_server.limits import STUDY_BLOCKS_MAX
+from experiment_server.limits.study import STUDY_BLOCKS_MAX
 from experiment_server.study.configuration import ConfigurationReader
 from experiment_server.study.diagnostics import Diagnostic, Findings, shown
 from experiment_server.study.document import read_document

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
-from experiment_server.limits import PREPARED_ROWS_MAX
+from experiment_server.limits.study import PREPARED_ROWS_MAX
 from experiment_server.study.blocks import PreparedBlock
 from experiment_server.study.draws import Draws
 from experiment_server.study.model import NO_CELL, BetweenStrategy, Block, BlockTemplate, Study

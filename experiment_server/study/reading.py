@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from experiment_server.limits import (
+from experiment_server.limits.study import (
     LATIN_SQUARE_ITEMS_MAX,
     ORDER_TABLE_NAMES_MAX,
     PERMUTATIONS_ITEMS_MAX,

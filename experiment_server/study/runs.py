@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from experiment_server.limits import RUN_SEARCH_STEPS_MAX
+from experiment_server.limits.study import RUN_SEARCH_STEPS_MAX
 
 Kind = tuple[int, ...]
 """The numbers of a trial's values, one for each limited factor."""

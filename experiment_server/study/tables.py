@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import tomli
 
-from experiment_server.limits import EXPANDED_VALUES_MAX, STUDY_MAX_BYTES, STUDY_TABLES_MAX
+from experiment_server.limits.study import EXPANDED_VALUES_MAX, STUDY_MAX_BYTES, STUDY_TABLES_MAX
 from experiment_server.study.diagnostics import Findings, shown
 from experiment_server.study.model import Rows
 from experiment_server.study.positions import Path

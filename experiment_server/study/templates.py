@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from experiment_server.limits import STUDY_VALUES_MAX
+from experiment_server.limits.study import STUDY_VALUES_MAX
 from experiment_server.study.arguments import ArgumentsInvalid
 from experiment_server.study.diagnostics import Findings, nearest, shown
 from experiment_server.study.functions import FUNCTIONS

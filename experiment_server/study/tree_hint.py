@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
-from experiment_server.limits import TREE_HINT_NAMES_MAX, TREE_HINT_TURNS_MAX
+from experiment_server.limits.study import TREE_HINT_NAMES_MAX, TREE_HINT_TURNS_MAX
 from experiment_server.study.diagnostics import Findings, shown
 from experiment_server.study.draws import Draws
 from experiment_server.study.families import Families

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from experiment_server.errors import ExpansionFailed
-from experiment_server.limits import (
+from experiment_server.limits.study import (
     EXPANDED_CHARACTERS_MAX,
     EXPANDED_VALUES_MAX,
     TRIAL_EXPANSIONS_MAX,

@@ -11,7 +11,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
-from experiment_server.limits import DRAW_VALUES_MAX, RUN_WORK_MAX
+from experiment_server.limits.study import DRAW_VALUES_MAX, RUN_WORK_MAX
 from experiment_server.study.arguments import (
     ArgumentsInvalid,
     Bound,

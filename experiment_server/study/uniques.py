@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from experiment_server.limits import TRIAL_EXPANSIONS_MAX
+from experiment_server.limits.study import TRIAL_EXPANSIONS_MAX
 from experiment_server.study.diagnostics import Findings
 from experiment_server.study.distinct_values import DistinctValues
 from experiment_server.study.expand import block_order, cell_index

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from experiment_server.limits import STUDY_NESTING_MAX
+from experiment_server.limits.study import STUDY_NESTING_MAX
 from experiment_server.wire.values import JsonValue
 
 _NAME_SHOWN = 120

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from experiment_server.limits import EXPANDED_VALUES_MAX, STUDY_NESTING_MAX
+from experiment_server.limits.study import EXPANDED_VALUES_MAX, STUDY_NESTING_MAX
 from experiment_server.study.diagnostics import Findings, nearest
 from experiment_server.study.model import FunctionCall, Rows
 from experiment_server.study.positions import Path

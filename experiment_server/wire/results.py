@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from experiment_server.limits import STUDY_BLOCKS_MAX
+from experiment_server.limits.study import STUDY_BLOCKS_MAX
 from experiment_server.wire.snapshots import Timestamp
 from experiment_server.wire.values import JsonObject
 

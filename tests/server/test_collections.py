@@ -2,7 +2,7 @@
 
 import gc
 
-from experiment_server.limits import GARBAGE_THRESHOLDS
+from experiment_server.limits.session import GARBAGE_THRESHOLDS
 from experiment_server.server.app import serve
 from experiment_server.server.settings import Settings
 

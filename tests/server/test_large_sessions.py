@@ -12,7 +12,8 @@ import msgpack
 import pytest
 import tomli
 
-from experiment_server.limits import MESSAGE_BLOCK_NAMES_MAX, ORDERS_NAMES_MAX, STUDY_MAX_BYTES
+from experiment_server.limits.session import MESSAGE_BLOCK_NAMES_MAX, ORDERS_NAMES_MAX
+from experiment_server.limits.study import STUDY_MAX_BYTES
 from experiment_server.participants.state import ParticipantState
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings

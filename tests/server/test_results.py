@@ -8,7 +8,7 @@ import json
 import msgpack
 import pytest
 
-from experiment_server.limits import RECORD_MAX_BYTES, RESULT_COLUMNS_MAX
+from experiment_server.limits.results import RECORD_MAX_BYTES, RESULT_COLUMNS_MAX
 from tests.requests import add_participants, read_json, read_text, send
 
 

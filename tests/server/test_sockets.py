@@ -8,7 +8,7 @@ import aiohttp
 import msgpack
 import pytest
 
-from experiment_server.limits import APP_MESSAGE_MAX_BYTES, APP_MESSAGE_PIECE_BYTES
+from experiment_server.limits.network import APP_MESSAGE_MAX_BYTES, APP_MESSAGE_PIECE_BYTES
 from experiment_server.server import socket_server
 from experiment_server.session import views
 from experiment_server.session.requests import BY_SERVER

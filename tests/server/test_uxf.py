@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiment_server.errors import ParameterInvalid
-from experiment_server.limits import RESULT_FILE_MAX_BYTES
+from experiment_server.limits.results import RESULT_FILE_MAX_BYTES
 from experiment_server.server.app import serving
 from experiment_server.server.forms import form_reader
 from experiment_server.server.settings import Settings

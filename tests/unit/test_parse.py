@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiment_server.errors import ExpansionFailed, StudyInvalid
-from experiment_server.limits import (
+from experiment_server.limits.study import (
     EXPANDED_CHARACTERS_MAX,
     ORDER_TABLE_NAMES_MAX,
     STUDY_BLOCKS_MAX,

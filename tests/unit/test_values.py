@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiment_server.limits import STUDY_NESTING_MAX
+from experiment_server.limits.study import STUDY_NESTING_MAX
 from experiment_server.study.values import problem, text_problem
 
 

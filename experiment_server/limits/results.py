@@ -1,0 +1,48 @@
+"""Limits of records of results and of uploaded files."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Size of one record of results. A questionnaire has some thousand bytes; larger data are files.
+RECORD_MAX_BYTES: Final = 64 * 1024
+
+# Records in one batch, and in one read of a stream. Each takes some ten milliseconds.
+RECORD_BATCH_MAX: Final = 1000
+RECORD_PAGE_MAX: Final = 1000
+
+# Size after which a read of a stream ends. A page of it is decoded in some ten milliseconds.
+RECORD_PAGE_MAX_BYTES: Final = 1024 * 1024
+
+# Cells that are written as CSV at a time. They take some ten milliseconds.
+CSV_CELLS_MAX: Final = 20_000
+
+# Records of one participant: a day of samples at 10 Hz. Faster ones belong into a file.
+PARTICIPANT_RECORDS_MAX: Final = 1_000_000
+
+# Tables of results in one session, and their columns. A wide questionnaire has some hundred.
+RESULT_TABLES_MAX: Final = 100
+RESULT_COLUMNS_MAX: Final = 2_000
+
+# Size of one file of results. An hour of a tracker at 90 Hz takes about 20 MB.
+RESULT_FILE_MAX_BYTES: Final = 32 * 1024 * 1024
+
+# Files that are decoded and written at the same time, each in a thread. Others wait between chunks.
+RESULT_FILES_CONCURRENT_MAX: Final = 2
+
+# Size of the chunks in which a file is decoded. A chunk takes some ten milliseconds.
+RESULT_CHUNK_BYTES: Final = 128 * 1024
+
+# Fields of a form, and the size of a field that is not the content of a file.
+FORM_FIELDS_MAX: Final = 16
+FORM_FIELD_MAX_BYTES: Final = 4 * 1024
+
+# An unfinished file is removed after this time. No request takes as long.
+RESULT_ABANDONED_AFTER_S: Final = 24 * 60 * 60
+
+# File names whose next number is cached. For others the folder is read again.
+RESULT_NAME_CACHE_MAX: Final = 4096
+
+# Names in the path of a file of results, and length of each: below the limit of Windows.
+RESULT_PATH_DEPTH_MAX: Final = 8
+RESULT_NAME_MAX_LENGTH: Final = 100

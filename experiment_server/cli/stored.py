@@ -14,7 +14,7 @@ from experiment_server.store.options import DEFAULT_SESSION
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from experiment_server.store.database import Place
+    from experiment_server.store.database import DatabaseAddress
 
 P = ParamSpec("P")
 
@@ -37,11 +37,11 @@ def session_option(function: Callable[P, None]) -> Callable[P, None]:
     )(function)
 
 
-def place_of(file: str) -> Place:
+def place_of(file: str) -> DatabaseAddress:
     """The database that FILE means; the database of a study file is beside it."""
-    from experiment_server.store.database import Place
+    from experiment_server.store.database import DatabaseAddress
 
-    return Place.of(f"{file[:-5]}.sqlite3" if file.lower().endswith(".toml") else file)
+    return DatabaseAddress.of(f"{file[:-5]}.sqlite3" if file.lower().endswith(".toml") else file)
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ from experiment_server.session.session import StudySession
 from experiment_server.session.tasks import Tasks
 from experiment_server.session.tokens import Tokens
 from experiment_server.session.watcher import watch
-from experiment_server.store.database import Place
+from experiment_server.store.database import DatabaseAddress
 from experiment_server.store.store import Store
 from experiment_server.store.study_file import read_source
 from experiment_server.store.uploaded_files import UploadedFiles
@@ -89,7 +89,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     parsed.require()
     if settings.public_url is not None:
         checked_public_url(settings.public_url)
-    place = Place.of(settings.place)
+    place = DatabaseAddress.of(settings.place)
     if settings.app is not None:
         _check_app(settings.app, settings, place)
     store = Store(
@@ -192,7 +192,7 @@ async def _tokens(settings: Settings, store: Store) -> Tokens:
     return Tokens(key, settings.session, token)
 
 
-def _check_app(app: Path, settings: Settings, place: Place) -> None:
+def _check_app(app: Path, settings: Settings, place: DatabaseAddress) -> None:
     """Raise StartRefused if the app folder has no app, or if it would publish private files."""
     if not (app / "index.html").is_file():
         raise StartRefused(f"the app folder {app} has no index.html")

@@ -184,5 +184,5 @@ class Settings:
 
     @property
     def place(self) -> str:
-        """The database, in the form that `store.database.Place.of` takes."""
+        """The database, in the form that `store.database.DatabaseAddress.of` takes."""
         return self.database or str(self.config_file.with_suffix(".sqlite3"))

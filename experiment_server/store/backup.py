@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiment_server.errors import DatabaseUnusable, OutputUnwritable
-from experiment_server.store.database import Place
+from experiment_server.store.database import DatabaseAddress
 from experiment_server.store.drafts import FileDraft
 from experiment_server.store.integrity import inspect
 
@@ -18,7 +18,9 @@ Progress = Callable[[int, int], None]
 """A callback with the number of remaining pages, and of all pages."""
 
 
-def back_up(place: Place, out: Path, progress: Progress, *, with_keys: bool = False) -> None:
+def back_up(
+    place: DatabaseAddress, out: Path, progress: Progress, *, with_keys: bool = False
+) -> None:
     """Copy a SQLite database into a new file, with the state of one moment, and check the copy.
 
     The copy contains the keys that sign participants' links only if `with_keys` is set. Raises
@@ -38,7 +40,7 @@ def back_up(place: Place, out: Path, progress: Progress, *, with_keys: bool = Fa
         draft = FileDraft.at(out.with_name(f".{out.name}.part"))
         try:
             _copy(place.path, draft.path, progress, with_keys=with_keys)
-            inspect(Place.of(draft.path))
+            inspect(DatabaseAddress.of(draft.path))
             draft.finish()
             draft.publish(out)
         finally:

@@ -33,13 +33,13 @@ from experiment_server.store.schema import serving, sessions
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DatabaseAddress:
     """The location of a study's database: a SQLite file, the memory, or a PostgreSQL database."""
 
     url: URL
 
     @classmethod
-    def of(cls, text: str | os.PathLike[str]) -> Place:
+    def of(cls, text: str | os.PathLike[str]) -> DatabaseAddress:
         """The location that a path, `:memory:` or `postgresql://...` names.
 
         Raises DatabaseUnusable for an invalid address, or one of an unsupported database.
@@ -81,7 +81,7 @@ class Place:
         return self.url.set(drivername="postgresql").render_as_string(hide_password=True)
 
 
-def connect(place: Place, durability: Durability = Durability.FULL) -> Engine:
+def connect(place: DatabaseAddress, durability: Durability = Durability.FULL) -> Engine:
     """An engine that writes."""
     if place.url.get_backend_name() == "sqlite":
         engine = create_engine(place.url)
@@ -109,7 +109,7 @@ def connect(place: Place, durability: Durability = Durability.FULL) -> Engine:
 _ASYNCHRONOUS_COMMIT = "SET LOCAL synchronous_commit = off"
 
 
-def connect_to_read(place: Place, *, untouched: bool = False) -> Engine:
+def connect_to_read(place: DatabaseAddress, *, untouched: bool = False) -> Engine:
     """An engine that changes no data, also while a server writes.
 
     With `untouched`, it does not even create or remove the files beside the database. Only the
@@ -200,7 +200,7 @@ def reason_of(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
-def connect_to_server(place: Place, *, keeps_connections: bool) -> Engine:
+def connect_to_server(place: DatabaseAddress, *, keeps_connections: bool) -> Engine:
     """An engine for a PostgreSQL server; raises ExtraMissing if the driver is not installed."""
     try:
         from experiment_server.store import postgresql

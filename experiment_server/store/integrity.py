@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from experiment_server.errors import DatabaseDamaged, DatabaseUnusable
 from experiment_server.limits.store import START_CHECK_MAX_BYTES
-from experiment_server.store.database import Place, connect_to_read, reason_of
+from experiment_server.store.database import DatabaseAddress, connect_to_read, reason_of
 from experiment_server.store.migration import newest, revision_of, revisions
 from experiment_server.store.schema import events
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def open_for_reading(place: Place) -> Iterator[Connection]:
+def open_for_reading(place: DatabaseAddress) -> Iterator[Connection]:
     """Open a read-only connection to one consistent state of an intact database.
 
     Raises DatabaseUnusable.
@@ -47,7 +47,7 @@ def open_for_reading(place: Place) -> Iterator[Connection]:
         engine.dispose()
 
 
-def inspect(place: Place, *, defer_log: bool = False) -> bool:
+def inspect(place: DatabaseAddress, *, defer_log: bool = False) -> bool:
     """Check a database before anything is written to it.
 
     Returns whether the log still has to be checked: `defer_log` leaves out a large log. Raises
@@ -79,7 +79,7 @@ def inspect(place: Place, *, defer_log: bool = False) -> bool:
 
 
 def checked_revision(
-    connection: Connection, place: Place, *, without_log: bool = False
+    connection: Connection, place: DatabaseAddress, *, without_log: bool = False
 ) -> str | None:
     """Check a database, and return its schema revision, None if it is empty.
 
@@ -122,7 +122,9 @@ class BackgroundCheck:
     It calls `on_damage` on that thread if it finds damage, and sets `ended` at the end.
     """
 
-    def __init__(self, place: Place, on_damage: Callable[[DatabaseDamaged], None]) -> None:
+    def __init__(
+        self, place: DatabaseAddress, on_damage: Callable[[DatabaseDamaged], None]
+    ) -> None:
         self._place = place
         self._on_damage = on_damage
         self._connection: sqlite3.Connection | None = None

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiment_server.errors import DatabaseInUse, DatabaseUnusable
 from experiment_server.store.database import (
-    Place,
+    DatabaseAddress,
     connect_to_read,
     connect_to_server,
     lock_family,
@@ -71,7 +71,7 @@ class DatabaseFileLock:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise DatabaseInUse(_in_use(Place.of(self._path), None)) from None
+            raise DatabaseInUse(_in_use(DatabaseAddress.of(self._path), None)) from None
         except OSError as error:
             raise DatabaseUnusable(
                 f"{self._file} cannot be written: {error.strerror or error}; "
@@ -86,7 +86,7 @@ class SessionLock:
     Raises DatabaseInUse, which names the other server.
     """
 
-    def __init__(self, place: Place, session: int) -> None:
+    def __init__(self, place: DatabaseAddress, session: int) -> None:
         self._place = place
         self._session = session
         self._engine = connect_to_server(place, keeps_connections=False)
@@ -169,7 +169,7 @@ def identity_of(path: Path | str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def other_server(place: Place, session: int | None) -> str:
+def other_server(place: DatabaseAddress, session: int | None) -> str:
     """The server that opened a session last: ` (process 12, port 5000 of lab)`, or ""."""
     if place.path and not place.path.is_file():
         return ""
@@ -187,7 +187,7 @@ def other_server(place: Place, session: int | None) -> str:
     return f" (process {row.process_id}, {row.address})" if row else ""
 
 
-def _in_use(place: Place, session: int | None) -> str:
+def _in_use(place: DatabaseAddress, session: int | None) -> str:
     return (
         f"{place} is in use by another server{other_server(place, session)}; "
         "stop that server, or choose another database with --database"

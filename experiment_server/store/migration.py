@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiment_server.errors import DatabaseUnusable
 from experiment_server.limits.store import MIGRATION_TIMEOUT_S
-from experiment_server.store.database import Place, lock_family, reason_of
+from experiment_server.store.database import DatabaseAddress, lock_family, reason_of
 from experiment_server.store.migrations import versions
 
 # The advisory lock for a migration of a PostgreSQL schema; sessions have the numbers from 1.
@@ -38,7 +38,7 @@ def newest() -> str:
     return revisions()[-1]
 
 
-def migrate(connection: Connection, place: Place) -> None:
+def migrate(connection: Connection, place: DatabaseAddress) -> None:
     """Migrate the schema to the newest revision in one transaction; raises DatabaseUnusable."""
     if revision_of(connection) == newest():
         return

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiment_server.errors import StoreUnavailable
-from experiment_server.store.database import Place, connect_to_read, reason_of
+from experiment_server.store.database import DatabaseAddress, connect_to_read, reason_of
 
 Result = TypeVar("Result")
 
@@ -21,7 +21,7 @@ class LogReader:
     A read sees all changes that were acknowledged before it.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: DatabaseAddress) -> None:
         self._place = place
         self._engine: Engine | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store-reader")

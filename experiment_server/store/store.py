@@ -23,7 +23,7 @@ from experiment_server.participants.events import Entry
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store import database, integrity, locks, records, result_records
 from experiment_server.store.commits import Commit, Query, SessionCommits, Written
-from experiment_server.store.database import Place
+from experiment_server.store.database import DatabaseAddress
 from experiment_server.store.migration import migrate
 from experiment_server.store.options import DEFAULT_SESSION, Durability
 from experiment_server.store.reader import LogReader
@@ -45,7 +45,7 @@ class Store:
 
     def __init__(
         self,
-        place: Place,
+        place: DatabaseAddress,
         *,
         session: str = DEFAULT_SESSION,
         durability: Durability = Durability.FULL,
@@ -84,7 +84,7 @@ class Store:
         if log_unchecked:
             self._background_check = integrity.BackgroundCheck(place, self._writer.lose)
 
-    def _open(self, place: Place, session: str, address: str, now: datetime) -> None:
+    def _open(self, place: DatabaseAddress, session: str, address: str, now: datetime) -> None:
         def prepare(connection: Connection) -> None:
             migrate(connection, place)
             self._session = database.open_session(connection, session, now)

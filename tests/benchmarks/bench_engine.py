@@ -25,7 +25,7 @@ from experiment_server.study.parse import parse
 from tests.studies import SIZES, TECHNIQUES, of_techniques
 
 ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / "experiment_server" / "cli" / "new_config.toml"
+SAMPLE = ROOT / "tests" / "benchmarks" / "classic_study.toml"
 PREDECESSOR = ROOT / ".venv-predecessor" / "bin" / "experiment-server"
 OURS = [sys.executable, "-m", "experiment_server"]
 ROUNDS = 5

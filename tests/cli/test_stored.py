@@ -13,7 +13,7 @@ import pytest
 from experiment_server import Client
 from experiment_server.store import integrity, records
 from experiment_server.store.check import check
-from experiment_server.store.database import Place, session_id
+from experiment_server.store.database import DatabaseAddress, session_id
 from experiment_server.study.source import digest_of
 from tests.conftest import SMALL_STUDY, server_running
 from tests.waiting import PATIENCE
@@ -116,7 +116,7 @@ def test_a_whole_log_is_proved_and_its_hash_can_be_noted(studied, database):
 
 
 def problem_of(path, session):
-    with integrity.open_for_reading(Place.of(path)) as connection:
+    with integrity.open_for_reading(DatabaseAddress.of(path)) as connection:
         number = session_id(connection, session)
         return check(connection, number, records.all_entries(connection, number)).problem
 

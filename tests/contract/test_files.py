@@ -10,7 +10,7 @@ from experiment_server.errors import DatabaseDamaged, DatabaseUnusable
 from experiment_server.participants.state import ParticipantState
 from experiment_server.store import integrity
 from experiment_server.store.commits import Commit
-from experiment_server.store.database import Place, connect
+from experiment_server.store.database import DatabaseAddress, connect
 from experiment_server.store.options import Durability
 from experiment_server.store.statements import Change
 from experiment_server.store.store import Store
@@ -30,14 +30,14 @@ def files(folder):
 def refused(path, match):
     before = files(path.parent)
     with pytest.raises(DatabaseUnusable, match=match) as caught:
-        Store(Place.of(path))
+        Store(DatabaseAddress.of(path))
     assert files(path.parent) == before, "a refused database is left as it is"
     return str(caught.value)
 
 
 @pytest.mark.parametrize(("durability", "level"), [(Durability.FULL, 2), (Durability.FAST, 1)])
 def test_the_file_is_kept_in_wal_mode_and_flushed_as_asked(path, durability, level):
-    engine = connect(Place.of(path), durability)
+    engine = connect(DatabaseAddress.of(path), durability)
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
@@ -45,7 +45,7 @@ def test_the_file_is_kept_in_wal_mode_and_flushed_as_asked(path, durability, lev
 
 
 def test_closing_checkpoints(path):
-    store = Store(Place.of(path))
+    store = Store(DatabaseAddress.of(path))
     store.commit(Commit(events=[event(1)])).result()
     store.close()
     assert not path.with_name("study.sqlite3-wal").exists()
@@ -57,7 +57,7 @@ def test_a_file_that_is_no_database_is_refused(path):
 
 
 def test_a_database_of_a_newer_release_is_refused(path):
-    Store(Place.of(path)).close()
+    Store(DatabaseAddress.of(path)).close()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
@@ -65,7 +65,7 @@ def test_a_database_of_a_newer_release_is_refused(path):
 
 
 def test_a_damaged_database_is_refused(path):
-    store = Store(Place.of(path))
+    store = Store(DatabaseAddress.of(path))
     for number in range(200):
         store.commit(Commit(events=[event(1, number=number)])).result()
     store.close()
@@ -79,7 +79,7 @@ def test_a_damaged_database_is_refused(path):
 def damaged_in_its_log(path, monkeypatch):
     """A database with an unreadable page in the midst of a log that is checked late."""
     monkeypatch.setattr(integrity, "START_CHECK_MAX_BYTES", 0)
-    store = Store(Place.of(path))
+    store = Store(DatabaseAddress.of(path))
     for number in range(200):
         store.commit(Commit(events=[event(1, number=number)])).result()
     store.close()
@@ -107,7 +107,7 @@ def test_a_page_of_a_large_log_that_is_damaged_ends_what_is_kept(path, monkeypat
         return check(connection, without_log=without_log)
 
     monkeypatch.setattr(integrity, "find_damage", checked_late)
-    store = Store(Place.of(path))
+    store = Store(DatabaseAddress.of(path))
     store.on_lost(told.set)
     held.set()
     assert told.wait(PATIENCE)
@@ -119,7 +119,7 @@ def test_a_page_of_a_large_log_that_is_damaged_ends_what_is_kept(path, monkeypat
 
 
 def test_of_a_large_database_all_but_the_log_is_checked_before_it_is_served(path, monkeypatch):
-    store = Store(Place.of(path))
+    store = Store(DatabaseAddress.of(path))
     changes = [Change(ParticipantState(index, NOON), None) for index in range(1, 2000)]
     store.commit(Commit(changes)).result()
     store.close()
@@ -133,8 +133,8 @@ def test_of_a_large_database_all_but_the_log_is_checked_before_it_is_served(path
 
 def test_a_large_database_that_is_whole_is_served_on(path, monkeypatch):
     monkeypatch.setattr(integrity, "START_CHECK_MAX_BYTES", 0)
-    Store(Place.of(path)).close()
-    store = Store(Place.of(path))
+    Store(DatabaseAddress.of(path)).close()
+    store = Store(DatabaseAddress.of(path))
     check = store._background_check
     assert check is not None
     check.ended.wait(PATIENCE)
@@ -145,7 +145,7 @@ def test_a_large_database_that_is_whole_is_served_on(path, monkeypatch):
 
 def test_a_late_check_ends_with_its_store(path, monkeypatch):
     monkeypatch.setattr(integrity, "START_CHECK_MAX_BYTES", 0)
-    Store(Place.of(path)).close()
+    Store(DatabaseAddress.of(path)).close()
     begun = threading.Event()
 
     def endless(connection, *, without_log=False):
@@ -156,7 +156,7 @@ def test_a_late_check_ends_with_its_store(path, monkeypatch):
         return connection.exec_driver_sql(f"{numbers} SELECT max(i) FROM n").scalar()
 
     monkeypatch.setattr(integrity, "find_damage", endless)
-    store = Store(Place.of(path))
+    store = Store(DatabaseAddress.of(path))
     check = store._background_check
     assert check is not None
     assert begun.wait(PATIENCE)
@@ -166,7 +166,7 @@ def test_a_late_check_ends_with_its_store(path, monkeypatch):
 
 
 def test_a_database_that_was_cut_short_is_refused(path):
-    store = Store(Place.of(path))
+    store = Store(DatabaseAddress.of(path))
     for number in range(200):
         store.commit(Commit(events=[event(1, number=number)])).result()
     store.close()
@@ -177,17 +177,20 @@ def test_a_database_that_was_cut_short_is_refused(path):
 def test_a_place_where_no_file_can_be_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DatabaseUnusable, match="--database"):
-        Store(Place.of(tmp_path / "file" / "study.sqlite3"))
+        Store(DatabaseAddress.of(tmp_path / "file" / "study.sqlite3"))
 
 
 @pytest.mark.parametrize("address", ["mysql://root@localhost/test", "oracle://x"])
 def test_a_database_that_we_do_not_speak_is_refused(address):
     with pytest.raises(DatabaseUnusable, match="postgresql://"):
-        Place.of(address)
+        DatabaseAddress.of(address)
 
 
 def test_a_password_is_not_shown():
-    assert str(Place.of("postgresql://me:secret@host/study")) == "postgresql://me:***@host/study"
+    assert (
+        str(DatabaseAddress.of("postgresql://me:secret@host/study"))
+        == "postgresql://me:***@host/study"
+    )
 
 
 def test_everybody_is_where_they_were_after_an_update_from_the_first_schema(path):
@@ -212,7 +215,7 @@ def test_everybody_is_where_they_were_after_an_update_from_the_first_schema(path
             """.replace("NOON", NOON.isoformat())
         )
     connection.close()
-    store = Store(Place.of(path))
+    store = Store(DatabaseAddress.of(path))
     assert store.load().result() == [
         ParticipantState(1, NOON, block_id=2, revision=3, block_started_at=NOON),
         ParticipantState(5, NOON, block_id=4, ended=True, revision=9),

@@ -14,7 +14,7 @@ from experiment_server.participants.events import Head, chain_error
 from experiment_server.store import postgresql as driver
 from experiment_server.store import writer
 from experiment_server.store.commits import Commit
-from experiment_server.store.database import Place
+from experiment_server.store.database import DatabaseAddress
 from experiment_server.store.statements import Change
 from experiment_server.store.store import Store
 from tests.contract.test_store import commit, event, state
@@ -41,7 +41,7 @@ def proxy(postgresql):
 
 @pytest.fixture
 def store(proxy):
-    opened = Store(Place.of(proxy.url))
+    opened = Store(DatabaseAddress.of(proxy.url))
     commit(opened, (state(1), None), events=[event(1)])
     yield opened
     opened.close()
@@ -145,7 +145,7 @@ def test_a_slow_network_only_takes_longer(store, proxy):
 def test_a_black_hole_is_no_place_to_start(proxy, soon):
     proxy.hold()
     with pytest.raises(DatabaseUnusable, match=r"cannot be used: .*timeout"):
-        Store(Place.of(proxy.url))
+        Store(DatabaseAddress.of(proxy.url))
 
 
 def test_a_stop_does_not_wait_for_a_black_hole(store, proxy):
@@ -183,11 +183,11 @@ def end_lock(administrator):
 
 
 def test_a_lock_that_was_lost_is_taken_again(proxy, administrator, soon, caplog):
-    store = Store(Place.of(proxy.url))
+    store = Store(DatabaseAddress.of(proxy.url))
     end_lock(administrator)
     wait_for(lambda: "acquired again" in caplog.text)
     with pytest.raises(DatabaseInUse):
-        Store(Place.of(proxy.url))
+        Store(DatabaseAddress.of(proxy.url))
     commit(store, (state(1), None), events=[event(1)])
     expect_whole(store, 1)
     store.close()
@@ -196,7 +196,7 @@ def test_a_lock_that_was_lost_is_taken_again(proxy, administrator, soon, caplog)
 def test_a_lock_that_somebody_else_has_got_ends_the_server(postgresql, administrator, soon):
     import psycopg
 
-    store = Store(Place.of(postgresql))
+    store = Store(DatabaseAddress.of(postgresql))
     lost = threading.Event()
     store.on_lost(lost.set)
     lock = "SELECT pg_advisory_lock(hashtext('experiment-server ' || current_schema), 1)"
@@ -226,11 +226,11 @@ def both(request, tmp_path, monkeypatch):
     # So long that only a commit can find out.
     monkeypatch.setattr(writer, "SESSION_CHECK_INTERVAL_S", 3600)
     if request.param == "sqlite":
-        place = Place.of(tmp_path / "study.sqlite3")
+        place = DatabaseAddress.of(tmp_path / "study.sqlite3")
         stores = taken_over(place, lambda: (tmp_path / "study.sqlite3.lock").unlink())
     else:
         administrator = request.getfixturevalue("administrator")
-        place = Place.of(request.getfixturevalue("postgresql"))
+        place = DatabaseAddress.of(request.getfixturevalue("postgresql"))
         stores = taken_over(place, lambda: end_lock(administrator))
     yield stores
     for store in stores:
@@ -255,13 +255,13 @@ def test_a_lost_answer_is_not_taken_for_ours_once_another_server_has_written(
 ):
     monkeypatch.setattr(writer, "SESSION_CHECK_INTERVAL_S", 3600)
     monkeypatch.setattr(driver, "TRANSACTION_TIMEOUT_S", 1.0)
-    store = Store(Place.of(proxy.url))
+    store = Store(DatabaseAddress.of(proxy.url))
     proxy.lose_answer(b"COMMIT")
     proxy.hold_when_lost()
     waiting = store.commit(a_commit((state(1), None)))
     assert proxy.lost.wait(PATIENCE)
     end_lock(administrator)
-    second = Store(Place.of(postgresql))
+    second = Store(DatabaseAddress.of(postgresql))
     proxy.release()
     store.commit(a_commit())
     assert isinstance(waiting.exception(PATIENCE), SessionLost)
@@ -281,7 +281,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def on_file(file):
-    opened = Store(Place.of(file))
+    opened = Store(DatabaseAddress.of(file))
     commit(opened, (state(1), None), events=[event(1)])
     yield opened
     opened.close()
@@ -311,7 +311,7 @@ def test_a_lock_file_that_was_deleted_is_made_again(on_file, file, soon, caplog)
     file.with_name("study.sqlite3.lock").unlink()
     wait_for(lambda: "created and locked it again" in caplog.text)
     with pytest.raises(DatabaseInUse):
-        Store(Place.of(file))
+        Store(DatabaseAddress.of(file))
     expect_whole(on_file, 1)
 
 

@@ -258,11 +258,11 @@ def test_a_check_finds_whatever_was_changed_about_records(kept, change, said):
 
 
 def test_events_check_covers_the_records_on_postgresql(postgresql):
-    opened = Store(database.Place.of(postgresql))
+    opened = Store(database.DatabaseAddress.of(postgresql))
     keep(opened, numbered(1, 2))
     opened.close()
     assert CliRunner().invoke(main, ["events", postgresql, "--check"]).exit_code == 0
-    engine = connect(database.Place.of(postgresql))
+    engine = connect(database.DatabaseAddress.of(postgresql))
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE records SET revision = 2 WHERE record_id = 'r2'")
     engine.dispose()

@@ -10,7 +10,7 @@ from experiment_server.session.requests import BY_SERVER
 from experiment_server.session.session import StudySession
 from experiment_server.session.tasks import Tasks
 from experiment_server.session.tokens import Tokens
-from experiment_server.store.database import Place
+from experiment_server.store.database import DatabaseAddress
 from experiment_server.store.store import Store
 from experiment_server.study.parse import parse
 
@@ -33,7 +33,7 @@ async def test_blocks_with_many_values_are_held_for_a_few_participants_only(monk
             made.add(self)
 
     monkeypatch.setattr(versions, "BlockSequence", Noted)
-    store, tasks = Store(Place.of(":memory:")), Tasks()
+    store, tasks = Store(DatabaseAddress.of(":memory:")), Tasks()
     session = StudySession(
         tmp_path / "study.toml", parse(STUDY), store, Hub(), tasks, Tokens("key", "main")
     )

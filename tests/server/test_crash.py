@@ -16,7 +16,7 @@ import socketio
 
 from experiment_server.store import database, records, result_records
 from experiment_server.store.check import check
-from experiment_server.store.database import Place
+from experiment_server.store.database import DatabaseAddress
 from experiment_server.store.integrity import open_for_reading
 from tests.conftest import server_running
 from tests.server.conftest import PatientClient
@@ -263,7 +263,7 @@ def expect_records_once(driver: Driver, kept: dict[int, list[Kept]]) -> None:
 def read_records(study: Any) -> dict[int, list[Kept]]:
     """The records of each participant: their ids, blocks and trials."""
     kept: dict[int, list[Kept]] = {}
-    with open_for_reading(Place.of(study.with_suffix(".sqlite3"))) as connection:
+    with open_for_reading(DatabaseAddress.of(study.with_suffix(".sqlite3"))) as connection:
         session = database.session_id(connection, "main") or 0
         for item in result_records.all_records(connection, session, "trials"):
             record = item.record
@@ -279,7 +279,7 @@ def read_log(
     moves: dict[int, list[int]] = {}
     speeds: dict[int, list[int]] = {}
     added = []
-    with open_for_reading(Place.of(study.with_suffix(".sqlite3"))) as connection:
+    with open_for_reading(DatabaseAddress.of(study.with_suffix(".sqlite3"))) as connection:
         session = database.session_id(connection, "main") or 0
         entries = list(records.all_entries(connection, session))
         problem = check(connection, session, entries).problem

@@ -12,7 +12,7 @@ import pytest
 
 from experiment_server.store import records
 from experiment_server.store.check import check
-from experiment_server.store.database import Place
+from experiment_server.store.database import DatabaseAddress
 from experiment_server.store.integrity import open_for_reading
 from tests.conftest import server_running
 from tests.waiting import PATIENCE
@@ -109,7 +109,7 @@ def test_a_full_disk_refuses_changes_and_goes_on_when_there_is_room(study_file, 
     with server_running(study_file, "--database", place) as server:
         again = send(server, "/api/state", "GET")[1]
         assert again == {**after, "connected": 0}
-    with open_for_reading(Place.of(place)) as connection:
+    with open_for_reading(DatabaseAddress.of(place)) as connection:
         entries = list(records.all_entries(connection, 1))
         assert check(connection, 1, entries).problem is None
     moved = [json.loads(entry.data)["to"] for entry in entries if entry.type == "moved"]

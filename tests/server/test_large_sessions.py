@@ -19,7 +19,7 @@ from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.session.requests import BY_SERVER
 from experiment_server.store.commits import Commit
-from experiment_server.store.database import Place
+from experiment_server.store.database import DatabaseAddress
 from experiment_server.store.statements import Change
 from experiment_server.store.store import Store
 from tests.server.conftest import Listener
@@ -88,7 +88,7 @@ def crowd(tmp_path_factory):
     study = tmp_path_factory.mktemp("crowd") / "study.toml"
     study.write_text(STUDY, encoding="utf-8")
     settings = Settings(study, port=0)
-    store = Store(Place.of(settings.place), session=settings.session)
+    store = Store(DatabaseAddress.of(settings.place), session=settings.session)
     states = [ParticipantState(index, updated_at=NOON) for index in range(1, PEOPLE + 1)]
     store.commit(Commit([Change(state, None) for state in states])).result(timeout=60)
     store.close()

@@ -14,7 +14,7 @@ from experiment_server.session.tasks import Tasks
 from experiment_server.session.tokens import Tokens
 from experiment_server.store import writer
 from experiment_server.store.commits import Commit
-from experiment_server.store.database import Place
+from experiment_server.store.database import DatabaseAddress
 from experiment_server.store.store import Store
 from experiment_server.study.parse import parse
 from experiment_server.wire.encoding import Encoded
@@ -38,7 +38,7 @@ class FullDisk(Store):
 
 @pytest.fixture
 async def store():
-    opened = FullDisk(Place.of(":memory:"))
+    opened = FullDisk(DatabaseAddress.of(":memory:"))
     yield opened
     await asyncio.to_thread(opened.close)
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from experiment_server.store import records
-from experiment_server.store.database import Place
+from experiment_server.store.database import DatabaseAddress
 from experiment_server.store.integrity import open_for_reading
 from tests.conftest import SMALL_STUDY, server_running
 from tests.server.conftest import PatientClient
@@ -69,7 +69,7 @@ async def stop_while_busy(study_file, way):
             await client.disconnect()
     files = sorted(path.name for path in study_file.parent.glob("*.sqlite3*"))
     assert files == ["study.sqlite3", "study.sqlite3.lock"], "the log is checkpointed"
-    with open_for_reading(Place.of(study_file.with_suffix(".sqlite3"))) as connection:
+    with open_for_reading(DatabaseAddress.of(study_file.with_suffix(".sqlite3"))) as connection:
         kinds = [entry.type for entry in records.all_entries(connection, 1)]
     assert kinds[-1] == "server_stopped"
     assert kinds.count("connected") == kinds.count("disconnected") == 6
@@ -123,7 +123,7 @@ def test_a_server_whose_output_nobody_reads_ends_in_order(study_file, when):
 
 
 def last_entry(study_file):
-    with open_for_reading(Place.of(study_file.with_suffix(".sqlite3"))) as connection:
+    with open_for_reading(DatabaseAddress.of(study_file.with_suffix(".sqlite3"))) as connection:
         return list(records.all_entries(connection, 1))[-1].type
 
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from experiment_server.errors import ExperimentServerError, TokenInvalid, TokenMissing
 from experiment_server.limits.network import LINK_CONFIRMATION_TIMEOUT_S, LOGIN_MAX_BYTES
 from experiment_server.server.bodies import read_form
-from experiment_server.server.security import COOKIE, Authenticator
+from experiment_server.server.security import COOKIE, Authenticator, log_refused_token
 
 _PAGES = Path(__file__).parent / "pages"
 _PAGE = jinja2.Environment(loader=jinja2.FileSystemLoader(_PAGES), autoescape=True).get_template(
@@ -53,6 +53,7 @@ def add_login(app: web.Application, authenticator: Authenticator, *, has_app: bo
                 return ask_before_switch(request, token or link_token)
             return redirect_from_link(request, token)
         except TokenInvalid as error:
+            log_refused_token(request)
             return ask(error.detail, error.status)
 
     def log_in_with(request: web.Request, token: str) -> web.Response:

@@ -7,6 +7,7 @@ that a login link sets.
 
 from __future__ import annotations
 
+import logging
 from base64 import b64decode
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,7 +15,7 @@ from time import time
 
 from aiohttp import web
 
-from experiment_server.errors import NotAllowed, TokenMissing
+from experiment_server.errors import NotAllowed, TokenInvalid, TokenMissing
 from experiment_server.session.requests import Caller, Role
 from experiment_server.session.tokens import Tokens
 from experiment_server.wire.events import Actor
@@ -24,6 +25,8 @@ COOKIE = "experiment_server"
 
 CLI_AGENT = "experiment-server-cli"
 """The command line's User-Agent."""
+
+log = logging.getLogger(__name__)
 
 _CALLER = web.RequestKey("caller", Caller)
 
@@ -75,7 +78,11 @@ class Authenticator:
         if token is not None:
             if self.tokens.is_admin(token):
                 return Authenticated(Caller(Role.EXPERIMENTER, _actor(request, actor)), token)
-            index = self.tokens.participant_of(token)
+            try:
+                index = self.tokens.participant_of(token)
+            except TokenInvalid:
+                log_refused_token(request)
+                raise
             return Authenticated(Caller(Role.PARTICIPANT, Actor.PARTICIPANT, index), token)
         if not self.guarded:
             return _on_this_machine(_actor(request, actor))
@@ -109,6 +116,11 @@ class Authenticator:
         if token is None or self.tokens.is_admin(token):
             return None
         return self.tokens.valid_until(token) - time()
+
+
+def log_refused_token(request: web.Request) -> None:
+    """Log that a request has a wrong or expired token; the line omits the token."""
+    log.warning("%s sent a token that is wrong or has expired", request.remote)
 
 
 @lru_cache

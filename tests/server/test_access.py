@@ -359,6 +359,18 @@ async def test_a_wrong_token_is_told_and_never_repeated(guarded):
         assert "secret-but-wrong" not in await response.text()
 
 
+@pytest.mark.parametrize("path", ["/api/state", "/login"])
+async def test_a_wrong_token_is_logged_with_its_address(guarded, caplog, path):
+    data = {"token": "a guess"} if path == "/login" else None
+    method = "POST" if data else "GET"
+    headers = {"Authorization": "Bearer a-guess"}
+    url = f"{guarded.url}{path}"
+    async with aiohttp.request(method, url, data=data, headers=headers) as response:
+        assert response.status == 401
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert lines == ["127.0.0.1 sent a token that is wrong or has expired"]
+
+
 async def test_tokens_never_get_into_logs(guarded, caplog):
     caplog.set_level("DEBUG")
     for token in (ADMIN, token_of(guarded, "own"), "wrong-" * 8):

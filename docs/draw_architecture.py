@@ -11,7 +11,7 @@ from pathlib import Path
 
 import grimp
 
-PACKAGE = "experiment_server"
+PACKAGES = ("experiment_server", "experiment_server_client")
 PAGE = Path(__file__).with_name("architecture.md")
 
 # The drawing is between these two lines of the page.
@@ -25,7 +25,7 @@ LEFT_OUT = frozenset({"errors", "limits"})
 def imports_between_packages() -> set[tuple[str, str]]:
     """Pairs of packages, in which the first imports the second."""
     # Without a cache, so that the drawing never shows the imports of an earlier state.
-    graph = grimp.build_graph(PACKAGE, cache_dir=None)
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     pairs = {
         (_package(module), _package(imported))
         for module in graph.modules
@@ -59,9 +59,12 @@ def with_drawing(page: str) -> str:
 def _package(module: str) -> str:
     """The first part of a module's name below the package, which itself is named `package`.
 
-    `__main__` only starts the command line, so that it counts to `cli`.
+    `__main__` only starts the command line, so that it counts to `cli`. All modules of the Python
+    clients are `client`.
     """
-    _, _, inside = module.partition(".")
+    root, _, inside = module.partition(".")
+    if root == "experiment_server_client":
+        return "client"
     package = inside.partition(".")[0]
     return {"": "package", "__main__": "cli"}.get(package, package)
 

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from experiment_server.api import Experiment
-    from experiment_server.client.errors import StudyError
-    from experiment_server.client.live import AsyncClient
-    from experiment_server.client.rest import Client
     from experiment_server.server.process import server_process
+    from experiment_server_client import AsyncClient, Client, StudyError
 
 __all__ = ["AsyncClient", "Client", "Experiment", "StudyError", "server_process"]
 
 # Loaded when first used: a participant's app that wants the Client does not load the server.
 _HOMES = {
-    "AsyncClient": "experiment_server.client.live",
-    "StudyError": "experiment_server.client.errors",
-    "Client": "experiment_server.client.rest",
+    "AsyncClient": "experiment_server_client",
+    "StudyError": "experiment_server_client",
+    "Client": "experiment_server_client",
     "Experiment": "experiment_server.api",
     "server_process": "experiment_server.server.process",
 }

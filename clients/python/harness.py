@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from experiment_server import AsyncClient, StudyError
-from experiment_server.client.known import ClientEvent
-from experiment_server.client.snapshot import Snapshot
+from experiment_server_client.known import ClientEvent
+from experiment_server_client.snapshot import Snapshot
 
 
 def say(**said: Any) -> None:

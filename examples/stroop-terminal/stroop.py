@@ -26,7 +26,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from experiment_server import AsyncClient, StudyError
-from experiment_server.client.snapshot import Snapshot
+from experiment_server_client import Snapshot
 
 COLUMNS = [
     "participant", "block", "block_started_at", "trial", "word", "ink", "key", "correct", "rt_ms",

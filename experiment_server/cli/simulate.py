@@ -16,7 +16,7 @@ from experiment_server.limits.session import PARTICIPANTS_MAX
 from experiment_server.store.options import MEMORY
 
 if TYPE_CHECKING:
-    from experiment_server.client.simulated import SimulatedRun, SimulationTiming
+    from experiment_server.cli.simulated import SimulatedRun, SimulationTiming
 
 
 def _speed(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
@@ -88,7 +88,7 @@ def command(
     They connect as a headset would and walk through their blocks, on a server of their own that
     keeps nothing: no real session is touched.
     """
-    from experiment_server.client.simulated import SimulationTiming
+    from experiment_server.cli.simulated import SimulationTiming
     from experiment_server.server.event_loop import run_loop
 
     pace = SimulationTiming(block_seconds, 0.4, arrival_seconds, drop_out, speed, seed)
@@ -103,7 +103,7 @@ def command(
 async def _rehearse(
     config_file: Path, port: int, participants: int, pace: SimulationTiming, *, stay: bool
 ) -> list[SimulatedRun]:
-    from experiment_server.client.simulated import take_part
+    from experiment_server.cli.simulated import take_part
     from experiment_server.server.app import serving
     from experiment_server.server.settings import Settings
     from experiment_server.session.requests import BY_SERVER

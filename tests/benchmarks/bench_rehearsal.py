@@ -14,8 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from experiment_server.client.rest import Client
-from experiment_server.client.simulated import SimulatedRun, SimulationTiming, take_part
+from experiment_server.cli.simulated import SimulatedRun, SimulationTiming, take_part
+from experiment_server_client.rest import Client
 from tests.conftest import server_running
 
 PARTICIPANTS = 300

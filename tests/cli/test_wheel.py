@@ -30,6 +30,8 @@ def test_the_wheel_has_what_the_package_reads_and_nothing_of_the_workshop(unpack
         "experiment_server/cli/templates/within.toml",
         "experiment_server/store/migrations/env.py",
         "experiment_server/store/migrations/versions/0001_participants.py",
+        "experiment_server_client/py.typed",
+        "experiment_server_client/live.py",
         "experiment_server/server/dashboard/index.html",
         "experiment_server/server/dashboard/socket.io/socket.io.esm.min.js",
     ):

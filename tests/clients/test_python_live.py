@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from experiment_server import AsyncClient, StudyError
-from experiment_server.client.transports import PollingTransport
 from experiment_server.server.app import serving
 from experiment_server.server.settings import Settings
 from experiment_server.session.requests import BY_SERVER
+from experiment_server_client.transports import PollingTransport
 from tests.clients.conformance import Network, Stranger
 from tests.conftest import server_running
 from tests.waiting import PATIENCE

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
 PACKAGE = ROOT / "experiment_server"
+CLIENTS = ROOT / "clients" / "python" / "src" / "experiment_server_client"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_any_stands_only_where_types_end() -> None:
 
 
 def _modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+    return sorted([*PACKAGE.rglob("*.py"), *CLIENTS.rglob("*.py")])
 
 
 def _definitions(path: Path) -> set[str]:

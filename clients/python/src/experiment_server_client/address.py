@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from experiment_server.client.errors import StudyError
+from experiment_server_client.errors import StudyError
 
 _EXAMPLE = "http://192.168.1.5:5000"
 

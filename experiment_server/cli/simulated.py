@@ -11,9 +11,9 @@ from typing import Literal
 
 import aiohttp
 
-from experiment_server.client.errors import StudyError
-from experiment_server.client.live import AsyncClient
-from experiment_server.client.snapshot import Snapshot
+from experiment_server_client.errors import StudyError
+from experiment_server_client.live import AsyncClient
+from experiment_server_client.snapshot import Snapshot
 
 Ending = Literal["finished", "dropped out", "failed"]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from experiment_server.client.errors import StudyError
-from experiment_server.client.snapshot import Place, Snapshot
-from experiment_server.client.values import JsonObject
+from experiment_server_client.errors import StudyError
+from experiment_server_client.snapshot import Place, Snapshot
+from experiment_server_client.values import JsonObject
 
 Action = Literal["move-to-next", "move-to-previous", "move-to-block"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 
-from experiment_server.client.address import participant_index, server_url
-from experiment_server.client.errors import StudyError
-from experiment_server.client.known import Blocks, ClientEvent, Connection, KnownState
-from experiment_server.client.moves import Action, Move, Moves
-from experiment_server.client.snapshot import Place, Snapshot
-from experiment_server.client.transports import NoAnswer, PollingTransport, SocketTransport
-from experiment_server.client.values import JsonObject
+from experiment_server_client.address import participant_index, server_url
+from experiment_server_client.errors import StudyError
+from experiment_server_client.known import Blocks, ClientEvent, Connection, KnownState
+from experiment_server_client.moves import Action, Move, Moves
+from experiment_server_client.snapshot import Place, Snapshot
+from experiment_server_client.transports import NoAnswer, PollingTransport, SocketTransport
+from experiment_server_client.values import JsonObject
 
 # If no socket is open for the first time, the client polls at the second interval.
 _SOCKET_TIMEOUT_S = 3.0

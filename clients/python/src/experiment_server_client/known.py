@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from experiment_server.client.errors import StudyError
-from experiment_server.client.snapshot import Place, Snapshot, SnapshotTime
-from experiment_server.client.values import JsonObject
+from experiment_server_client.errors import StudyError
+from experiment_server_client.snapshot import Place, Snapshot, SnapshotTime
+from experiment_server_client.values import JsonObject
 
 Connection = Literal["socket", "rest", "none"]
 

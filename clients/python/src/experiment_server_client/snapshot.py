@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from experiment_server.client.values import JsonObject, JsonValue
+from experiment_server_client.values import JsonObject, JsonValue
 
 _MEMBERS = frozenset({"active", "block_name", "block_started_at", "config"})
 _COUNTS = ("block_id", "blocks_count", "revision")

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 import aiohttp
 import socketio
 
-from experiment_server.client.errors import StudyError
-from experiment_server.client.moves import Move
-from experiment_server.client.snapshot import is_snapshot
-from experiment_server.client.values import JsonObject, JsonValue
+from experiment_server_client.errors import StudyError
+from experiment_server_client.moves import Move
+from experiment_server_client.snapshot import is_snapshot
+from experiment_server_client.values import JsonObject, JsonValue
 
 # The client repeats a request that is not answered within this time.
 ANSWER_TIMEOUT_S = 5.0

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import NamedTuple, overload
 from urllib.parse import quote, urlencode
 
-from experiment_server.client.address import server_url
-from experiment_server.client.errors import StudyError
-from experiment_server.client.snapshot import Place
-from experiment_server.client.values import JsonObject, JsonValue
+from experiment_server_client.address import server_url
+from experiment_server_client.errors import StudyError
+from experiment_server_client.snapshot import Place
+from experiment_server_client.values import JsonObject, JsonValue
 
 Answer = tuple[bool, JsonValue]
 

@@ -1,1 +1,0 @@
-"""Programs that take part: they talk to a server, and import nothing of it."""

@@ -37,6 +37,7 @@ _PRIMITIVES = {
 }
 _PARAMETERS = {
     Kind.INTEGER: "number",
+    Kind.BOOLEAN: "boolean",
     Kind.TEXT: "string",
     Kind.OBJECT: "Config",
 }

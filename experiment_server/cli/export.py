@@ -66,7 +66,7 @@ def command(file: str, session: str, out_dir: Path) -> None:
     with session_of(file, session) as (connection, number):
         versions = records.versions(connection, number)
         texts = {name: text for item in versions for name, text in _files(item)}
-        results = ResultTables(connection, number)
+        results = ResultTables(connection, number, session)
         tables = {table: f"{table}.csv" for table in results.counts}
         names = ["events.csv", "events.jsonl", "timings.csv", "participants.csv"]
         names += [*tables.values(), *texts]

@@ -31,9 +31,10 @@ _PAGE = 1000
 class ResultTables:
     """The tables of results of one session, by name with their numbers of records."""
 
-    def __init__(self, connection: Connection, session: int) -> None:
+    def __init__(self, connection: Connection, session: int, name: str) -> None:
         self._connection = connection
         self._session = session
+        self._name = name
         self.counts: dict[str, int] = {}
         for item in result_records.counts(connection, session):
             self.counts[item.table] = self.counts.get(item.table, 0) + item.records
@@ -46,11 +47,11 @@ class ResultTables:
             for version in records.versions(self._connection, self._session)
         }
         columns.take(self._rows(table, studies))
-        layout = columns.layout
-        out.write(csv_heading(layout.columns))
+        layout = columns.layout()
+        out.write(csv_heading(layout.columns, formula_safe=False))
         rows = progress(self._rows(table, studies), table, self.counts[table])
         while page := list(islice(rows, _PAGE)):
-            out.write(csv_lines(map(layout.cells, page), layout.columns))
+            out.write(csv_lines(map(layout.cells, page), layout.columns, formula_safe=False))
 
     def _rows(self, table: str, studies: Mapping[int, Study | None]) -> Iterator[StoredRecord]:
         found = result_records.all_records(self._connection, self._session, table)
@@ -74,4 +75,4 @@ class ResultTables:
         state = records.state(self._connection, self._session, index)
         moves = records.all_moves(self._connection, self._session, index)
         stays = Stays([entry.data_as(Moved) for entry in moves])
-        return Participant(index, row_of(state) if state else index, stays)
+        return Participant(index, self._name, row_of(state) if state else index, stays)

@@ -18,11 +18,13 @@ from experiment_server.wire.tables import Layout
 from experiment_server.wire.values import JsonObject, JsonValue
 
 _BEFORE_DATA = (
-    "participant_index", "row", "block_id", "block_name", "visit", "study_version",
+    "participant_index", "session", "row", "block_id", "block_name", "visit", "study_version",
 )  # fmt: skip
 _MORE_DATA = "more_data"
 _AFTER_DATA = ("record_id", "recorded_at", "clock_offset_ms", "received_at")
-_TAKEN = frozenset({*_BEFORE_DATA, _MORE_DATA, *_AFTER_DATA})
+# Psych-DS wants a column of this name to have another value in each row.
+_ROW_ID = "row_id"
+_TAKEN = frozenset({*_BEFORE_DATA, _MORE_DATA, *_AFTER_DATA, _ROW_ID})
 
 
 class Stay(NamedTuple):
@@ -66,6 +68,7 @@ class Participant:
     """What is known of a participant whose records are read."""
 
     index: int
+    session: str
     row: int
     stays: Stays
 
@@ -80,6 +83,7 @@ def in_context(
     stay = participant.stays.at(record.revision, record.block_id)
     return StoredRecord(
         participant_index=participant.index,
+        session=participant.session,
         row=participant.row,
         block_id=record.block_id,
         block_name=stay.name if stay else None,
@@ -115,46 +119,56 @@ class Columns:
     def take(self, records: Iterable[StoredRecord]) -> None:
         """Take the next records of the table."""
         for record in records:
-            self._factors.update(dict.fromkeys(record.factors))
+            self._factors.update(dict.fromkeys(_factor_cells(record)))
             for name in _data_cells(record):
                 if len(self._data) < RESULT_COLUMNS_MAX:
                     self._data[name] = None
                 elif name not in self._data:
                     self._has_more = True
 
-    @property
-    def layout(self) -> Layout:
+    def layout(self, *, formula_safe: bool = False) -> Layout:
         """The columns and the cells of a record."""
         data = [name for name in self._data if name not in self._factors]
         more = (_MORE_DATA,) if self._has_more else ()
-        return Layout((*_BEFORE_DATA, *self._factors, *data, *more, *_AFTER_DATA), self._cells)
+        columns = (*_BEFORE_DATA, *self._factors, *data, *more, *_AFTER_DATA)
+        return Layout(columns, self._cells, formula_safe)
 
     def _cells(self, record: StoredRecord) -> JsonObject:
         named = {name: getattr(record, name) for name in (*_BEFORE_DATA, *_AFTER_DATA)}
         data = _data_cells(record)
         more = {name: data.pop(name) for name in data.keys() - self._data.keys()}
-        return {**record.factors, **data, **named, _MORE_DATA: more or None}
+        return {**_factor_cells(record), **data, **named, _MORE_DATA: more or None}
+
+
+def _factor_cells(record: StoredRecord) -> JsonObject:
+    """The levels by columns of their own: a factor with the name of another column has a prefix."""
+    if _TAKEN.isdisjoint(record.factors):
+        return record.factors
+    return {
+        f"factor.{name}" if name in _TAKEN else name: level
+        for name, level in record.factors.items()
+    }
 
 
 def _data_cells(record: StoredRecord) -> JsonObject:
     """The data by columns of their own, none of which hides one of the context or a factor."""
-    if _is_plain(record):
+    factors = _factor_cells(record)
+    if _is_plain(record.data, factors):
         return dict(record.data)
     cells: JsonObject = {}
     # Where the search for a number goes on: a record can have thousands of keys that look alike.
     numbers: dict[str, Iterator[int]] = {}
     for key, value in _flat(record.data, ""):
-        taken = key in record.factors or key in _TAKEN
+        taken = key in factors or key in _TAKEN
         cells[_unused(f"data.{key}" if taken else key, cells, numbers)] = value
     return cells
 
 
-def _is_plain(record: StoredRecord) -> bool:
+def _is_plain(data: JsonObject, factors: JsonObject) -> bool:
     """Whether the keys of the data are columns as they are, as they nearly always are."""
-    data = record.data
     return (
         data.keys().isdisjoint(_TAKEN)
-        and data.keys().isdisjoint(record.factors)
+        and data.keys().isdisjoint(factors)
         and not any(isinstance(value, dict) for value in data.values())
     )
 

@@ -47,6 +47,7 @@ _ANYWHERE = (
 _WITH_PARTICIPANT = (ParticipantUnknown, ParticipantIndexInvalid, ExpansionFailed)
 _TYPES: dict[Kind, JsonObject] = {
     Kind.INTEGER: {"type": "integer"},
+    Kind.BOOLEAN: {"type": "boolean"},
     Kind.TEXT: {"type": "string"},
     Kind.OBJECT: {"type": "object"},
     Kind.LIST: {"type": "array"},

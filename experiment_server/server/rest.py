@@ -175,7 +175,7 @@ async def _write(
     layout = await _layout(session, call, table) if output_format == "csv" else None
     await response.prepare(request)
     if layout is not None:
-        await response.write(csv_heading(layout.columns).encode())
+        await response.write(csv_heading(layout.columns, formula_safe=layout.formula_safe).encode())
     await _write_rows(response, first, layout)
     async for rows in pages:
         await _write_rows(response, rows, layout)
@@ -206,7 +206,8 @@ async def _layout(session: StudySession, call: Call, table: Table) -> Layout:
 def _lines(rows: Sequence[Struct], layout: Layout | None) -> bytes:
     if layout is None:
         return json_lines(rows).encode()
-    return csv_lines(map(layout.cells, rows), layout.columns).encode()
+    lines = csv_lines(map(layout.cells, rows), layout.columns, formula_safe=layout.formula_safe)
+    return lines.encode()
 
 
 def _reader(
@@ -277,14 +278,15 @@ def _query(
             raise ParameterInvalid(
                 f'{operation.name} has no query parameter "{name}"; it takes {takes}'
             )
-        if known[name].kind is Kind.TEXT:
+        kind = known[name].kind
+        if kind is Kind.TEXT:
             given[name] = text
-        elif INTEGER.fullmatch(text):
+        elif kind is Kind.BOOLEAN and text in ("true", "false"):
+            given[name] = text == "true"
+        elif kind is Kind.INTEGER and INTEGER.fullmatch(text):
             given[name] = int(text)
         else:
-            raise ParameterInvalid(
-                f"{operation.name}: {name} has to be a whole number, got {text!r}"
-            )
+            raise ParameterInvalid(f"{operation.name}: {name} has to be {kind.value}, got {text!r}")
     return given
 
 

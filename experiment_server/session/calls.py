@@ -175,7 +175,7 @@ def _check_index(operation: Operation, participant_index: int | None) -> None:
 
 
 _MOST = {Kind.INTEGER: "at most", Kind.TEXT: "characters at most", Kind.LIST: "items at most"}
-_PYTHON_TYPES = {Kind.TEXT: str, Kind.OBJECT: dict, Kind.LIST: list}
+_PYTHON_TYPES = {Kind.BOOLEAN: bool, Kind.TEXT: str, Kind.OBJECT: dict, Kind.LIST: list}
 
 
 def _fits(kind: Kind, value: JsonValue) -> bool:

@@ -38,6 +38,7 @@ class Kind(str, Enum):
     """The type of a parameter's value."""
 
     INTEGER = "a whole number"
+    BOOLEAN = "true or false"
     TEXT = "text"
     OBJECT = "an object"
     LIST = "a list"
@@ -46,6 +47,7 @@ class Kind(str, Enum):
 _UNIONS = (Union, UnionType)
 _KINDS: Mapping[object, Kind] = {
     int: Kind.INTEGER,
+    bool: Kind.BOOLEAN,
     str: Kind.TEXT,
     dict: Kind.OBJECT,
     list: Kind.LIST,

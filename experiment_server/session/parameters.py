@@ -103,6 +103,16 @@ OnlyParticipant = Annotated[
         limit=PARTICIPANT_INDEX_MAX,
     ),
 ]
+FormulaSafe = Annotated[
+    bool,
+    Parameter(
+        "in CSV, put a ' before what a spreadsheet would execute as a formula; this changes texts "
+        "that begin with =, +, - or @",
+        location=_QUERY,
+        requirement=_OPTIONAL,
+        default=False,
+    ),
+]
 TableName = Annotated[
     str,
     Parameter(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable
 from experiment_server.errors import RecordConflict, RecordInvalid, RecordTooLarge
 from experiment_server.session.operations import EVERYBODY, Table, operation
 from experiment_server.session.parameters import (
+    FormulaSafe,
     OnlyParticipant,
     OwnParticipant,
     RecordedTable,
@@ -42,19 +43,25 @@ class ResultOperations(RunningSession):
         return await self._results.tables()
 
     def _record_pages(
-        self, table: str, participant: int | None
+        self, table: str, participant: int | None, _formula_safe: bool
     ) -> AsyncIterator[list[StoredRecord]]:
         return self._results.pages(table, participant)
 
-    def _record_layout(self, table: str, participant: int | None) -> Awaitable[Layout]:
-        return self._results.layout(table, participant)
+    def _record_layout(
+        self, table: str, participant: int | None, formula_safe: bool
+    ) -> Awaitable[Layout]:
+        return self._results.layout(table, participant, formula_safe=formula_safe)
 
     @operation(
         "GET", "The records of a table of results", path="results", refusals=(RecordInvalid,),
         table=Table(_record_layout, _record_pages),
     )  # fmt: skip
     async def results(
-        self, _request: Request, table: TableName, participant: OnlyParticipant
+        self,
+        _request: Request,
+        table: TableName,
+        participant: OnlyParticipant,
+        formula_safe: FormulaSafe,
     ) -> list[StoredRecord]:
         """The records of a table, each participant's together."""
         pages = self._results.pages(table, participant)

@@ -69,12 +69,14 @@ class Results:
         store: Store,
         states: ParticipantStates,
         versions: StudyVersions,
+        session: str,
         clock: Callable[[], datetime],
         written: Callable[[list[Entry]], None],
     ) -> None:
         self._store = store
         self._states = states
         self._versions = versions
+        self._session = session
         self._clock = clock
         self._written = written
         self._submitted = 0
@@ -114,16 +116,18 @@ class Results:
         self, table: str, participant_index: int | None
     ) -> AsyncIterator[list[StoredRecord]]:
         """The records of a table, ordered by participant, in the order of their arrival."""
-        contexts = _Contexts(self._store, self._states, self._versions)
+        contexts = _Contexts(self._store, self._states, self._versions, self._session)
         async for kept in self._kept(require_table(table), participant_index):
             yield [await contexts.in_context(record) for record in kept]
 
-    async def layout(self, table: str, participant_index: int | None) -> Layout:
+    async def layout(
+        self, table: str, participant_index: int | None, *, formula_safe: bool
+    ) -> Layout:
         """The layout of a table as CSV; reads all records of the table."""
         columns = Columns()
         async for records in self.pages(table, participant_index):
             columns.take(records)
-        return columns.layout
+        return columns.layout(formula_safe=formula_safe)
 
     def drop_cache(self) -> None:
         """Forget the counts; they are read again when they are needed."""
@@ -196,11 +200,14 @@ class Results:
 class _Contexts:
     """Finds the stays of participants during their recordings in the log."""
 
-    def __init__(self, store: Store, states: ParticipantStates, versions: StudyVersions) -> None:
+    def __init__(
+        self, store: Store, states: ParticipantStates, versions: StudyVersions, session: str
+    ) -> None:
         self._store = store
         self._states = states
         self._versions = versions
-        self._participant = Participant(0, 0, Stays([]))
+        self._session = session
+        self._participant = Participant(0, session, 0, Stays([]))
         self._studies: dict[int, Study | None] = {}
 
     async def in_context(self, kept: KeptRecord) -> StoredRecord:
@@ -209,7 +216,7 @@ class _Contexts:
         if index != self._participant.index:
             moves = await self._moves(index)
             row = row_of(await self._states.get(index))
-            self._participant = Participant(index, row, Stays(moves))
+            self._participant = Participant(index, self._session, row, Stays(moves))
             for number in {move.study_version for move in moves} - self._studies.keys():
                 self._studies[number] = await self._versions.study_numbered(number)
         return in_context(self._participant, kept.record, kept.received_at, self._levels)

@@ -90,7 +90,9 @@ class RunningSession:
         self._notifier = Notifier(hub, tasks, self._views)
         self._idempotency = Idempotency(store, self.now)
         self._states = ParticipantStates(store)
-        self._results = Results(store, self._states, self._versions, self.now, self._logged)
+        self._results = Results(
+            store, self._states, self._versions, options.session, self.now, self._logged
+        )
         self._repository = ParticipantRepository(
             store,
             self._states,

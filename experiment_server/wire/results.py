@@ -57,6 +57,7 @@ class StoredRecord(Struct, frozen=True, kw_only=True):
     """
 
     participant_index: int
+    session: Annotated[str, Meta(description="The session of the study, for example pilot.")]
     row: Annotated[int, Meta(description="The row of the design that the participant follows.")]
     block_id: int
     block_name: str | None

@@ -27,20 +27,24 @@ class Layout(NamedTuple):
 
     columns: tuple[str, ...]
     cells: Callable[..., JsonObject]
+    formula_safe: bool = True
 
 
-def csv_heading(columns: Sequence[str]) -> str:
+def csv_heading(columns: Sequence[str], *, formula_safe: bool = True) -> str:
     """The line before the first row."""
-    return _line(columns)
+    return _line(columns, _defused if formula_safe else _quoted)
 
 
-def csv_lines(rows: Iterable[Mapping[str, JsonValue]], columns: Sequence[str]) -> str:
+def csv_lines(
+    rows: Iterable[Mapping[str, JsonValue]], columns: Sequence[str], *, formula_safe: bool = True
+) -> str:
     """The columns of the rows as CSV (RFC 4180, with line feeds).
 
-    Every text is quoted, and gets a ' before anything that a spreadsheet would execute as a
-    formula. Numbers and truth values are not quoted. None is an empty cell.
+    Every text is quoted. If `formula_safe` is set, it gets a ' before anything that a spreadsheet
+    would execute as a formula. Numbers and truth values are not quoted. None is an empty cell.
     """
-    return "".join(_line(row.get(column) for column in columns) for row in rows)
+    quote = _defused if formula_safe else _quoted
+    return "".join(_line((row.get(column) for column in columns), quote) for row in rows)
 
 
 def json_lines(rows: Iterable[object]) -> str:
@@ -48,17 +52,23 @@ def json_lines(rows: Iterable[object]) -> str:
     return "".join(f"{to_json(row)}\n" for row in rows)
 
 
-def _line(values: Iterable[JsonValue]) -> str:
-    return ",".join(map(_cell, values)) + "\n"
+def _line(values: Iterable[JsonValue], quote: Callable[[str], str]) -> str:
+    return ",".join([_cell(value, quote) for value in values]) + "\n"
 
 
-def _cell(value: JsonValue) -> str:
+def _cell(value: JsonValue, quote: Callable[[str], str]) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
-    text = value if isinstance(value, str) else to_json(value)
-    quoted = _FORMULA.sub(r"\1'", text).replace('"', '""')
-    return f'"{quoted}"'
+    return quote(value if isinstance(value, str) else to_json(value))
+
+
+def _defused(text: str) -> str:
+    return _quoted(_FORMULA.sub(r"\1'", text))
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

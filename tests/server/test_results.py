@@ -41,9 +41,10 @@ async def test_records_are_kept_once_and_come_out_in_their_block(http):
     rows = await rows_of(http)
     assert [row["trial"] for row in rows] == ["1", "2", "3"]
     assert {row["block_name"] for row in rows} == {"Hello"}
-    assert {(row["participant_index"], row["visit"], row["study_version"]) for row in rows} == {
-        ("1", "1", "1")
-    }
+    assert {
+        (row["participant_index"], row["session"], row["visit"], row["study_version"])
+        for row in rows
+    } == {("1", "main", "1", "1")}
     assert (rows[0]["rt"], rows[0]["hit"], rows[0]["recorded_at"]) == (
         "0.1",
         "false",
@@ -178,6 +179,19 @@ async def test_nested_keys_are_dotted_and_hide_no_context(http):
     assert (row["block_name"], row["data.block_name"]) == ("Hello", "mine")
 
 
+async def test_texts_are_as_they_were_sent_unless_formulas_are_to_be_defused(http):
+    await keep(http, a_record(1, data={"said": "=1+1", "=key": "-", "rt": -0.5}))
+    assert '"=1+1","-",-0.5,' in await read_text(http, "/api/results/trials.csv")
+    safe = await read_text(http, "/api/results/trials.csv?formula_safe=true")
+    assert '"\'=1+1","\'-",-0.5,' in safe
+    assert '"\'=key"' in safe
+    text = await read_text(http, "/api/results/trials.jsonl?formula_safe=true")
+    assert json.loads(text)["data"]["said"] == "=1+1"
+    status, problem = await send(http, "GET", "/api/results/trials.csv?formula_safe=yes")
+    assert (status, problem["code"]) == (400, "parameter-invalid")
+    assert "formula_safe has to be true or false, got 'yes'" in problem["detail"]
+
+
 async def test_the_factors_of_a_block_are_columns(http, study_file):
     study_file.write_text(
         '[configuration]\norder = ["{size}"]\n[configuration.factors]\nsize = ["small", "large"]\n'
@@ -247,7 +261,7 @@ async def test_a_table_of_ten_thousand_columns_has_what_is_beyond_the_bound_in_o
         data = {f"key{number}": number for number in range(start, start + 1000)}
         assert (await keep(http, a_record(start, data=data)))[0] == 200
     rows = await rows_of(http)
-    assert len(rows[0]) == RESULT_COLUMNS_MAX + 11
+    assert len(rows[0]) == RESULT_COLUMNS_MAX + 12
     found = [{**row, **json.loads(row["more_data"] or "{}")} for row in rows]
     starts = range(0, 10_000, 1000)
     assert [int(row[f"key{start}"]) for start, row in zip(starts, found, strict=True)] == [*starts]

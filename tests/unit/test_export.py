@@ -55,6 +55,13 @@ def test_no_text_is_a_formula(texts):
     assert [cell.replace("'", "") for cell in rows[1]] == [cell.replace("'", "") for cell in cells]
 
 
+def test_texts_are_as_they_are_where_nobody_asked_for_safe_ones():
+    columns = ("=a", "b")
+    rows = [{"=a": "=1+1", "b": "-"}, {"=a": "", "b": None}]
+    text = csv_heading(columns, formula_safe=False) + csv_lines(rows, columns, formula_safe=False)
+    assert text == '"=a","b"\n"=1+1","-"\n"",\n'
+
+
 def formulas(text):
     """The cells that a spreadsheet would run that separates them by other signs than commas."""
     cells = [cell for separator in ";\t" for row in separated(text, separator) for cell in row]

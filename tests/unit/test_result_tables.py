@@ -29,6 +29,7 @@ DATA = st.dictionaries(
 def stored(data, factors=()):
     return StoredRecord(
         participant_index=1,
+        session="main",
         row=1,
         block_id=0,
         block_name="A",
@@ -52,7 +53,7 @@ def leaves(value):
 def layout_of(records):
     columns = Columns()
     columns.take(records)
-    return columns.layout
+    return columns.layout()
 
 
 def cells(record):
@@ -60,7 +61,7 @@ def cells(record):
 
 
 def table_of(records):
-    columns, cells = layout_of(records)
+    columns, cells, _ = layout_of(records)
     return columns, csv_heading(columns) + csv_lines(map(cells, records), columns)
 
 
@@ -72,12 +73,20 @@ def table_of(records):
         ({"": 1, "a": {"": {}}}, {"": 1, "a.": {}}),
         ({"row": 9, "data.row": 8}, {"data.row": 9, "data.row.2": 8}),
         ({"size": 9}, {"size": "small", "data.size": 9}),
+        ({"row_id": 9}, {"data.row_id": 9}),
     ],
 )
 def test_no_key_hides_another(data, found):
     row = cells(stored(data, {"size": "small"}))
     assert found.items() <= row.items()
     assert row["row"] == 1
+
+
+def test_a_factor_with_the_name_of_another_column_has_a_prefix():
+    row = cells(stored({"factor.row": 3}, {"row": "upper", "session": "first"}))
+    assert (row["row"], row["session"]) == (1, "main")
+    assert (row["factor.row"], row["factor.session"]) == ("upper", "first")
+    assert row["data.factor.row"] == 3
 
 
 def ways(steps):

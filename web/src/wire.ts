@@ -270,6 +270,8 @@ export interface ServedStudy {
 /** A record with the context of its recording, according to the log. `block_name`, `visit` and `study_version` are null if the log contains no such stay. */
 export interface StoredRecord {
   participant_index: number;
+  /** The session of the study, for example pilot. */
+  session: string;
   /** The row of the design that the participant follows. */
   row: number;
   block_id: number;
@@ -429,7 +431,7 @@ export interface Operations {
   /** The tables of results, and how many records they have */
   "result-tables": [Record<string, never>, ResultTable[]];
   /** The records of a table of results */
-  "results": [{ table: string; participant?: number }, StoredRecord[]];
+  "results": [{ table: string; participant?: number; formula_safe?: boolean }, StoredRecord[]];
 }
 
 /** What is pushed. */

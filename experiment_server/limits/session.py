@@ -76,6 +76,11 @@ EVENTS_PAGE_MAX: Final = 1000
 # Interval at which changes are sent to dashboards. Those of one interval share a message.
 DASHBOARD_BATCH_INTERVAL_S: Final = 0.05
 
+# Interval at which numbers of records are sent to dashboards, since apps record often.
+# Participants in one message of a dashboard's initial data: some 500 kB, which take 5 ms to encode.
+DASHBOARD_RESULTS_INTERVAL_S: Final = 0.25
+DASHBOARD_RESULTS_MAX: Final = 5_000
+
 # Block names in the participants' rows of one message: some 2 MB, which take 20 ms to encode.
 MESSAGE_BLOCK_NAMES_MAX: Final = 100_000
 

@@ -46,7 +46,7 @@ def add_routes(app: web.Application, session: StudySession, authenticator: Authe
         html = template.render(
             title=f"{session.study_file.name} - experiment-server",
             # The socket sends the remaining participants.
-            snapshot=markup_safe(to_json(await anext(session.overview()))),
+            snapshot=markup_safe(to_json((await anext(session.overview())).payload)),
             nonce=nonce,
         )
         headers = {

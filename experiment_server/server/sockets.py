@@ -191,12 +191,11 @@ class _Endpoint:
         self._tasks.start(self._send_overview(sid), "send-overview")
 
     async def _send_overview(self, sid: str) -> None:
-        event = "snapshot"
-        async for part in self._session.overview():
-            payload = part if event == "snapshot" else part.participants
-            await self._server.emit(event, payload, to=sid, namespace=DASHBOARD_NAMESPACE)
+        async for message in self._session.overview():
+            await self._server.emit(
+                message.event, message.payload, to=sid, namespace=DASHBOARD_NAMESPACE
+            )
             self._release(sid)
-            event = "participants-changed"
             if sid not in self._sessions:
                 return
             await self._socket_server.drained(self._sessions[sid].connection)

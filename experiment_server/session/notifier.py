@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-from experiment_server.errors import ExpansionFailed
-from experiment_server.limits.session import DASHBOARD_BATCH_INTERVAL_S, LOOP_TURN_S
+from experiment_server.errors import ExpansionFailed, StoreUnavailable
+from experiment_server.limits.session import (
+    DASHBOARD_BATCH_INTERVAL_S,
+    DASHBOARD_RESULTS_INTERVAL_S,
+    LOOP_TURN_S,
+)
 from experiment_server.participants.events import Entry, Event
 from experiment_server.participants.state import ParticipantState
 from experiment_server.session.hub import DASHBOARD, Hub, Message
 from experiment_server.session.participants import Committed
+from experiment_server.session.result_counts import TableBlock
 from experiment_server.session.tasks import Tasks
 from experiment_server.session.views import ParticipantViews
 from experiment_server.wire.events import Moved
 from experiment_server.wire.refusals import error_info
+from experiment_server.wire.results import ResultsChanged
 
 log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Pushes snapshots to participants' rooms, and rows and log entries to the dashboards.
+    """Pushes snapshots to participants' rooms, and rows, numbers and log entries to dashboards.
 
     Publishing never waits, so every socket gets messages in the order in which they were
     published, and a participant's snapshots in the order of their revisions. The notifier sends
     many pushes in batches, and the event loop serves other requests between two batches.
     """
 
-    def __init__(self, hub: Hub, tasks: Tasks, views: ParticipantViews) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        tasks: Tasks,
+        views: ParticipantViews,
+        numbers: Callable[[Mapping[int, Collection[TableBlock]]], Awaitable[ResultsChanged]],
+    ) -> None:
         self._hub = hub
         self._tasks = tasks
         self._views = views
@@ -39,6 +52,9 @@ class Notifier:
         self._changed: dict[int, ParticipantState] = {}
         self._entries: list[Entry] = []
         self._batch_task: asyncio.Task[None] | None = None
+        self._numbers = numbers
+        self._results: defaultdict[int, set[TableBlock]] = defaultdict(set)
+        self._results_task: asyncio.Task[None] | None = None
 
     def committed(self, committed: Committed) -> None:
         """Publish a commit to the rooms of its participants, and to the dashboards."""
@@ -77,6 +93,14 @@ class Notifier:
         if pending and (self._batch_task is None or self._batch_task.done()):
             self._batch_task = self._tasks.start(self._publish_batches(), "publish-batches")
 
+    def results_changed(self, participant_index: int, blocks: Collection[TableBlock]) -> None:
+        """Send new numbers of records to the dashboards, at most one batch per interval."""
+        if not self._hub.listening(DASHBOARD):
+            return
+        self._results[participant_index].update(blocks)
+        if self._results_task is None or self._results_task.done():
+            self._results_task = self._tasks.start(self._publish_results(), "publish-results")
+
     def _push_some(self) -> None:
         end = time.monotonic() + LOOP_TURN_S
         while self._pushes:
@@ -111,6 +135,15 @@ class Notifier:
                 entries_on_wire = [entry.on_wire() for entry in entries]
                 self.publish(Message(DASHBOARD, "event", entries_on_wire))
             await asyncio.sleep(DASHBOARD_BATCH_INTERVAL_S)
+
+    async def _publish_results(self) -> None:
+        while self._results:
+            changed, self._results = self._results, defaultdict(set)
+            # Without the database, numbers that are not in memory come with a later change.
+            with contextlib.suppress(StoreUnavailable):
+                numbers = await self._numbers(changed)
+                self.publish(Message(DASHBOARD, "results-changed", numbers))
+            await asyncio.sleep(DASHBOARD_RESULTS_INTERVAL_S)
 
 
 def _push_name(events: Sequence[Event]) -> str | None:

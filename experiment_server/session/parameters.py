@@ -132,7 +132,21 @@ RecordedTable = Annotated[
 ]
 Records = Annotated[
     list[ResultRecord],
-    Parameter("the records, in their order", location=Location.BODY_MEMBER, limit=RECORD_BATCH_MAX),
+    Parameter(
+        "the records, in their order; none for a report of `unsent` only",
+        location=Location.BODY_MEMBER,
+        limit=RECORD_BATCH_MAX,
+    ),
+]
+Unsent = Annotated[
+    int | None,
+    Parameter(
+        "the number of records that still wait on the device after these, for the dashboard",
+        location=Location.BODY_MEMBER,
+        requirement=_OPTIONAL,
+        minimum=0,
+        limit=2**31 - 1,
+    ),
 ]
 AfterEntry = Annotated[
     int,

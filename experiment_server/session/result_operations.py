@@ -13,6 +13,7 @@ from experiment_server.session.parameters import (
     RecordedTable,
     Records,
     TableName,
+    Unsent,
 )
 from experiment_server.session.requests import Request
 from experiment_server.session.running import RunningSession
@@ -33,9 +34,10 @@ class ResultOperations(RunningSession):
         participant_index: OwnParticipant,
         table: RecordedTable,
         records: Records,
+        unsent: Unsent,
     ) -> RecordsKept:
         """Keep records of a participant, each once, however often it is sent."""
-        return await self._results.record(request, participant_index, table, records)
+        return await self._results.record(request, participant_index, table, records, unsent)
 
     @operation("GET", "The tables of results, and how many records they have", path="results")
     async def result_tables(self, _request: Request) -> list[ResultTable]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -23,46 +23,39 @@ from experiment_server.participants.result_tables import (
 from experiment_server.participants.results import Batch, require_table, stored
 from experiment_server.participants.state import row_of, timestamp
 from experiment_server.session.requests import Request
+from experiment_server.session.result_counts import (
+    CountKey,
+    Counts,
+    TableBlock,
+    UnsentReports,
+    changed_results,
+    result_pages,
+)
 from experiment_server.session.states import ParticipantStates
 from experiment_server.session.versions import StudyVersions
 from experiment_server.store.commits import Commit, Written
-from experiment_server.store.result_records import KeptRecord, RecordCount, RecordKey
+from experiment_server.store.result_records import KeptRecord, RecordKey
 from experiment_server.store.store import Store
 from experiment_server.study.model import Binding, Study
 from experiment_server.wire.events import Moved
 from experiment_server.wire.results import (
     BlockCount,
+    ParticipantResults,
     RecordsKept,
     ResultRecord,
+    ResultsChanged,
     ResultTable,
     StoredRecord,
 )
 from experiment_server.wire.tables import Layout
 
-_CountKey = tuple[int, str, int]
-"""A participant's index, a table and a block's id."""
-
-
-class _Counts:
-    """The numbers of records by block, and their sums by participant and table."""
-
-    def __init__(self, found: Iterable[RecordCount]) -> None:
-        self.by_block: Counter[_CountKey] = Counter()
-        self.of_participants: Counter[int] = Counter()
-        self.tables: set[str] = set()
-        for item in found:
-            self.add(item[:3], item.records)
-
-    def add(self, key: _CountKey, records: int = 1) -> None:
-        """Add to the number of a block's records."""
-        index, table, _ = key
-        self.by_block[key] += records
-        self.of_participants[index] += records
-        self.tables.add(table)
-
 
 class Results:
-    """The results of a session; it calls `written` with their log entries."""
+    """The results of a session.
+
+    Calls `written` with the log entries of new records, and `changed` with a participant and the
+    blocks of whose records, or unsent records, there is a new number.
+    """
 
     def __init__(
         self,
@@ -72,6 +65,7 @@ class Results:
         session: str,
         clock: Callable[[], datetime],
         written: Callable[[list[Entry]], None],
+        changed: Callable[[int, Collection[TableBlock]], None],
     ) -> None:
         self._store = store
         self._states = states
@@ -79,28 +73,40 @@ class Results:
         self._session = session
         self._clock = clock
         self._written = written
+        self._changed = changed
+        self._unsent = UnsentReports()
         self._submitted = 0
         self._counting = asyncio.Lock()
-        self._counts: _Counts | None = None
-        self._uncounted: list[tuple[_CountKey, int]] = []
+        self._counts: Counts | None = None
+        self._uncounted: list[tuple[CountKey, int]] = []
 
     async def record(
-        self, request: Request, participant_index: int, table: str, sent: Sequence[ResultRecord]
+        self,
+        request: Request,
+        participant_index: int,
+        table: str,
+        sent: Sequence[ResultRecord],
+        unsent: int | None = None,
     ) -> RecordsKept:
         """Store records of a participant, each once; returns when they are durable.
 
+        `unsent` is the number of records that still wait on the device; None if not reported.
         Raises ParticipantUnknown, RecordInvalid, RecordTooLarge, RecordConflict, LimitReached and
         StoreUnavailable; in these cases no record of the batch is stored.
         """
         await self._states.get(participant_index)
         name, now = require_table(table), self._clock()
         records = tuple(stored(record) for record in sent)
-        if not records:
-            return RecordsKept(0, 0, timestamp(now))
-        await self._require_room(participant_index, name, len(records))
-        written = await self._commit(Batch(participant_index, name, now, request.cause, records))
-        accepted = len(written.batch.records) if written.batch else 0
-        return RecordsKept(accepted, len(records) - accepted, timestamp(self._clock()))
+        accepted = 0
+        if records:
+            await self._require_room(participant_index, name, len(records))
+            batch = Batch(participant_index, name, now, request.cause, records)
+            written = await self._commit(batch)
+            accepted = len(written.batch.records) if written.batch else 0
+        answered = timestamp(self._clock())
+        if unsent is not None and self._unsent.report(participant_index, unsent, answered):
+            self._changed(participant_index, ())
+        return RecordsKept(accepted, len(records) - accepted, answered)
 
     async def tables(self) -> list[ResultTable]:
         """The tables, with the numbers of their records by participant and block."""
@@ -111,6 +117,15 @@ class Results:
             ResultTable(table, sum(block.records for block in blocks), blocks)
             for table, blocks in sorted(by_table.items())
         ]
+
+    async def by_participant(self) -> AsyncIterator[list[ParticipantResults]]:
+        """The numbers of records of the participants who have any, stored or unsent, in pages."""
+        for page in result_pages(await self._counted(), self._unsent):
+            yield page
+
+    async def numbers(self, changed: Mapping[int, Collection[TableBlock]]) -> ResultsChanged:
+        """The current numbers of records of some participants, and of some of their blocks."""
+        return changed_results(changed, await self._counted(), self._unsent)
 
     async def pages(
         self, table: str, participant_index: int | None
@@ -177,20 +192,23 @@ class Results:
         batch = written.batch
         for record in batch.records:
             self._count((batch.participant_index, batch.table, record.block_id), number)
+        blocks = {(batch.table, record.block_id) for record in batch.records}
+        if blocks:
+            self._changed(batch.participant_index, blocks)
 
-    def _count(self, key: _CountKey, number: int) -> None:
+    def _count(self, key: CountKey, number: int) -> None:
         if self._counts is not None:
             self._counts.add(key)
         else:
             self._uncounted.append((key, number))
 
-    async def _counted(self) -> _Counts:
+    async def _counted(self) -> Counts:
         async with self._counting:
             if self._counts is None:
                 # The query includes the commits up to here; later ones are added to its result.
                 number, self._uncounted = self._submitted, []
                 found = await asyncio.wrap_future(self._store.record_counts())
-                self._counts = _Counts(found)
+                self._counts = Counts(found)
                 for key, later in self._uncounted:
                     if later > number:
                         self._counts.add(key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,12 +20,13 @@ from experiment_server.participants.versions import OnChange
 from experiment_server.session.answers import Snapshot
 from experiment_server.session.clock import Clock
 from experiment_server.session.event_log import EventLog
-from experiment_server.session.hub import Hub
+from experiment_server.session.hub import DASHBOARD, Hub, Message
 from experiment_server.session.idempotency import Idempotency
 from experiment_server.session.notifier import Notifier
 from experiment_server.session.participants import ParticipantRepository
 from experiment_server.session.presence import Presence
 from experiment_server.session.requests import BY_SERVER, Request
+from experiment_server.session.result_counts import TableBlock
 from experiment_server.session.results import Results
 from experiment_server.session.states import ParticipantStates
 from experiment_server.session.study_file import StudyFile
@@ -40,8 +41,9 @@ from experiment_server.wire.events import (
     ServerStopped,
 )
 from experiment_server.wire.replies import ParticipantLink
+from experiment_server.wire.results import ParticipantResults, ResultsChanged
 from experiment_server.wire.snapshots import ParticipantRow
-from experiment_server.wire.study import MoreParticipants, Overview, StudyInfo
+from experiment_server.wire.study import Overview, StudyInfo
 from experiment_server.wire.values import JsonObject
 
 
@@ -87,11 +89,17 @@ class RunningSession:
         self._presence = Presence(self._log.append, self.now)
         self._versions = StudyVersions(parsed.require())
         self._views = ParticipantViews(self._versions, self._presence)
-        self._notifier = Notifier(hub, tasks, self._views)
+        self._notifier = Notifier(hub, tasks, self._views, self._numbers)
         self._idempotency = Idempotency(store, self.now)
         self._states = ParticipantStates(store)
         self._results = Results(
-            store, self._states, self._versions, options.session, self.now, self._logged
+            store,
+            self._states,
+            self._versions,
+            options.session,
+            self.now,
+            self._logged,
+            self._notifier.results_changed,
         )
         self._repository = ParticipantRepository(
             store,
@@ -142,21 +150,33 @@ class RunningSession:
         with contextlib.suppress(StoreUnavailable):
             await self._log.flush()
 
-    async def overview(self) -> AsyncIterator[Overview | MoreParticipants]:
-        """The initial data for a dashboard: an overview, and then pages with more participants.
+    async def overview(self) -> AsyncIterator[Message]:
+        """The messages with a dashboard's initial data: an overview, and more for a large session.
 
-        In a small session, the overview has all participants.
+        In a small session, the overview has all participants and their numbers of records.
         """
         pages = self._views.row_pages(await self._states.all())
-        yield self._overview(await anext(pages, []))
+        result_pages = self._result_pages()
+        first: list[ParticipantRow] = await anext(pages, [])
+        overview = self._overview(first, await anext(result_pages, []))
+        yield Message(DASHBOARD, "snapshot", overview)
         async for rows in pages:
-            yield MoreParticipants(rows)
+            yield Message(DASHBOARD, "participants-changed", rows)
+        async for results in result_pages:
+            yield Message(DASHBOARD, "results-changed", ResultsChanged(results, []))
 
-    def _overview(self, rows: list[ParticipantRow]) -> Overview:
+    async def _result_pages(self) -> AsyncIterator[list[ParticipantResults]]:
+        # Dashboards work without the numbers that cannot be read from the database.
+        with contextlib.suppress(StoreUnavailable):
+            async for page in self._results.by_participant():
+                yield page
+
+    def _overview(self, rows: list[ParticipantRow], results: list[ParticipantResults]) -> Overview:
         return Overview(
             study=self.study_file.served(),
             diagnostics=self.study_file.diagnostics(),
             participants=rows,
+            results=results,
             default_participant=self.options.default_participant_index,
             database=self.options.database,
             session=self.options.session,
@@ -247,3 +267,6 @@ class RunningSession:
 
     def _logged(self, entries: list[Entry]) -> None:
         self._notifier.batch(entries=entries)
+
+    async def _numbers(self, changed: Mapping[int, Collection[TableBlock]]) -> ResultsChanged:
+        return await self._results.numbers(changed)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from experiment_server.wire.events import LogEntry
 from experiment_server.wire.replies import ErrorInfo
+from experiment_server.wire.results import ResultsChanged
 from experiment_server.wire.snapshots import ParticipantRow, ParticipantSnapshot
 from experiment_server.wire.study import Overview, StudyChanged, StudyChangedForApp
 
@@ -23,6 +24,7 @@ DASHBOARD_EVENTS: Mapping[str, object] = {
     "snapshot": Overview,
     "participants-changed": list[ParticipantRow],
     "participants-removed": list[int],
+    "results-changed": ResultsChanged,
     "study-changed": StudyChanged,
     "event": list[LogEntry],
     "server-shutdown": None,

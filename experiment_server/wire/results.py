@@ -81,6 +81,33 @@ class BlockCount(Struct, frozen=True):
     records: int
 
 
+class TableBlockCount(BlockCount, frozen=True, kw_only=True):
+    """The number of records of one participant in one block and table."""
+
+    table: str
+
+
+class ParticipantResults(Struct, frozen=True):
+    """The number of a participant's records in all tables, and of those that are still to come."""
+
+    participant_index: int
+    records: int
+    unsent: Annotated[
+        int, Meta(description="Records that wait on the device, by the app's latest report.")
+    ] = 0
+    unsent_since: Annotated[
+        Timestamp | None,
+        Meta(description="The time since when all reports say that records wait; null if none do."),
+    ] = None
+
+
+class ResultsChanged(Struct, frozen=True):
+    """The new numbers of records, where they have changed."""
+
+    participants: list[ParticipantResults]
+    blocks: list[TableBlockCount]
+
+
 class ResultTable(Struct, frozen=True):
     """A table of results and the number of its records."""
 

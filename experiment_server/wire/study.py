@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from experiment_server.wire.results import ParticipantResults
 from experiment_server.wire.snapshots import ParticipantRow, Timestamp
 from experiment_server.wire.values import JsonObject
 
@@ -165,6 +166,10 @@ class Overview(Struct, frozen=True, kw_only=True):
     study: ServedStudy
     diagnostics: list[DiagnosticInfo]
     participants: list[ParticipantRow]
+    results: Annotated[
+        list[ParticipantResults],
+        Meta(description="Of participants who have records, or whose apps have unsent ones."),
+    ]
     default_participant: int
     database: str
     session: Annotated[str, Meta(description="The name of the session.")]
@@ -174,9 +179,3 @@ class Overview(Struct, frozen=True, kw_only=True):
         list[str], Meta(description="The addresses at which other devices reach the server.")
     ]
     server_time: Timestamp
-
-
-class MoreParticipants(Struct, frozen=True):
-    """Participants who did not fit into a large session's first overview."""
-
-    participants: list[ParticipantRow]

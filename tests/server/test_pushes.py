@@ -30,10 +30,12 @@ async def test_every_push_is_of_its_type(connect, server, study_file):
     await hear(app, for_app, APP_EVENTS, "state")
     await app.ask("move-to-next")
     await hear(app, for_app, APP_EVENTS, "block-changed")
+    await app.ask("record", {"records": [], "unsent": 3})
+    await hear(dashboard, for_dashboard, DASHBOARD_EVENTS, "results-changed")
     study_file.write_text(SMALL_STUDY + "\n# another version\n")
     await hear(app, for_app, APP_EVENTS, "config-changed")
     await hear(dashboard, for_dashboard, DASHBOARD_EVENTS, "study-changed")
     await hear(dashboard, for_dashboard, DASHBOARD_EVENTS, "event")
     server.session.stopping.set()
     assert for_app == {"state", "block-changed", "study-changed", "config-changed"}
-    assert for_dashboard == {"snapshot", "participants-changed", "study-changed", "event"}
+    assert for_dashboard == set(DASHBOARD_EVENTS) - {"participants-removed", "server-shutdown"}

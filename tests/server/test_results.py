@@ -9,6 +9,7 @@ import msgpack
 import pytest
 
 from experiment_server.limits.results import RECORD_MAX_BYTES, RESULT_COLUMNS_MAX
+from experiment_server.session import result_counts
 from tests.requests import add_participants, read_json, read_text, send
 
 
@@ -23,9 +24,11 @@ def a_record(number, block_id=0, revision=1, **more):
     }
 
 
-async def keep(http, *records, table="trials", participant=1, **options):
+async def keep(http, *records, table="trials", participant=1, unsent=None):
     body = {"table": table, "records": list(records)}
-    return await send(http, "POST", f"/api/results/{participant}", json=body, **options)
+    if unsent is not None:
+        body["unsent"] = unsent
+    return await send(http, "POST", f"/api/results/{participant}", json=body)
 
 
 async def rows_of(http, table="trials"):
@@ -279,3 +282,79 @@ async def test_a_batch_larger_than_a_body_is_refused_and_nothing_of_it_kept(http
     assert await read_json(http, "/api/results") == []
     assert (await sent(large[:16]))[0] == 200
     assert len(await rows_of(http)) == 16
+
+
+async def test_a_dashboard_gets_the_numbers_of_records_at_once_and_then_what_changes(connect, http):
+    await add_participants(http, 2)
+    await keep(http, a_record(1), a_record(2, block_id=1))
+    dashboard = await connect("/dashboard")
+    first = (await dashboard.expect("snapshot"))["results"]
+    assert first == [
+        {"participant_index": 1, "records": 2, "unsent": 0, "unsent_since": None},
+    ]
+    await keep(http, a_record(1), a_record(3, block_id=1), participant=2)
+    await keep(http, a_record(3), a_record(4), a_record(1), table="answers")
+    of_people: dict[int, int] = {}
+    of_blocks: dict[tuple[int, str, int], int] = {}
+    while of_people != {1: 4, 2: 2}:
+        changed = await dashboard.until("results-changed")
+        of_people |= {one["participant_index"]: one["records"] for one in changed["participants"]}
+        for one in changed["blocks"]:
+            of_blocks[one["participant_index"], one["table"], one["block_id"]] = one["records"]
+    # Of what did not change nothing is said.
+    assert of_blocks == {(2, "trials", 0): 1, (2, "trials", 1): 1, (1, "answers", 0): 2}
+
+
+async def test_an_app_reports_the_records_that_wait_on_its_device(connect, http):
+    app, dashboard = await connect(), await connect("/dashboard")
+    assert (await dashboard.expect("snapshot"))["results"] == []
+
+    async def reported():
+        (one,) = (await dashboard.until("results-changed"))["participants"]
+        return one["records"], one["unsent"], one["unsent_since"]
+
+    answer = await app.ask("record", {"records": [a_record(1)], "unsent": 7})
+    assert answer["data"]["accepted"] == 1
+    _, unsent, since = await reported()
+    while unsent != 7:
+        _, unsent, since = await reported()
+    assert since is not None
+    # A report needs no records, and it is the newest that counts.
+    status, kept = await send(http, "POST", "/api/results", json={"records": [], "unsent": 9})
+    assert (status, kept["accepted"], kept["known"]) == (200, 0, 0)
+    assert await reported() == (1, 9, since)
+    later = await connect("/dashboard")
+    (one,) = (await later.expect("snapshot"))["results"]
+    assert (one["unsent"], one["unsent_since"]) == (9, since)
+    # A batch without a report says nothing about what waits.
+    await keep(http, a_record(2))
+    assert await reported() == (2, 9, since)
+    await keep(http, a_record(3), unsent=0)
+    records, unsent, since = await reported()
+    while unsent:
+        records, unsent, since = await reported()
+    assert (records, unsent, since) == (3, 0, None)
+
+
+async def test_a_refused_batch_reports_nothing(connect, http):
+    dashboard = await connect("/dashboard")
+    await dashboard.expect("snapshot")
+    assert (await keep(http, a_record(1, recorded_at="yesterday"), unsent=5))[0] == 422
+    for wrong in (-1, "5", 2**31, 1.5):
+        assert (await keep(http, a_record(1), unsent=wrong))[0] == 400
+    assert (await keep(http, unsent=1, participant=77))[0] == 406
+    await keep(http, unsent=4)
+    (one,) = (await dashboard.until("results-changed"))["participants"]
+    assert (one["participant_index"], one["unsent"]) == (1, 4)
+
+
+async def test_many_numbers_come_in_messages_of_a_bounded_size(connect, http, monkeypatch):
+    monkeypatch.setattr(result_counts, "DASHBOARD_RESULTS_MAX", 2)
+    await add_participants(http, *range(2, 6))
+    for participant in range(1, 6):
+        await keep(http, a_record(1), participant=participant)
+    dashboard = await connect("/dashboard")
+    pages = [(await dashboard.expect("snapshot"))["results"]]
+    while sum(map(len, pages)) < 5:
+        pages.append((await dashboard.until("results-changed"))["participants"])
+    assert [[one["participant_index"] for one in page] for page in pages] == [[1, 2], [3, 4], [5]]

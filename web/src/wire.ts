@@ -150,6 +150,8 @@ export interface Overview {
   study: ServedStudy;
   diagnostics: DiagnosticInfo[];
   participants: ParticipantRow[];
+  /** Of participants who have records, or whose apps have unsent ones. */
+  results: ParticipantResults[];
   default_participant: number;
   database: string;
   /** The name of the session. */
@@ -171,6 +173,16 @@ export interface ParticipantLink {
   urls: string[];
   token: string;
   expires_at: string;
+}
+
+/** The number of a participant's records in all tables, and of those that are still to come. */
+export interface ParticipantResults {
+  participant_index: number;
+  records: number;
+  /** Records that wait on the device, by the app's latest report. */
+  unsent: number;
+  /** The time since when all reports say that records wait; null if none do. */
+  unsent_since: string | null;
 }
 
 /** A participant in a list. */
@@ -259,6 +271,12 @@ export interface ResultTable {
   blocks: BlockCount[];
 }
 
+/** The new numbers of records, where they have changed. */
+export interface ResultsChanged {
+  participants: ParticipantResults[];
+  blocks: TableBlockCount[];
+}
+
 /** The version of the study that the server serves. */
 export interface ServedStudy {
   name: string;
@@ -318,6 +336,14 @@ export interface StudyTexts {
   /** The digest of the study with its tables. */
   digest: string;
   tables: TableText[];
+}
+
+/** The number of records of one participant in one block and table. */
+export interface TableBlockCount {
+  participant_index: number;
+  block_id: number;
+  records: number;
+  table: string;
 }
 
 /** The file of a table. */
@@ -427,7 +453,7 @@ export interface Operations {
   /** The design report of the served study */
   "design": [{ participants?: number }, DesignReport];
   /** Keep records of results, each once */
-  "record": [{ participant_index?: number; table?: string; records: ResultRecord[]; request_id?: string }, RecordsKept];
+  "record": [{ participant_index?: number; table?: string; records: ResultRecord[]; unsent?: number; request_id?: string }, RecordsKept];
   /** The tables of results, and how many records they have */
   "result-tables": [Record<string, never>, ResultTable[]];
   /** The records of a table of results */
@@ -439,6 +465,7 @@ export interface ServerEvents {
   "snapshot": (payload: Overview) => void;
   "participants-changed": (payload: ParticipantRow[]) => void;
   "participants-removed": (payload: number[]) => void;
+  "results-changed": (payload: ResultsChanged) => void;
   "study-changed": (payload: StudyChanged) => void;
   "event": (payload: LogEntry[]) => void;
   "server-shutdown": () => void;

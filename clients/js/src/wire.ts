@@ -135,7 +135,7 @@ export interface Operations {
   /** Move to a block by its id */
   "move-to-block": [{ participant_index?: number; block_id: number; from_block?: number; from_started_at?: string; reason?: string; request_id?: string }, ParticipantSnapshot];
   /** Keep records of results, each once */
-  "record": [{ participant_index?: number; table?: string; records: ResultRecord[]; request_id?: string }, RecordsKept];
+  "record": [{ participant_index?: number; table?: string; records: ResultRecord[]; unsent?: number; request_id?: string }, RecordsKept];
 }
 
 /** What is pushed. */

@@ -11,6 +11,9 @@ RECORD_MAX_BYTES: Final = 64 * 1024
 RECORD_BATCH_MAX: Final = 1000
 RECORD_PAGE_MAX: Final = 1000
 
+# Latest records of a table in one answer. For each, a participant's moves may have to be read.
+LATEST_RECORDS_MAX: Final = 100
+
 # Size after which a read of a stream ends. A page of it is decoded in some ten milliseconds.
 RECORD_PAGE_MAX_BYTES: Final = 1024 * 1024
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from experiment_server.limits.results import RECORD_BATCH_MAX
+from experiment_server.limits.results import LATEST_RECORDS_MAX, RECORD_BATCH_MAX
 from experiment_server.limits.session import (
     EVENT_ID_MAX,
     EVENTS_PAGE_MAX,
@@ -136,6 +136,16 @@ Records = Annotated[
         "the records, in their order; none for a report of `unsent` only",
         location=Location.BODY_MEMBER,
         limit=RECORD_BATCH_MAX,
+    ),
+]
+Latest = Annotated[
+    int | None,
+    Parameter(
+        "only so many records, those that arrived last, in this order",
+        location=_QUERY,
+        requirement=_OPTIONAL,
+        minimum=1,
+        limit=LATEST_RECORDS_MAX,
     ),
 ]
 Unsent = Annotated[

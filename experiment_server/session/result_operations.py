@@ -8,6 +8,7 @@ from experiment_server.errors import RecordConflict, RecordInvalid, RecordTooLar
 from experiment_server.session.operations import EVERYBODY, Table, operation
 from experiment_server.session.parameters import (
     FormulaSafe,
+    Latest,
     OnlyParticipant,
     OwnParticipant,
     RecordedTable,
@@ -45,14 +46,14 @@ class ResultOperations(RunningSession):
         return await self._results.tables()
 
     def _record_pages(
-        self, table: str, participant: int | None, _formula_safe: bool
+        self, table: str, participant: int | None, latest: int | None, _formula_safe: bool
     ) -> AsyncIterator[list[StoredRecord]]:
-        return self._results.pages(table, participant)
+        return self._results.pages(table, participant, latest)
 
     def _record_layout(
-        self, table: str, participant: int | None, formula_safe: bool
+        self, table: str, participant: int | None, latest: int | None, formula_safe: bool
     ) -> Awaitable[Layout]:
-        return self._results.layout(table, participant, formula_safe=formula_safe)
+        return self._results.layout(table, participant, latest, formula_safe=formula_safe)
 
     @operation(
         "GET", "The records of a table of results", path="results", refusals=(RecordInvalid,),
@@ -63,8 +64,9 @@ class ResultOperations(RunningSession):
         _request: Request,
         table: TableName,
         participant: OnlyParticipant,
+        latest: Latest,
         formula_safe: FormulaSafe,
     ) -> list[StoredRecord]:
-        """The records of a table, each participant's together."""
-        pages = self._results.pages(table, participant)
+        """The records of a table, each participant's together, or the latest ones."""
+        pages = self._results.pages(table, participant, latest)
         return [record async for page in pages for record in page]

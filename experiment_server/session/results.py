@@ -128,25 +128,49 @@ class Results:
         return changed_results(changed, await self._counted(), self._unsent)
 
     async def pages(
-        self, table: str, participant_index: int | None
+        self, table: str, participant_index: int | None, latest: int | None = None
     ) -> AsyncIterator[list[StoredRecord]]:
-        """The records of a table, ordered by participant, in the order of their arrival."""
+        """The records of a table, ordered by participant, in the order of their arrival.
+
+        `latest` is a number of records: only those that arrived last, in the order of arrival.
+        """
         contexts = _Contexts(self._store, self._states, self._versions, self._session)
+        if latest is not None:
+            yield await self._latest(contexts, require_table(table), participant_index, latest)
+            return
         async for kept in self._kept(require_table(table), participant_index):
             yield [await contexts.in_context(record) for record in kept]
 
     async def layout(
-        self, table: str, participant_index: int | None, *, formula_safe: bool
+        self,
+        table: str,
+        participant_index: int | None,
+        latest: int | None = None,
+        *,
+        formula_safe: bool,
     ) -> Layout:
-        """The layout of a table as CSV; reads all records of the table."""
+        """The layout of records as CSV; reads all these records."""
         columns = Columns()
-        async for records in self.pages(table, participant_index):
+        async for records in self.pages(table, participant_index, latest):
             columns.take(records)
         return columns.layout(formula_safe=formula_safe)
 
     def drop_cache(self) -> None:
         """Forget the counts; they are read again when they are needed."""
         self._counts = None
+
+    async def _latest(
+        self, contexts: _Contexts, table: str, participant_index: int | None, limit: int
+    ) -> list[StoredRecord]:
+        kept = await asyncio.wrap_future(
+            self._store.latest_records(
+                table=table, participant_index=participant_index, limit=limit
+            )
+        )
+        # The context of a participant is read once, for all of their records.
+        in_order = sorted(kept, key=lambda item: item.key)
+        found = {item.key: await contexts.in_context(item) for item in in_order}
+        return [found[item.key] for item in kept]
 
     async def _kept(
         self, table: str, participant_index: int | None

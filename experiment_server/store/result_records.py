@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, func, select, tuple_
+from sqlalchemy import Connection, Row, Select, func, select, tuple_
 
 from experiment_server.errors import RecordConflict
 from experiment_server.limits.results import RECORD_PAGE_MAX, RECORD_PAGE_MAX_BYTES
@@ -143,15 +143,26 @@ def page(
     if participant_index is not None:
         query = query.where(records.c.participant_index == participant_index)
     query = query.order_by(records.c.participant_index, records.c.event_id, records.c.position)
-    kept: list[KeptRecord] = []
-    size = 0
-    with connection.execute(query.limit(limit)) as rows:
-        for row in rows:
-            kept.append(_kept(row))
-            size += len(row.data)
-            if size > RECORD_PAGE_MAX_BYTES:
-                break
-    return kept
+    return _bounded(connection, query.limit(limit))
+
+
+def latest(
+    connection: Connection,
+    session: int,
+    *,
+    table: str,
+    participant_index: int | None = None,
+    limit: int,
+) -> list[KeptRecord]:
+    """The records that arrived last, in the order of their arrival.
+
+    At most `limit` records, and fewer if they are large.
+    """
+    query = select(records).where(records.c.session_id == session, records.c.table_name == table)
+    if participant_index is not None:
+        query = query.where(records.c.participant_index == participant_index)
+    query = query.order_by(records.c.event_id.desc(), records.c.position.desc())
+    return _bounded(connection, query.limit(limit))[::-1]
 
 
 def all_records(
@@ -187,6 +198,19 @@ def batches(found: Iterable[KeptRecord]) -> Iterator[KeptBatch]:
         tables = {item.table for item in items}
         table = tables.pop() if len(tables) == 1 else None
         yield KeptBatch(index, event_id, table, [item.record for item in items])
+
+
+def _bounded(connection: Connection, query: Select[tuple[object, ...]]) -> list[KeptRecord]:
+    """The first records that a query finds, up to the size of a page."""
+    kept: list[KeptRecord] = []
+    size = 0
+    with connection.execute(query) as rows:
+        for row in rows:
+            kept.append(_kept(row))
+            size += len(row.data)
+            if size > RECORD_PAGE_MAX_BYTES:
+                break
+    return kept
 
 
 def _kept(row: Row[tuple[object, ...]]) -> KeptRecord:

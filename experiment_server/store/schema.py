@@ -176,6 +176,7 @@ records = Table(
     Column("data", Text, nullable=False),
     Column("received_at", UtcTime, nullable=False),
     Index("records_by_id", "session_id", "participant_index", "record_id", unique=True),
+    Index("records_by_table", "session_id", "table_name", "event_id", "position"),
     sqlite_with_rowid=False,
 )
 

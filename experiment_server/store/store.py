@@ -241,6 +241,20 @@ class Store:
             )
         )
 
+    def latest_records(
+        self, *, table: str, participant_index: int | None, limit: int
+    ) -> Future[list[KeptRecord]]:
+        """The records of a table that arrived last, in this order, read beside the writer."""
+        return self._query_reader(
+            partial(
+                result_records.latest,
+                session=self._session,
+                table=table,
+                participant_index=participant_index,
+                limit=limit,
+            )
+        )
+
     def record_counts(self) -> Future[list[RecordCount]]:
         """The numbers of records by participant, table and block."""
         return self._query_session(result_records.counts)

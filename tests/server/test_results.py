@@ -358,3 +358,31 @@ async def test_many_numbers_come_in_messages_of_a_bounded_size(connect, http, mo
     while sum(map(len, pages)) < 5:
         pages.append((await dashboard.until("results-changed"))["participants"])
     assert [[one["participant_index"] for one in page] for page in pages] == [[1, 2], [3, 4], [5]]
+
+
+async def test_the_latest_records_come_in_the_order_of_their_arrival(http):
+    await add_participants(http, 2)
+    await send(http, "POST", "/api/move-to-next/2")
+    await keep(http, a_record(1), a_record(2))
+    await keep(http, a_record(1), a_record(2), a_record(3), participant=2)
+    await keep(http, a_record(4), table="answers")
+    await keep(http, a_record(3))
+
+    async def latest(query, table="trials"):
+        rows = await read_json(http, f"/api/results/{table}?{query}")
+        return [(row["participant_index"], row["data"]["trial"]) for row in rows]
+
+    everything = [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (1, 3)]
+    assert await latest("latest=100") == everything
+    for number in range(1, 7):
+        assert await latest(f"latest={number}") == everything[-number:]
+    assert await latest("latest=2&participant=2") == [(2, 2), (2, 3)]
+    assert await latest("latest=5", "answers") == [(1, 4)]
+    assert await latest("latest=5", "other") == []
+    rows = await read_json(http, "/api/results/trials?latest=2")
+    assert [row["block_name"] for row in rows] == ["Hello", None]
+    lines = csv.DictReader(io.StringIO(await read_text(http, "/api/results/trials.csv?latest=2")))
+    assert [line["trial"] for line in lines] == ["3", "3"]
+    for wrong in ("0", "101", "-1", "x"):
+        status, problem = await send(http, "GET", f"/api/results/trials?latest={wrong}")
+        assert (status, problem["code"]) == (400, "parameter-invalid")

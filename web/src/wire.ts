@@ -457,7 +457,7 @@ export interface Operations {
   /** The tables of results, and how many records they have */
   "result-tables": [Record<string, never>, ResultTable[]];
   /** The records of a table of results */
-  "results": [{ table: string; participant?: number; formula_safe?: boolean }, StoredRecord[]];
+  "results": [{ table: string; participant?: number; latest?: number; formula_safe?: boolean }, StoredRecord[]];
 }
 
 /** What is pushed. */

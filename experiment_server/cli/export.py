@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
-from msgspec import structs
 
 from experiment_server.cli.output import note, progress
 from experiment_server.cli.stored import session_of, session_option, stored_argument
-from experiment_server.errors import OutputUnwritable
 from experiment_server.participants.events import LOG_COLUMNS, log_cells
-from experiment_server.participants.timings import COLUMNS as VISIT_COLUMNS
-from experiment_server.participants.timings import all_visits
-from experiment_server.wire.events import LogEntry
+from experiment_server.wire.events import EventType, LogEntry
 from experiment_server.wire.tables import csv_heading, csv_lines, json_lines
-from experiment_server.wire.values import JsonObject
 
 if TYPE_CHECKING:
-    from experiment_server.participants.state import ParticipantState
+    from sqlalchemy import Connection
+
+    from experiment_server.cli.exporting.codebook import WrittenTable
+    from experiment_server.cli.exporting.files import Format, TableFiles
     from experiment_server.store.records import StudyVersion
 
-Rows = Iterable[JsonObject]
-
-_PARTICIPANTS = (
-    "participant_index",
-    "block_id",
-    "ended",
-    "revision",
-    "block_started_at",
-    "updated_at",
-    "overrides",
-    "study",
-    "row",
-)
 _PAGE = 1000
 
 
 @click.command(
     name="export",
-    epilog="Writes events.csv and events.jsonl (the whole log), timings.csv (a row per stay in a "
-    "block), participants.csv (where everybody stands), a CSV for each table of results, "
-    "and study-1.toml, study-2.toml, ... (the versions that were served). Example: "
-    "`experiment-server export study.toml -d data/`.",
+    epilog="Writes data/ (a file for each table of results, participants: a row for each person, "
+    "timings: a row for each stay in a block), codebook.csv (each column of them), README.md and "
+    "dataset_description.json (Psych-DS), events.csv and events.jsonl (the whole log), study/ (the "
+    "versions that were served), expanded/ (each participant's blocks) and files/ (uploads). "
+    "Example: `experiment-server export study.toml -d my-data`.",
 )
 @stored_argument
 @session_option
@@ -56,88 +42,180 @@ _PAGE = 1000
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="The output folder. The command overwrites no files.",
+    help="The output folder: a new one, or an empty one. It is there when the export is complete.",
 )
-def command(file: str, session: str, out_dir: Path) -> None:
-    """Export the data of FILE as CSV and JSON Lines, also while a server runs."""
-    from experiment_server.cli.export_results import ResultTables
-    from experiment_server.store import records
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["csv", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="The format of the tables in data/. parquet keeps the types of columns; it needs "
+    "pip install 'experiment-server[parquet]', and is no Psych-DS, which knows CSV only.",
+)
+@click.option(
+    "--formula-safe",
+    is_flag=True,
+    help="In CSV, put a ' before what a spreadsheet would execute as a formula. This changes "
+    "texts that begin with =, +, - or @.",
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="The folder of the files that apps uploaded, as for run. The default is the one beside "
+    "the study, named after it.",
+)
+def command(
+    file: str,
+    session: str,
+    out_dir: Path,
+    output_format: Format,
+    formula_safe: bool,
+    data: Path | None,
+) -> None:
+    """Export the data of FILE as one folder of tables, also while a server runs."""
+    from experiment_server.cli.exporting.files import TableFiles
+    from experiment_server.cli.exporting.folder import new_folder
 
-    with session_of(file, session) as (connection, number):
-        versions = records.versions(connection, number)
-        texts = {name: text for item in versions for name, text in _files(item)}
-        results = ResultTables(connection, number, session)
-        tables = {table: f"{table}.csv" for table in results.counts}
-        names = ["events.csv", "events.jsonl", "timings.csv", "participants.csv"]
-        names += [*tables.values(), *texts]
-        _require_new_files(out_dir, names)
-        count = records.count(connection, number)
-        entries = progress(records.all_entries(connection, number), "events", count)
-        _write_log(out_dir, (entry.on_wire() for entry in entries))
-        visits = map(structs.asdict, all_visits(records.all_moves(connection, number)))
-        _write(out_dir / "timings.csv", visits, VISIT_COLUMNS)
-        states = (_participant(state) for state in records.states(connection, number))
-        _write(out_dir / "participants.csv", states, _PARTICIPANTS)
-        for table, name in tables.items():
-            with _create(out_dir / name) as out:
-                results.write(table, out)
-        for name, text in texts.items():
-            (out_dir / name).parent.mkdir(parents=True, exist_ok=True)
-            (out_dir / name).write_bytes(text.encode("utf-8", "surrogatepass"))
-    note(f"Wrote {', '.join(names)} to {out_dir}")
+    with session_of(file, session) as (connection, number), new_folder(out_dir) as folder:
+        files = TableFiles(folder, output_format, formula_safe=formula_safe)
+        export = _Export(connection, number, session, folder)
+        tables = export.write_tables(files)
+        export.write_descriptions(_name_of(file, session), tables, output_format, formula_safe)
+        copied = _copy_uploads(data or _data_folder(file), session, folder / "files")
+    listed = ", ".join(f"{table.name} ({table.facts.rows:,})" for table in tables)
+    uploads = f" and {copied:,} uploaded files" if copied else ""
+    note(f"Wrote {listed}{uploads} to {out_dir}; its README.md says what is where.")
 
 
-def _files(version: StudyVersion) -> Iterator[tuple[str, str]]:
-    """The files of a study version: the study, and its tables in a folder."""
-    yield f"study-{version.version}.toml", version.text
-    for table in version.tables:
-        yield f"study-{version.version}-tables/{table.path}", table.text
+class _Export:
+    """Writes what a session has into a folder."""
 
+    def __init__(self, connection: Connection, session: int, name: str, folder: Path) -> None:
+        from experiment_server.cli.exporting.people import Version
+        from experiment_server.cli.exporting.results import ResultTables
+        from experiment_server.store import records
+        from experiment_server.study.parse import parse
 
-def _require_new_files(folder: Path, names: Iterable[str]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputUnwritable(f"{folder} cannot be created: {error.strerror}") from None
-    there = [name for name in names if (folder / name).exists()]
-    if there:
-        raise OutputUnwritable(
-            f"{folder} already contains {', '.join(there)}; nothing was overwritten, "
-            "choose another folder"
+        self._connection = connection
+        self._session = session
+        self._folder = folder
+        self._name = name
+        stored = records.versions(connection, session)
+        self._versions = [
+            Version(item.version, item.digest, parse(item.source).study) for item in stored
+        ]
+        self._results = ResultTables(connection, session, name, self._versions)
+        _write_versions(folder / "study", stored)
+
+    def write_tables(self, files: TableFiles) -> list[WrittenTable]:
+        """Write the log and all tables; returns the tables."""
+        from experiment_server.cli.exporting.codebook import WrittenTable
+        from experiment_server.cli.exporting.columns import TableFacts
+        from experiment_server.cli.exporting.people import People
+        from experiment_server.cli.exporting.timings import timing_columns, timing_rows
+        from experiment_server.store import records
+
+        connection, session = self._connection, self._session
+        added: dict[int, str] = {}
+        count = records.count(connection, session)
+        entries = progress(records.all_entries(connection, session), "events", count)
+        _write_log(self._folder, (entry.on_wire() for entry in entries), added)
+        written = []
+        for table in sorted(self._results.counts):
+            columns, facts, rows = self._results.read(table)
+            path = files.write(table, columns, rows)
+            written.append(WrittenTable(table, path, columns, facts))
+        people = People(
+            self._name, self._versions, self._results.by_participant, sorted(self._results.counts)
         )
+        states = records.states(connection, session)
+        rows = people.rows(
+            progress(states, "participants", len(states)),
+            records.all_moves(connection, session),
+            added,
+            self._folder / "expanded",
+        )
+        facts = TableFacts()
+        path = files.write("participants", people.columns, facts.counted(rows))
+        written.append(WrittenTable("participants", path, people.columns, facts))
+        if people.unexpanded:
+            who = ", ".join(map(str, people.unexpanded))
+            note(f"The blocks of participants {who} cannot be computed; see verify-config-file.")
+        facts = TableFacts()
+        visits = timing_rows(self._name, records.all_moves(connection, session))
+        path = files.write("timings", timing_columns(), facts.counted(visits))
+        written.append(WrittenTable("timings", path, timing_columns(), facts))
+        return written
+
+    def write_descriptions(
+        self,
+        name: str,
+        tables: Sequence[WrittenTable],
+        output_format: Format,
+        formula_safe: bool,
+    ) -> None:
+        """Write the codebook, README.md, and for CSV the metadata of Psych-DS."""
+        from experiment_server.cli.exporting import codebook
+
+        rows = {table.name: table.facts.rows for table in tables}
+        records = sum(self._results.counts.values())
+        summary = (
+            f"Data of the session {self._name}: {rows['participants']:,} participants, "
+            f"{records:,} records, {rows['timings']:,} stays in blocks. Written by "
+            "experiment-server."
+        )
+        codebook.write_codebook(self._folder, tables, formula_safe=formula_safe)
+        codebook.write_readme(self._folder, name, summary, tables)
+        if output_format == "csv":
+            codebook.write_psych_ds(self._folder, name, summary, tables)
 
 
-def _write_log(folder: Path, rows: Iterator[LogEntry]) -> None:
-    with _create(folder / "events.csv") as table, _create(folder / "events.jsonl") as log:
+def _name_of(file: str, session: str) -> str:
+    """The name of the data: that of the study file or the database, and the session."""
+    return f"{Path(file.partition('?')[0]).stem}, session {session}"
+
+
+def _data_folder(file: str) -> Path | None:
+    """The folder for uploads beside a study or its database, None for a database elsewhere."""
+    from experiment_server.store.uploaded_files import default_folder
+
+    return None if "://" in file else default_folder(Path(file))
+
+
+def _write_versions(folder: Path, versions: Iterable[StudyVersion]) -> None:
+    for version in versions:
+        texts = {f"{version.version}.toml": version.text}
+        texts |= {f"{version.version}-tables/{item.path}": item.text for item in version.tables}
+        for name, text in texts.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def _write_log(folder: Path, rows: Iterator[LogEntry], added: dict[int, str]) -> None:
+    """Write the log, and collect when participants were added."""
+    with (
+        (folder / "events.csv").open("x", encoding="utf-8", errors="replace", newline="") as table,
+        (folder / "events.jsonl").open("x", encoding="utf-8", errors="replace", newline="") as log,
+    ):
         table.write(csv_heading(LOG_COLUMNS))
         while page := list(islice(rows, _PAGE)):
             table.write(csv_lines(map(log_cells, page), LOG_COLUMNS))
             log.write(json_lines(page))
+            for entry in page:
+                if entry.type == EventType.PARTICIPANT_ADDED and entry.participant_index:
+                    added.setdefault(entry.participant_index, entry.time)
 
 
-def _write(path: Path, rows: Rows, columns: tuple[str, ...]) -> None:
-    remaining = iter(rows)
-    with _create(path) as table:
-        table.write(csv_heading(columns))
-        while page := list(islice(remaining, _PAGE)):
-            table.write(csv_lines(page, columns))
+def _copy_uploads(source: Path | None, session: str, target: Path) -> int:
+    """Copy the files that a session's apps uploaded; returns their number."""
+    if source is None:
+        return 0
+    from experiment_server.store.uploaded_files import stored_files
 
-
-def _create(path: Path) -> TextIO:
-    try:
-        return path.open("x", encoding="utf-8", errors="replace", newline="")
-    except OSError as error:
-        raise OutputUnwritable(f"{path} cannot be written: {error.strerror}") from None
-
-
-def _participant(state: ParticipantState) -> JsonObject:
-    from experiment_server.participants.state import row_of, timestamp
-
-    values = {name: getattr(state, name) for name in _PARTICIPANTS}
-    return {
-        **values,
-        "row": row_of(state),
-        "block_started_at": state.block_started_at and timestamp(state.block_started_at),
-        "updated_at": timestamp(state.updated_at),
-        "overrides": [asdict(item) for item in state.overrides] or None,
-    }
+    paths = list(stored_files(source, session))
+    for path, name in progress(paths, "files", len(paths)):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target / name)
+    return len(paths)

@@ -27,6 +27,11 @@ PARTICIPANT_RECORDS_MAX: Final = 1_000_000
 RESULT_TABLES_MAX: Final = 100
 RESULT_COLUMNS_MAX: Final = 2_000
 
+# Texts that a codebook lists as the levels of a column, and length of each. More are answers, and
+# no conditions.
+LEVELS_MAX: Final = 20
+LEVEL_MAX_LENGTH: Final = 60
+
 # Size of one file of results. An hour of a tracker at 90 Hz takes about 20 MB.
 RESULT_FILE_MAX_BYTES: Final = 32 * 1024 * 1024
 

@@ -126,14 +126,20 @@ class Columns:
                 elif name not in self._data:
                     self._has_more = True
 
+    @property
+    def factors(self) -> Iterable[str]:
+        """The columns that are factors."""
+        return self._factors.keys()
+
     def layout(self, *, formula_safe: bool = False) -> Layout:
         """The columns and the cells of a record."""
         data = [name for name in self._data if name not in self._factors]
         more = (_MORE_DATA,) if self._has_more else ()
         columns = (*_BEFORE_DATA, *self._factors, *data, *more, *_AFTER_DATA)
-        return Layout(columns, self._cells, formula_safe)
+        return Layout(columns, self.cells, formula_safe)
 
-    def _cells(self, record: StoredRecord) -> JsonObject:
+    def cells(self, record: StoredRecord) -> JsonObject:
+        """The cells of a record by column, some of which may have none."""
         named = {name: getattr(record, name) for name in (*_BEFORE_DATA, *_AFTER_DATA)}
         data = _data_cells(record)
         more = {name: data.pop(name) for name in data.keys() - self._data.keys()}

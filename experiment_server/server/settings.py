@@ -12,6 +12,7 @@ from experiment_server.participants.versions import OnChange
 from experiment_server.server.addresses import is_loopback
 from experiment_server.server.log_format import LogFormat
 from experiment_server.store.options import DEFAULT_SESSION, Durability
+from experiment_server.store.uploaded_files import default_folder
 
 Default = TypeVar("Default")
 
@@ -175,7 +176,7 @@ class Settings:
     @property
     def data_folder(self) -> Path:
         """The folder for the uploaded files of all sessions: `study-data` for `study.toml`."""
-        return self.data or self.config_file.with_name(f"{self.config_file.stem}-data")
+        return self.data or default_folder(self.config_file)
 
     @property
     def links_file(self) -> Path:

@@ -87,7 +87,7 @@ class UploadedFiles:
 
     def __init__(self, folder: Path, session: str) -> None:
         self._root = folder
-        self._folder = folder.joinpath(*_names(session))
+        self._folder = _of_session(folder, session)
         self._lock = threading.Lock()
         self._numbered_files_cache: dict[Path, _NumberedFiles] = {}
         _remove_abandoned(self._folder)
@@ -133,6 +133,23 @@ class UploadedFiles:
 
     def _below_root(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
+
+
+def default_folder(study_file: Path) -> Path:
+    """The folder for the uploaded files of all sessions: `study-data` beside `study.toml`."""
+    return study_file.with_name(f"{study_file.stem}-data")
+
+
+def stored_files(folder: Path, session: str) -> Iterator[tuple[Path, Path]]:
+    """The stored files of a session, ascending, each with its path in the session's folder."""
+    own = _of_session(folder, session)
+    for path in sorted(own.rglob("*")):
+        if path.is_file() and not path.is_symlink() and not path.name.startswith(_DRAFT[0]):
+            yield path, path.relative_to(own)
+
+
+def _of_session(folder: Path, session: str) -> Path:
+    return folder.joinpath(*_names(session))
 
 
 class _NumberedFiles:

@@ -36,18 +36,26 @@ class ParticipantLink(Struct, frozen=True):
 class Visit(Struct, frozen=True):
     """A stay of a participant in a block. The last four members are null during the stay."""
 
-    participant_index: int
+    participant_index: Annotated[int, Meta(description="The number of the participant, from 1.")]
     visit: Annotated[int, Meta(description="Counts the participant's stays, from 1.")]
-    block_id: int
-    block_name: str
-    study_version: int | None
-    started_at: Timestamp
-    ended_at: Timestamp | None = None
+    block_id: Annotated[
+        int, Meta(description="The block's position in the participant's order, from 0.")
+    ]
+    block_name: Annotated[str, Meta(description="The block that the participant was in.")]
+    study_version: Annotated[
+        int | None, Meta(description="The version of the study that the participant had.")
+    ]
+    started_at: Annotated[Timestamp, Meta(description="When the stay began, in UTC.")]
+    ended_at: Annotated[Timestamp | None, Meta(description="When the stay ended, in UTC.")] = None
     seconds: Annotated[
-        float | None, Meta(description="By the server's clock, to the millisecond.")
+        float | None,
+        Meta(description="The time in the block by the server's clock, to the millisecond."),
     ] = None
     left_to: Annotated[str | None, Meta(description="The name of the next block.")] = None
-    moved_by: str | None = None
+    moved_by: Annotated[
+        str | None,
+        Meta(description="Who ended it: participant, dashboard, rest, cli or server."),
+    ] = None
 
 
 class ErrorDetails(Struct, frozen=True, kw_only=True):

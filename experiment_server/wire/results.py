@@ -56,21 +56,28 @@ class StoredRecord(Struct, frozen=True, kw_only=True):
     `block_name`, `visit` and `study_version` are null if the log contains no such stay.
     """
 
-    participant_index: int
+    participant_index: Annotated[int, Meta(description="The number of the participant, from 1.")]
     session: Annotated[str, Meta(description="The session of the study, for example pilot.")]
     row: Annotated[int, Meta(description="The row of the design that the participant follows.")]
-    block_id: int
-    block_name: str | None
+    block_id: Annotated[
+        int, Meta(description="The block's position in the participant's order, from 0.")
+    ]
+    block_name: Annotated[str | None, Meta(description="The block during the recording.")]
     visit: Annotated[
         int | None, Meta(description="Counts the participant's stays in blocks, from 1.")
     ]
-    study_version: int | None
+    study_version: Annotated[
+        int | None, Meta(description="The version of the study that the participant had.")
+    ]
     factors: Annotated[JsonObject, Meta(description="The block's level of each factor.")]
     data: JsonObject
-    record_id: str
-    recorded_at: Timestamp | None
-    clock_offset_ms: float | None
-    received_at: Timestamp
+    record_id: Annotated[str, Meta(description="The app's id of the record.")]
+    recorded_at: Annotated[Timestamp | None, Meta(description="By the app's clock, in UTC.")]
+    clock_offset_ms: Annotated[
+        float | None,
+        Meta(description="Milliseconds to add to the app's clock to get the server's."),
+    ]
+    received_at: Annotated[Timestamp, Meta(description="By the server's clock, in UTC.")]
 
 
 class BlockCount(Struct, frozen=True):

@@ -41,7 +41,8 @@ def csv_lines(
     """The columns of the rows as CSV (RFC 4180, with line feeds).
 
     Every text is quoted. If `formula_safe` is set, it gets a ' before anything that a spreadsheet
-    would execute as a formula. Numbers and truth values are not quoted. None is an empty cell.
+    would execute as a formula. Numbers and truth values (TRUE, FALSE) are not quoted. None is an
+    empty cell.
     """
     quote = _defused if formula_safe else _quoted
     return "".join(_line((row.get(column) for column in columns), quote) for row in rows)
@@ -60,7 +61,8 @@ def _cell(value: JsonValue, quote: Callable[[str], str]) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
-        return str(value).lower()
+        # R takes true for a text; pandas and spreadsheets read both.
+        return "TRUE" if value else "FALSE"
     if isinstance(value, int | float):
         return str(value)
     return quote(value if isinstance(value, str) else to_json(value))

@@ -282,7 +282,7 @@ def test_generate_writes_rows_of_csv_with_nested_keys_dotted(study):
         "text", "speed", "place.x", "place.deep.y", "list", "on",
     ]  # fmt: skip
     assert rows[1]["place.deep.y"] == "a,b"
-    assert (rows[1]["list"], rows[1]["on"], rows[0]["speed"]) == ('[1,"é"]', "true", "")
+    assert (rows[1]["list"], rows[1]["on"], rows[0]["speed"]) == ('[1,"é"]', "TRUE", "")
     assert run("g", study, "-r", "2", "--format", "csv", "-d", "out").exit_code == 0
     assert Path("out/study.csv").read_bytes() == result.stdout_bytes
 

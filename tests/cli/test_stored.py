@@ -210,19 +210,21 @@ def test_export_writes_everything_and_overwrites_nothing(studied, tmp_path):
         rows = list(csv.DictReader(file))
     assert [int(row["id"]) for row in rows] == [entry["id"] for entry in log]
     assert [json.loads(row["data"]) for row in rows] == [entry["data"] for entry in log]
-    with (out / "timings.csv").open(encoding="utf-8", newline="") as file:
+    with (out / "data" / "description-timings_data.csv").open(encoding="utf-8", newline="") as file:
         stays = [(row["participant_index"], row["block_name"]) for row in csv.DictReader(file)]
     assert stays == [("1", "Hello"), ("2", "Hello"), ("2", "B")]
-    with (out / "participants.csv").open(encoding="utf-8", newline="") as file:
+    with (out / "data" / "description-participants_data.csv").open(
+        encoding="utf-8", newline=""
+    ) as file:
         places = [(row["participant_index"], row["block_id"]) for row in csv.DictReader(file)]
     assert places == [("1", "0"), ("2", "4")]
-    with (out / "trials.csv").open(encoding="utf-8", newline="") as file:
+    with (out / "data" / "description-trials_data.csv").open(encoding="utf-8", newline="") as file:
         trials = [(row["block_name"], row["rt"], row["visit"]) for row in csv.DictReader(file)]
     assert trials == [("Hello", "0.1", "1"), ("Hello", "0.2", "1"), ("Hello", "0.3", "1")]
-    assert digest_of((out / "study-1.toml").read_text("utf-8")) == digest_of(SMALL_STUDY)
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert "events.csv" in cli("export", studied, "-d", out, code=1)
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert digest_of((out / "study" / "1.toml").read_text("utf-8")) == digest_of(SMALL_STUDY)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert "is not empty" in cli("export", studied, "-d", out, code=1)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_a_backup_of_a_live_database_is_whole_and_serves(study_file, tmp_path):

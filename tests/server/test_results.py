@@ -50,7 +50,7 @@ async def test_records_are_kept_once_and_come_out_in_their_block(http):
     } == {("1", "main", "1", "1")}
     assert (rows[0]["rt"], rows[0]["hit"], rows[0]["recorded_at"]) == (
         "0.1",
-        "false",
+        "FALSE",
         "2026-11-24T09:30:00.000Z",
     )
 

@@ -292,7 +292,7 @@ def test_a_backup_has_the_tables_of_all_versions(study_file, tmp_path):
     out = tmp_path / "out"
     assert CliRunner().invoke(main, ["export", str(copy), "-d", str(out)]).exit_code == 0
     for number, text in ((1, WORDS), (2, MORE)):
-        assert (out / f"study-{number}-tables" / "words.csv").read_text("utf-8") == text
+        assert (out / "study" / f"{number}-tables" / "words.csv").read_text("utf-8") == text
 
 
 def test_export_writes_the_tables_of_each_version(study_file):
@@ -301,4 +301,4 @@ def test_export_writes_the_tables_of_each_version(study_file):
     out = study_file.parent / "out"
     exported = CliRunner().invoke(main, ["export", str(study_file), "-d", str(out)])
     assert exported.exit_code == 0, exported.output
-    assert (out / "study-1-tables" / "words.csv").read_text("utf-8") == WORDS
+    assert (out / "study" / "1-tables" / "words.csv").read_text("utf-8") == WORDS

@@ -24,7 +24,7 @@ def test_texts_are_quoted_and_numbers_are_not():
     assert text == (
         '"number","text","more"\n'
         '-1.5,"say ""hi""","{""a"":[1]}"\n'
-        '2,"",true\n'
+        '2,"",TRUE\n'
     )  # fmt: skip
 
 

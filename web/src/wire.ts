@@ -287,22 +287,30 @@ export interface ServedStudy {
 
 /** A record with the context of its recording, according to the log. `block_name`, `visit` and `study_version` are null if the log contains no such stay. */
 export interface StoredRecord {
+  /** The number of the participant, from 1. */
   participant_index: number;
   /** The session of the study, for example pilot. */
   session: string;
   /** The row of the design that the participant follows. */
   row: number;
+  /** The block's position in the participant's order, from 0. */
   block_id: number;
+  /** The block during the recording. */
   block_name: string | null;
   /** Counts the participant's stays in blocks, from 1. */
   visit: number | null;
+  /** The version of the study that the participant had. */
   study_version: number | null;
   /** The block's level of each factor. */
   factors: Config;
   data: Config;
+  /** The app's id of the record. */
   record_id: string;
+  /** By the app's clock, in UTC. */
   recorded_at: string | null;
+  /** Milliseconds to add to the app's clock to get the server's. */
   clock_offset_ms: number | null;
+  /** By the server's clock, in UTC. */
   received_at: string;
 }
 
@@ -373,18 +381,25 @@ export interface VersionInfo {
 
 /** A stay of a participant in a block. The last four members are null during the stay. */
 export interface Visit {
+  /** The number of the participant, from 1. */
   participant_index: number;
   /** Counts the participant's stays, from 1. */
   visit: number;
+  /** The block's position in the participant's order, from 0. */
   block_id: number;
+  /** The block that the participant was in. */
   block_name: string;
+  /** The version of the study that the participant had. */
   study_version: number | null;
+  /** When the stay began, in UTC. */
   started_at: string;
+  /** When the stay ended, in UTC. */
   ended_at: string | null;
-  /** By the server's clock, to the millisecond. */
+  /** The time in the block by the server's clock, to the millisecond. */
   seconds: number | null;
   /** The name of the next block. */
   left_to: string | null;
+  /** Who ended it: participant, dashboard, rest, cli or server. */
   moved_by: string | null;
 }
 

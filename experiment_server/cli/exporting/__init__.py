@@ -1,0 +1,1 @@
+"""What `export` writes: a folder with tables, their codebook, the study, and uploaded files."""

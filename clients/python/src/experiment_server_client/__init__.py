@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiment_server_client.errors import StudyError
-from experiment_server_client.rest import Client
+from experiment_server_client.records import RecordProblem, RecordWarning
+from experiment_server_client.rest import Block, Client
 from experiment_server_client.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from experiment_server_client.live import AsyncClient
 
-__all__ = ["AsyncClient", "Client", "Snapshot", "StudyError"]
+__all__ = [
+    "AsyncClient",
+    "Block",
+    "Client",
+    "RecordProblem",
+    "RecordWarning",
+    "Snapshot",
+    "StudyError",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from experiment_server_client.errors import StudyError
+from experiment_server_client.recorder import Recorder
 from experiment_server_client.snapshot import Place, Snapshot, SnapshotTime
 from experiment_server_client.values import JsonObject
 
@@ -34,12 +35,13 @@ class KnownState:
     `failure` is the error that stopped the client, None if there is none.
     """
 
-    def __init__(self, move_on: Callable[[Place], Awaitable[Snapshot]]) -> None:
+    def __init__(self, move_on: Callable[[Place], Awaitable[Snapshot]], recorder: Recorder) -> None:
         self.newest: Snapshot | None = None
         self.handed_over: Snapshot | None = None
         self.failure: StudyError | None = None
         self.closed = False
         self._move_on = move_on
+        self._recorder = recorder
         self._epoch = 0
         self._first: asyncio.Future[None] | None = None
         self._changed = asyncio.Event()
@@ -67,11 +69,13 @@ class KnownState:
 
     def update(self, members: JsonObject) -> Snapshot:
         """Store a received snapshot and publish its changes; an older one is ignored."""
-        snapshot = Snapshot(members, SnapshotTime(self._epoch, members["revision"]), self._move_on)
+        time = SnapshotTime(self._epoch, members["revision"])
+        snapshot = Snapshot(members, time, self._move_on, self._recorder)
         known = self.newest
         if known is not None and snapshot.time < known.time:
             return snapshot
         self.newest = snapshot
+        self._recorder.start(snapshot["participant_index"])
         if self._first and not self._first.done():
             self._first.set_result(None)
         if known is None or any(known[key] != snapshot[key] for key in _BLOCK_KEYS):

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+import contextlib
+import os
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import overload
 
 from experiment_server_client.address import participant_index, server_url
 from experiment_server_client.errors import StudyError
+from experiment_server_client.http_api import HttpApi
 from experiment_server_client.known import Blocks, ClientEvent, Connection, KnownState
 from experiment_server_client.moves import Action, Move, Moves
+from experiment_server_client.record_files import storage_folder
+from experiment_server_client.recorder import OnRecordProblem, Recorder
+from experiment_server_client.records import RecordProblem, table_and_data
 from experiment_server_client.snapshot import Place, Snapshot
-from experiment_server_client.transports import NoAnswer, PollingTransport, SocketTransport
-from experiment_server_client.values import JsonObject
+from experiment_server_client.transports import (
+    ANSWER_TIMEOUT_S,
+    NoAnswer,
+    PollingTransport,
+    SocketTransport,
+)
+from experiment_server_client.values import JsonObject, JsonValue
 
 # If no socket is open for the first time, the client polls at the second interval.
 _SOCKET_TIMEOUT_S = 3.0
@@ -41,16 +53,32 @@ class AsyncClient:
     lost and the client repeats it. Without a connection, moves wait in a queue. A cancelled move
     is not sent.
 
+    Records (`record`, `block.record`) are stored on the device, in the folder `storage`, by default
+    `unsent-records` beside the script, and sent in the background. `on_record_problem` is called on
+    the event loop; without it, problems are warnings.
+
     Raises StudyError for an invalid URL or participant (`address-invalid`, `participant-invalid`).
     """
 
     def __init__(
-        self, url: str, participant: int | None = None, *, token: str | None = None
+        self,
+        url: str,
+        participant: int | None = None,
+        *,
+        token: str | None = None,
+        storage: str | os.PathLike[str] | None = None,
+        on_record_problem: OnRecordProblem | None = None,
     ) -> None:
         self._url = server_url(url)
         self._participant = participant_index(participant)
         self._token = token
-        self._known = KnownState(self._move_on)
+        # A thread sends records, so that they are also sent while the program blocks the loop.
+        api = HttpApi(self._url, token, ANSWER_TIMEOUT_S, through_proxies=False)
+        on_problem = None if on_record_problem is None else self._on_record_problem
+        self._recorder = Recorder(api, storage_folder(storage), on_problem)
+        self._on_problem = on_record_problem
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._known = KnownState(self._move_on, self._recorder)
         self._transport: SocketTransport | PollingTransport | None = None
         self._polling: PollingTransport | None = None
         self._without_socket_since = 0.0
@@ -60,6 +88,9 @@ class AsyncClient:
 
     async def __aenter__(self) -> AsyncClient:
         self._known.start()
+        self._loop = asyncio.get_running_loop()
+        if self._participant is not None:
+            self._recorder.start(self._participant)
         self._polling = PollingTransport(self._url, self._participant, self._token)
         self._without_socket_since = asyncio.get_running_loop().time()
         for work in (self._keep_socket(), self._poll(self._polling), self._send()):
@@ -78,6 +109,7 @@ class AsyncClient:
         """Disconnect.
 
         Queued moves raise StudyError (`closed`), and iterations over blocks and happenings end.
+        If records wait, they are sent for at most 3 seconds; the next start sends the others.
         """
         self._known.closed = True
         self._transport = None
@@ -90,6 +122,7 @@ class AsyncClient:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._polling is not None:
             await self._polling.close()
+        await asyncio.to_thread(self._recorder.close)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -137,6 +170,34 @@ class AsyncClient:
     async def go_to(self, block_id: int) -> Snapshot:
         """Move to a block by its position in the participant's order, from 0."""
         return await self._submit(Move("move-to-block", block_id))
+
+    @overload
+    def record(self, table_or_data: Mapping[str, JsonValue]) -> None: ...
+    @overload
+    def record(self, table_or_data: str, data: Mapping[str, JsonValue]) -> None: ...
+    def record(
+        self,
+        table_or_data: str | Mapping[str, JsonValue],
+        data: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        """Record results in the block that the app got last, as `block.record` does.
+
+        Raises StudyError (`record-invalid`, `record-too-large`, `not-ready`, `closed`).
+        """
+        given = self._known.handed_over or self.snapshot
+        self._recorder.record(given, *table_and_data(table_or_data, data))
+
+    @property
+    def unsent(self) -> int:
+        """The number of records that wait on the device."""
+        return self._recorder.unsent
+
+    async def flush(self, timeout: float | None = None) -> bool:
+        """Wait until no record waits, at most `timeout` seconds; whether none waits."""
+        arrived = [asyncio.wrap_future(one) for one in self._recorder.all_arrived()]
+        with contextlib.suppress(asyncio.TimeoutError):
+            return all(await asyncio.wait_for(asyncio.gather(*arrived), timeout))
+        return False
 
     async def _move_by_one(self, action: Action) -> Snapshot:
         given = self._known.handed_over or self.snapshot
@@ -228,6 +289,7 @@ class AsyncClient:
         self._use(socket)
 
     def _use(self, transport: SocketTransport | PollingTransport) -> None:
+        self._recorder.hurry()
         if self._transport is not transport:
             self._transport = transport
             self._known.publish(ClientEvent("connection", connection=self.connection))
@@ -252,6 +314,13 @@ class AsyncClient:
         self._known.refuse(error)
         self._moves.refuse_all(error)
         self._known.wake()
+
+    def _on_record_problem(self, problem: RecordProblem) -> None:
+        """Call the app's function on the loop; the problem may come from another thread."""
+        if self._loop is not None and self._on_problem is not None:
+            # The program may have ended its loop.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._on_problem, problem)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

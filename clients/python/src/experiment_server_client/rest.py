@@ -2,34 +2,60 @@
 
 from __future__ import annotations
 
-import http.client
-import json
+import os
 import time
-import urllib.error
-import urllib.request
-import uuid
-from collections.abc import Mapping
-from typing import NamedTuple, overload
-from urllib.parse import quote, urlencode
+from collections.abc import Iterator, Mapping
+from concurrent.futures import wait
+from typing import overload
 
 from experiment_server_client.address import server_url
+from experiment_server_client.changes import Change, Changes
 from experiment_server_client.errors import StudyError
-from experiment_server_client.snapshot import Place
-from experiment_server_client.values import JsonObject, JsonValue
-
-Answer = tuple[bool, JsonValue]
+from experiment_server_client.http_api import Answer, HttpApi, api_path, failure
+from experiment_server_client.record_files import storage_folder
+from experiment_server_client.recorder import FINISH_TIMEOUT_S, OnRecordProblem, Recorder
+from experiment_server_client.records import table_and_data
+from experiment_server_client.snapshot import Place, RecordingSnapshot
+from experiment_server_client.values import JsonValue
 
 # A block by its `block_id`, or by the snapshot of a participant who is in it.
-Block = int | Mapping[str, JsonValue]
+BlockReference = int | Mapping[str, JsonValue]
 
 # The interval of requests while a program waits; people do not notice a shorter one.
 _POLL_INTERVAL_S = 0.25
 
-# The delay before an unanswered call is repeated; it doubles each time.
-_RETRY_DELAY_S = 0.25
+# Errors after which the end of a block is tried again.
+_RETRIED = frozenset({"unreachable", "store-unavailable", "limit-reached", "internal-error"})
 
-# The number of characters that a message quotes of an answer from another server, such as HTML.
-_QUOTE_MAX_LENGTH = 200
+
+class Block(RecordingSnapshot):
+    """A snapshot of a Client, as a dictionary that records results and moves on from its block."""
+
+    def __init__(
+        self,
+        members: Mapping[str, JsonValue],
+        recorder: Recorder,
+        client: Client,
+        participant_index: int | None,
+    ) -> None:
+        super().__init__(members, recorder)
+        self._client = client
+        self._participant_index = participant_index
+
+    def finish(self) -> Answer:
+        """Wait at most 3 seconds for the records of this block, and move to the next one.
+
+        Records that have not arrived then are sent later. Repeats the move, which is made once,
+        until the server answers. Returns as `move_to_next` with this block as `from_block`.
+        """
+        arrived = self._arrived()
+        if arrived is not None:
+            wait([arrived], FINISH_TIMEOUT_S)
+        while True:
+            ok, data = self._client.move_to_next(self._participant_index, from_block=self)
+            if ok or data["code"] not in _RETRIED:
+                return ok, data
+            time.sleep(_POLL_INTERVAL_S)
 
 
 class Client:
@@ -47,6 +73,10 @@ class Client:
     A call waits `timeout` seconds for its answer, and is repeated `retries` times if there is none.
     The server makes each change once, because each has a key. This also holds if the program
     repeats an unanswered call, unless it has read the participant's state or config in between.
+
+    Records (`record`, `block.record`) are stored on the device, in the folder `storage`, by default
+    `unsent-records` beside the script, and sent in the background by a thread. That thread calls
+    `on_record_problem`; without it, problems are warnings.
     """
 
     def __init__(
@@ -57,13 +87,27 @@ class Client:
         token: str | None = None,
         *,
         retries: int = 2,
+        storage: str | os.PathLike[str] | None = None,
+        on_record_problem: OnRecordProblem | None = None,
     ) -> None:
-        self._url = _url(server_host, server_port)
-        self._timeout = timeout
+        self._api = HttpApi(_url(server_host, server_port), token, timeout)
         self._retries = retries
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._opener = urllib.request.build_opener(_NoRedirects())
-        self._unanswered: dict[_Change, _KeyedRequest] = {}
+        self._recorder = Recorder(self._api, storage_folder(storage), on_record_problem)
+        self._last: dict[int | None, Block] = {}
+        self._changes = Changes(self._ask, retries)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End recording: send waiting records for at most 3 seconds; the next start sends the rest.
+
+        The end of the program does the same.
+        """
+        self._recorder.close()
 
     def server_is_active(self, participant_index: int | None = None) -> Answer:
         """Whether the participant is in a block."""
@@ -73,7 +117,11 @@ class Client:
         """The current block's config; not ok before the first block and after the last."""
         ok, config = self._read("config", participant_index)
         if ok:
-            self._note_place(participant_index, Place(config["block_id"]))
+            last = self._last.get(participant_index)
+            if last is not None and last["block_id"] != config["block_id"]:
+                # What is recorded from now on is not of that block.
+                del self._last[participant_index]
+            self._changes.note_place(participant_index, Place(config["block_id"]))
         return ok, config
 
     def get_all_configs(self, participant_index: int | None = None) -> Answer:
@@ -92,7 +140,7 @@ class Client:
         self,
         participant_index: int | None = None,
         *,
-        after: Block | None = None,
+        after: BlockReference | None = None,
         timeout: float | None = None,
     ) -> Answer:
         """Wait until the participant is in a block, and return their snapshot.
@@ -112,11 +160,69 @@ class Client:
             if not ok and state["code"] != "unreachable":
                 return False, state
             if until is not None and time.monotonic() >= until:
-                return False, _failure("timeout", f"no block within {timeout:g} seconds")
+                return False, failure("timeout", f"no block within {timeout:g} seconds")
             time.sleep(_POLL_INTERVAL_S)
 
+    def blocks(self, participant_index: int | None = None) -> Iterator[Block]:
+        """Wait for each block that the participant enters, from the current one to the last.
+
+        Each has `record` and `finish`. Raises StudyError if the server refuses.
+        """
+        ok, block = self.wait_for_block(participant_index)
+        while ok and block["active"]:
+            yield block
+            ok, block = self.wait_for_block(participant_index, after=block)
+        if not ok:
+            raise StudyError(block["code"], block["message"])
+
+    @overload
+    def record(
+        self,
+        table_or_data: Mapping[str, JsonValue],
+        data: None = None,
+        *,
+        participant_index: int | None = None,
+    ) -> None: ...
+    @overload
+    def record(
+        self,
+        table_or_data: str,
+        data: Mapping[str, JsonValue],
+        *,
+        participant_index: int | None = None,
+    ) -> None: ...
+    def record(
+        self,
+        table_or_data: str | Mapping[str, JsonValue],
+        data: Mapping[str, JsonValue] | None = None,
+        *,
+        participant_index: int | None = None,
+    ) -> None:
+        """Record results in the last block of `get_state`, `wait_for_block` or `blocks`.
+
+        As `block.record`; raises StudyError (`not-ready`) if the program has got none of them, or
+        another block of `get_config` since then.
+        """
+        block = self._last.get(participant_index)
+        if block is None:
+            raise StudyError("not-ready", "call get_state first: a record belongs to a block")
+        self._recorder.record(block, *table_and_data(table_or_data, data))
+
+    @property
+    def unsent(self) -> int:
+        """The number of records that wait on the device."""
+        return self._recorder.unsent
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until no record waits, at most `timeout` seconds; whether none waits."""
+        done, waiting = wait(self._recorder.all_arrived(), timeout)
+        return not waiting and all(arrived.result() for arrived in done)
+
     def move_to_next(
-        self, participant_index: int | None = None, *, from_block: Block | None = None
+        self,
+        participant_index: int | None = None,
+        *,
+        from_block: BlockReference | None = None,
     ) -> Answer:
         """Move to the next block; returns `{"name": ...}`, with "END" after the last one.
 
@@ -124,156 +230,56 @@ class Client:
         block. Returns not ok (`participant-elsewhere`, with the `snapshot`) if the participant is
         in another block, or, for a snapshot with the start of the block, has started it again.
         """
-        return self._change(_Change("move-to-next", participant_index, place=_place(from_block)))
+        return self._changes.make(
+            Change("move-to-next", participant_index, place=_place(from_block))
+        )
 
     def move_to_block(
         self,
         block_id: int,
         participant_index: int | None = None,
         *,
-        from_block: Block | None = None,
+        from_block: BlockReference | None = None,
     ) -> Answer:
         """Move to a block by its id, counted from 0; returns the id.
 
         `from_block` is as in `move_to_next`.
         """
         place = _place(from_block)
-        return self._change(_Change("move-to-block", participant_index, block_id, place))
+        return self._changes.make(Change("move-to-block", participant_index, block_id, place))
 
     def new_participant(self) -> Answer:
         """Add a participant after the largest index; returns the new index."""
-        return self._change(_Change("new-participant", method="PUT"))
+        return self._changes.make(Change("new-participant", method="PUT"))
 
     def add_participant(self, participant_index: int) -> Answer:
         """Add a participant by index; returns not ok if they exist."""
-        return self._change(_Change("add-participant", participant_index, method="PUT"))
+        return self._changes.make(Change("add-participant", participant_index, method="PUT"))
 
     def shutdown(self) -> Answer:
         """Stop the server."""
         # Without retries: a server that answers the second time was just started again.
-        return self._ask("POST", "shutdown", {}, 0)
+        return self._api.ask("POST", "shutdown")
 
     def _state(self, participant_index: int | None, retries: int) -> Answer:
-        ok, state = self._ask("GET", _path("state", participant_index), {}, retries)
-        if ok:
-            self._note_place(participant_index, _place(state))
-        return ok, state
+        ok, state = self._ask("GET", api_path("state", participant_index), retries=retries)
+        if not ok:
+            return False, state
+        block = Block(state, self._recorder, self, participant_index)
+        self._changes.note_place(participant_index, block.place)
+        self._recorder.start(block["participant_index"])
+        self._last[participant_index] = block
+        return True, block
 
     def _read(self, action: str, participant_index: int | None) -> Answer:
-        return self._ask("GET", _path(action, participant_index), {}, self._retries)
+        return self._ask("GET", api_path(action, participant_index), retries=self._retries)
 
-    def _change(self, change: _Change) -> Answer:
-        """Make a change once, even if its answer is lost and the program repeats the call."""
-        # Removed, so that the same call in another thread is a change of its own.
-        request = self._unanswered.pop(change, None) or _KeyedRequest.new(change.place)
-        path = _path(change.action, change.participant, change.block) + _query(request.place)
-        decided = False
-        try:
-            ok, data = self._ask(
-                change.method, path, {"Idempotency-Key": request.key}, self._retries
-            )
-            # After a failure of the server, it may turn out that the change was made.
-            decided = ok or 400 <= data["status"] < 500
-        finally:
-            if not decided:
-                self._unanswered[change] = request
-        if ok and change.method == "POST":
-            for other in self._unanswered_moves(change.participant):
-                self._unanswered.pop(other, None)
+    def _ask(self, method: str, path: str, *, key: str | None = None, retries: int) -> Answer:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        ok, data = self._api.ask(method, path, headers=headers, retries=retries)
+        if ok:
+            self._recorder.hurry()
         return ok, data
-
-    def _note_place(self, participant_index: int | None, place: Place) -> None:
-        """Treat a repeated move as a new one from this place, which the program has read."""
-        for change in self._unanswered_moves(participant_index):
-            # The server may still execute the unanswered move; the place prevents a second move.
-            self._unanswered[change] = _KeyedRequest.new(change.place or place)
-
-    def _unanswered_moves(self, participant_index: int | None) -> list[_Change]:
-        return [
-            change
-            for change in list(self._unanswered)
-            if change.method == "POST" and change.participant == participant_index
-        ]
-
-    def _ask(self, method: str, path: str, headers: Mapping[str, str], retries: int) -> Answer:
-        request = urllib.request.Request(  # noqa: S310 - the scheme is checked by server_url
-            f"{self._url}/api/{path}", method=method, headers={**self._headers, **headers}
-        )
-        ok, data = self._ask_once(request)
-        for attempt in range(retries):
-            if ok or data["code"] != "unreachable":
-                break
-            time.sleep(_RETRY_DELAY_S * 2**attempt)
-            ok, data = self._ask_once(request)
-        return ok, data
-
-    def _ask_once(self, request: urllib.request.Request) -> Answer:
-        try:
-            with self._opener.open(request, timeout=self._timeout) as response:
-                body = response.read()
-            return True, json.loads(body) if body else None
-        except urllib.error.HTTPError as error:
-            with error:
-                return False, self._refusal(error)
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            message = f"no answer from {self._url}: {reason}; is the server running?"
-            return False, _failure("unreachable", message)
-        except ValueError:
-            return False, self._wrong_server(200, "what came is no JSON")
-
-    def _refusal(self, error: urllib.error.HTTPError) -> JsonObject:
-        """The failure that an answer with an error status describes, from any server."""
-        try:
-            body = error.read()
-        except (OSError, http.client.HTTPException):
-            body = b""
-        text = body.decode("utf-8", "replace")
-        try:
-            problem = json.loads(text)
-            code, detail = problem["code"], problem["detail"]
-        except (ValueError, KeyError, TypeError):
-            if 400 <= error.code < 500:
-                return _failure(
-                    f"http-{error.code}", text[:_QUOTE_MAX_LENGTH] or error.reason, error.code
-                )
-            where = error.headers.get("Location")
-            return self._wrong_server(error.code, f"it leads to {where}" if where else error.reason)
-        more = {"snapshot": problem["snapshot"]} if "snapshot" in problem else {}
-        return {**_failure(code, detail, error.code), **more}
-
-    def _wrong_server(self, status: int, reason: str) -> JsonObject:
-        """The failure for an answer of another server: a proxy, or a network's login page."""
-        message = f"{reason}; it is not the server that answers at {self._url}"
-        return _failure("unreachable", message, status)
-
-
-class _Change(NamedTuple):
-    """A change that a program calls; a move may be restricted to one place."""
-
-    action: str
-    participant: int | None = None
-    block: int | None = None
-    place: Place | None = None
-    method: str = "POST"
-
-
-class _KeyedRequest(NamedTuple):
-    """The idempotency key and the place with which a change is requested."""
-
-    key: str
-    place: Place | None
-
-    @classmethod
-    def new(cls, place: Place | None) -> _KeyedRequest:
-        return cls(uuid.uuid4().hex, place)
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect, which would turn a move into a GET and reveal the token."""
-
-    def redirect_request(self, *_: object, **__: object) -> None:
-        return None
 
 
 def _url(host: str, port: str | int | None) -> str:
@@ -287,22 +293,11 @@ def _url(host: str, port: str | int | None) -> str:
     return server_url(host)
 
 
-def _path(action: str, *parameters: int | None) -> str:
-    given = [quote(str(parameter), safe="") for parameter in parameters if parameter is not None]
-    return "/".join([action, *given])
-
-
-def _query(place: Place | None) -> str:
-    if place is None:
-        return ""
-    return "?" + urlencode(place.parameters())
-
-
 @overload
-def _place(block: Block) -> Place: ...
+def _place(block: BlockReference) -> Place: ...
 @overload
 def _place(block: None) -> None: ...
-def _place(block: Block | None) -> Place | None:
+def _place(block: BlockReference | None) -> Place | None:
     if block is None:
         return None
     if isinstance(block, Mapping):
@@ -314,9 +309,3 @@ def _is_at(state: Mapping[str, JsonValue], place: Place | None) -> bool:
     if place is None or state["block_id"] != place.block_id:
         return False
     return place.started_at is None or state["block_started_at"] == place.started_at
-
-
-def _failure(code: str, message: str, status: int = 0) -> JsonObject:
-    # The format of release 0.3: programs search for the number.
-    text = f"status {status} with text: {message}" if status else message
-    return {"message": text, "code": code, "status": status}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
+from experiment_server_client.recorder import FINISH_TIMEOUT_S, Recorder
+from experiment_server_client.records import table_and_data
 from experiment_server_client.values import JsonObject, JsonValue
 
 _MEMBERS = frozenset({"active", "block_name", "block_started_at", "config"})
@@ -40,22 +45,12 @@ class Place:
         return {name: value for name, value in given.items() if value is not None}
 
 
-class Snapshot(dict[str, JsonValue]):
-    """A participant's snapshot, as in the wire contract, as a dictionary.
+class RecordingSnapshot(dict[str, JsonValue]):
+    """A participant's snapshot, as in the wire contract, as a dictionary that records results."""
 
-    `next` and `finish` move on from this block. They raise StudyError (`participant-elsewhere`) if
-    the participant is in another block, or has started this one again, so that no block is skipped.
-    """
-
-    def __init__(
-        self,
-        members: Mapping[str, JsonValue],
-        time: SnapshotTime,
-        move_on: Callable[[Place], Awaitable[Snapshot]],
-    ) -> None:
+    def __init__(self, members: Mapping[str, JsonValue], recorder: Recorder) -> None:
         super().__init__(members)
-        self.time = time
-        self._move_on = move_on
+        self._recorder = recorder
 
     @property
     def place(self) -> Place:
@@ -67,12 +62,60 @@ class Snapshot(dict[str, JsonValue]):
         """Whether the participant is past the last block."""
         return bool(self["block_id"] >= self["blocks_count"])
 
+    @overload
+    def record(self, table_or_data: Mapping[str, JsonValue]) -> None: ...
+    @overload
+    def record(self, table_or_data: str, data: Mapping[str, JsonValue]) -> None: ...
+    def record(
+        self,
+        table_or_data: str | Mapping[str, JsonValue],
+        data: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        """Record results in this block: `record({...})`, or `record("table", {...})`.
+
+        Returns at once, when the record is on the device; it is sent in the background, also after
+        a move, and by the next start of the program if this one ends before. The default table is
+        `trials`. Raises StudyError (`record-invalid`, `record-too-large`, `closed`) for what the
+        server would never accept.
+        """
+        self._recorder.record(self, *table_and_data(table_or_data, data))
+
+    def _arrived(self) -> Future[bool] | None:
+        """Done when the server has what was recorded in this block."""
+        return self._recorder.arrived(self["participant_index"], self["block_id"])
+
+
+class Snapshot(RecordingSnapshot):
+    """A snapshot of an AsyncClient.
+
+    `next` and `finish` move on from this block. They raise StudyError (`participant-elsewhere`) if
+    the participant is in another block, or has started this one again, so that no block is skipped.
+    """
+
+    def __init__(
+        self,
+        members: Mapping[str, JsonValue],
+        time: SnapshotTime,
+        move_on: Callable[[Place], Awaitable[Snapshot]],
+        recorder: Recorder,
+    ) -> None:
+        super().__init__(members, recorder)
+        self.time = time
+        self._move_on = move_on
+
     async def next(self) -> Snapshot:
         """Move one block on from this one; returns the new snapshot."""
         return await self._move_on(self.place)
 
     async def finish(self) -> Snapshot:
-        """Finish this block and move to the next one; returns the new snapshot."""
+        """Wait at most 3 seconds for the records of this block, and move to the next one.
+
+        Returns the new snapshot. Records that have not arrived then are sent later.
+        """
+        arrived = self._arrived()
+        if arrived is not None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.wrap_future(arrived), FINISH_TIMEOUT_S)
         return await self.next()
 
 

@@ -18,6 +18,14 @@ def unity_harness(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return run_by_mono(compiled(folder / "harness.exe", files))
 
 
+@pytest.fixture(scope="session")
+def core(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What starts a program of the Unity client's core alone, without components."""
+    folder = tmp_path_factory.mktemp("core")
+    files = sources(CORE, UNITY / "Tests" / "Mono~" / "Core.cs")
+    return run_by_mono(compiled(folder / "core.exe", files))
+
+
 @pytest.fixture
 def javascript(node: str) -> list[str]:
     """What starts the JavaScript client's harness."""

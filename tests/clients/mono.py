@@ -49,3 +49,10 @@ def compiled(target: Path, files: Iterable[Path], *references: Path) -> Path:
 def run_by_mono(program: Path) -> list[str]:
     """What starts a compiled program."""
     return [need(shutil.which("mono"), "Mono"), "--debug", str(program)]
+
+
+def told_by(*command: str) -> list[str]:
+    """The lines that a program writes until it ends."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()

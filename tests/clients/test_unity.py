@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.clients.conformance import harness
-from tests.clients.mono import CORE, UNITY, compiled, run_by_mono, sources
+from tests.clients.mono import CORE, UNITY, compiled, run_by_mono, sources, told_by
 from tests.conftest import server_running
 
 STUDY = """
@@ -43,21 +43,6 @@ def scene(tmp_path_factory):
     )
     files = sources(UNITY / "Samples~", UNITY / "Tests" / "Mono~" / "Scene.cs")
     return run_by_mono(compiled(folder / "scene.exe", files, core, stubs, client))
-
-
-@pytest.fixture(scope="session")
-def core(tmp_path_factory):
-    """What starts a program of the core alone, without components."""
-    folder = tmp_path_factory.mktemp("core")
-    files = sources(CORE, UNITY / "Tests" / "Mono~" / "Core.cs")
-    return run_by_mono(compiled(folder / "core.exe", files))
-
-
-def told_by(*command):
-    """The lines that a program writes until it ends."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()
 
 
 @pytest.fixture

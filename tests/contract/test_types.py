@@ -62,7 +62,7 @@ def test_csharp_reads_the_snapshot_as_the_schema_has_it() -> None:
         for name in re.findall(pattern, UNITY.read_text("utf-8"))
     }
     assert set(re.findall(r'raw(?:\[|, )"(\w+)"', UNITY.read_text("utf-8"))) == set(read)
-    assert {"participant_index", "block_id", "config", "revision"} <= set(read)
+    assert {"participant_index", "row", "block_id", "config", "revision"} <= set(read)
     _, components = schema_components([ParticipantSnapshot])
     members = components["ParticipantSnapshot"]["properties"]
     for name, types in read.items():

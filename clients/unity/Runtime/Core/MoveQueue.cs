@@ -203,7 +203,7 @@ namespace ExperimentServer
             return _waiting.Count > 0 && _waiting.Peek() == move;
         }
 
-        private static StudyException Closed()
+        internal static StudyException Closed()
         {
             return new StudyException("closed", "the app has stopped taking part");
         }

@@ -15,6 +15,12 @@ namespace ExperimentServer
         public string Token { get; set; }
 
         /// <summary>
+        /// The folder in which records wait until they are sent, for example
+        /// "Application.persistentDataPath"; null keeps them in memory only, and a killed app loses them.
+        /// </summary>
+        public string Storage { get; set; }
+
+        /// <summary>
         /// Called with every event that is to be raised, in their order; null raises them on threads of
         /// the pool, one after the other. Unity has to have them on its main thread.
         /// </summary>

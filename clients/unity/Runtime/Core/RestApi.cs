@@ -2,6 +2,7 @@ using System;
 using System.Net;
 using System.Net.Http;
 using System.Net.Http.Headers;
+using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
 using Newtonsoft.Json;
@@ -83,6 +84,19 @@ namespace ExperimentServer
             return (await StateAsync(null, stop).ConfigureAwait(false)).Snapshot;
         }
 
+        /// <summary>Send records; returns the server's answer.</summary>
+        public async Task<JToken> RecordAsync(JObject body, CancellationToken stop)
+        {
+            var request = new HttpRequestMessage(HttpMethod.Post, "results" + _who)
+            {
+                Content = new StringContent(Json.Write(body), Encoding.UTF8, "application/json")
+            };
+            using (var answer = await AskAsync(request, stop).ConfigureAwait(false))
+            {
+                return await SaidAsync(answer).ConfigureAwait(false);
+            }
+        }
+
         private static async Task<JToken> SaidAsync(HttpResponseMessage answer)
         {
             return Json.Read(await answer.Content.ReadAsStringAsync().ConfigureAwait(false));
@@ -118,7 +132,7 @@ namespace ExperimentServer
             // Without one of the server's codes it was somebody on the way who answered.
             return code == null || status >= 500
                 ? (Exception)new HttpRequestException("answered with " + status)
-                : new StudyException(code, Json.Text(said, "detail") ?? "");
+                : StudyException.Of(said, "detail");
         }
     }
 }

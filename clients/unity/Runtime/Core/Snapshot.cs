@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Threading.Tasks;
 using Newtonsoft.Json;
 using Newtonsoft.Json.Linq;
@@ -8,11 +9,19 @@ namespace ExperimentServer
     /// <summary>Where a participant is, with everything that their app needs to know.</summary>
     public sealed class Snapshot
     {
-        private readonly MoveQueue _moves;
+        /// <summary>The table of records that name none.</summary>
+        public const string DefaultTable = "trials";
 
-        private Snapshot(MoveQueue moves)
+        private static readonly TimeSpan FinishWithin = TimeSpan.FromSeconds(3);
+
+        private readonly MoveQueue _moves;
+        private readonly RecordQueue _records;
+        private long? _beganRevision;
+
+        private Snapshot(MoveQueue moves, RecordQueue records)
         {
             _moves = moves;
+            _records = records;
         }
 
         public int ParticipantIndex { get; private set; }
@@ -34,6 +43,9 @@ namespace ExperimentServer
         /// <summary>Counts the changes of this participant; what is lower is older.</summary>
         public long Revision { get; private set; }
 
+        /// <summary>The row of the design that they follow; their index unless they got another.</summary>
+        public int Row { get; private set; }
+
         /// <summary>ISO 8601 in UTC; null outside a block.</summary>
         public string BlockStartedAt { get; private set; }
 
@@ -49,6 +61,13 @@ namespace ExperimentServer
         /// <summary>Its place among those that were taken in, from 1; 0 is none.</summary>
         internal long Order { get; set; }
 
+        /// <summary>The revision with which this visit of the block began for the app.</summary>
+        internal long BeganRevision
+        {
+            get { return _beganRevision ?? Revision; }
+            set { _beganRevision = value; }
+        }
+
         /// <summary>All that the server said, in its own names.</summary>
         public JObject Raw { get; private set; }
 
@@ -62,10 +81,46 @@ namespace ExperimentServer
             return _moves.Ask(Move.Next, this);
         }
 
-        /// <summary>The app is done with this block: NextAsync, by the name that reads well there.</summary>
-        public Task<Snapshot> FinishAsync()
+        /// <summary>
+        /// The app is done with this block: wait for its records to arrive, three seconds at most, and then
+        /// NextAsync. Records that have not arrived by then are sent later, and belong to this block anyway.
+        /// </summary>
+        public async Task<Snapshot> FinishAsync()
         {
-            return NextAsync();
+            await _records.SettledAsync(
+                record => record.BlockId == BlockId && record.Revision == BeganRevision, FinishWithin).ConfigureAwait(false);
+            return await NextAsync().ConfigureAwait(false);
+        }
+
+        /// <summary>
+        /// Record values in this block, in the table `trials`. Returns at once: they are written to the device,
+        /// sent in the background, and kept until the server has them, also over a restart of the app.
+        /// </summary>
+        /// <remarks>
+        /// Raises StudyException for what no server would accept (`record-invalid`, `record-too-large`), and
+        /// once the app has stopped taking part (`closed`).
+        /// </remarks>
+        public void Record(IEnumerable<KeyValuePair<string, object>> values)
+        {
+            _records.Add(DefaultTable, values, this);
+        }
+
+        /// <summary>Record values in this block, in a table.</summary>
+        public void Record(string table, IEnumerable<KeyValuePair<string, object>> values)
+        {
+            _records.Add(table, values, this);
+        }
+
+        /// <summary>Record a JSON object in this block, in the table `trials`.</summary>
+        public void Record(JObject data)
+        {
+            _records.Add(DefaultTable, RecordValues.Of(data), this);
+        }
+
+        /// <summary>Record a JSON object in this block, in a table.</summary>
+        public void Record(string table, JObject data)
+        {
+            _records.Add(table, RecordValues.Of(data), this);
         }
 
         /// <summary>One block back from this one, as NextAsync.</summary>
@@ -106,7 +161,7 @@ namespace ExperimentServer
 
         /// <summary>Read what the server says; raises JsonException for what is no snapshot.</summary>
         /// <remarks>By hand, and not by reflection: IL2CPP strips what nobody calls.</remarks>
-        internal static Snapshot From(JToken value, MoveQueue moves)
+        internal static Snapshot From(JToken value, MoveQueue moves, RecordQueue records)
         {
             var raw = value as JObject;
             if (raw == null)
@@ -115,7 +170,7 @@ namespace ExperimentServer
             }
             try
             {
-                return new Snapshot(moves)
+                return new Snapshot(moves, records)
                 {
                     Raw = raw,
                     ParticipantIndex = (int)raw["participant_index"],
@@ -125,6 +180,7 @@ namespace ExperimentServer
                     BlocksCount = (int)raw["blocks_count"],
                     Config = Json.Member(raw, "config") as JObject,
                     Revision = (long)raw["revision"],
+                    Row = (int)raw["row"],
                     BlockStartedAt = Json.Text(raw, "block_started_at"),
                     Study = Json.Text(raw, "study")
                 };

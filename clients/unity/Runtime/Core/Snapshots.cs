@@ -32,6 +32,9 @@ namespace ExperimentServer
         /// <summary>By which the participant can be moved from a snapshot's block.</summary>
         public MoveQueue Moves { private get; set; }
 
+        /// <summary>By which the app can record in a snapshot's block.</summary>
+        public RecordQueue Records { private get; set; }
+
         /// <summary>What the server has said last; null if it has said nothing yet.</summary>
         public Snapshot Known
         {
@@ -47,7 +50,7 @@ namespace ExperimentServer
         /// <summary>Read what the server says; raises JsonException for what is no snapshot.</summary>
         public Snapshot Read(JToken value)
         {
-            return Snapshot.From(value, Moves);
+            return Snapshot.From(value, Moves, Records);
         }
 
         /// <summary>
@@ -66,6 +69,7 @@ namespace ExperimentServer
                 _known = snapshot;
                 snapshot.Order = known == null ? 1 : known.Order + 1;
                 var moved = known == null || !known.IsSameVisit(snapshot);
+                snapshot.BeganRevision = moved ? snapshot.Revision : known.BeganRevision;
                 var changed = !moved && !JToken.DeepEquals(known.Config, snapshot.Config);
                 _events.Add(() =>
                 {

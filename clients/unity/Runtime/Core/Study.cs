@@ -1,6 +1,8 @@
 using System;
+using System.Collections.Generic;
 using System.Threading;
 using System.Threading.Tasks;
+using Newtonsoft.Json.Linq;
 
 namespace ExperimentServer
 {
@@ -21,6 +23,7 @@ namespace ExperimentServer
         private readonly Snapshots _snapshots;
         private readonly Transport _transport;
         private readonly MoveQueue _moves;
+        private readonly RecordQueue _records;
 
         private Study(Options options)
         {
@@ -44,7 +47,15 @@ namespace ExperimentServer
             _transport.Reached += Reached;
             _transport.Refused += Refused;
             _moves = new MoveQueue(_snapshots, _transport, _background, events);
+            var recording = new RecordEvents(
+                events, refused => RaiseOrReport(events, RecordRefused, refused, refused.Reason),
+                failure => RaiseOrReport(events, StorageFailed, failure, failure));
+            var folder = string.IsNullOrEmpty(options.Storage) ? null : options.Storage;
+            _records = new RecordQueue(
+                _transport, _background, recording,
+                (participant, run) => folder == null ? null : new RecordStore(folder, server, participant, run));
             _snapshots.Moves = _moves;
+            _snapshots.Records = _records;
         }
 
         /// <summary>The participant is in another block, in one for the first time, or in the same one anew.</summary>
@@ -58,6 +69,24 @@ namespace ExperimentServer
 
         /// <summary>The server is reached in another way, or is out of reach.</summary>
         public event Action<Connection> ConnectionChanged;
+
+        /// <summary>
+        /// The server will never accept a record: it is set aside on the device, and the others are sent. Without a
+        /// listener Options.Problem gets the reason.
+        /// </summary>
+        public event Action<RefusedRecord> RecordRefused;
+
+        /// <summary>
+        /// Records cannot be written to the device (`storage-failed`): they are in memory until they are sent.
+        /// Raised once for all failures in a row. Without a listener Options.Problem gets it.
+        /// </summary>
+        public event Action<StudyException> StorageFailed;
+
+        /// <summary>The number of records that wait on the device.</summary>
+        public int Unsent
+        {
+            get { return _records.Unsent; }
+        }
 
         /// <summary>Where the participant is, as the app was told last, by an event or by a move's answer.</summary>
         public Snapshot Snapshot
@@ -128,6 +157,34 @@ namespace ExperimentServer
             return _moves.Ask(_ => Move.To(blockId));
         }
 
+        /// <summary>Record values in the block that the app was told of last, as Snapshot.Record.</summary>
+        public void Record(IEnumerable<KeyValuePair<string, object>> values)
+        {
+            _records.Add(Snapshot.DefaultTable, values, _snapshots.Told);
+        }
+
+        /// <summary>Record values in a table, in the block that the app was told of last.</summary>
+        public void Record(string table, IEnumerable<KeyValuePair<string, object>> values)
+        {
+            _records.Add(table, values, _snapshots.Told);
+        }
+
+        /// <summary>Record a JSON object in a table, in the block that the app was told of last.</summary>
+        public void Record(string table, JObject data)
+        {
+            _records.Add(table, RecordValues.Of(data), _snapshots.Told);
+        }
+
+        /// <summary>
+        /// Wait until the server has all records; the answer is whether it has. An app should do so at its end,
+        /// and say to the participant that it does.
+        /// </summary>
+        /// <param name="within">How long to wait; null is without end.</param>
+        public Task<bool> FlushAsync(TimeSpan? within = null)
+        {
+            return _records.SettledAsync(record => true, within);
+        }
+
         /// <summary>
         /// Connect anew at once. A headset that was asleep does not notice for most of a minute that
         /// its connection is gone.
@@ -137,7 +194,10 @@ namespace ExperimentServer
             _transport.Reconnect();
         }
 
-        /// <summary>Stop taking part. Moves that still wait fail with the code `closed`.</summary>
+        /// <summary>
+        /// Stop taking part. Moves that still wait fail with the code `closed`; records that wait are sent when the
+        /// same participant takes part again.
+        /// </summary>
         public void Dispose()
         {
             // A second time does nothing new.
@@ -145,6 +205,7 @@ namespace ExperimentServer
             _snapshots.Close();
             _transport.Dispose();
             _moves.Close();
+            _records.Dispose();
             _ready.TrySetException(new StudyException("closed", "the app has stopped taking part"));
         }
 
@@ -160,8 +221,21 @@ namespace ExperimentServer
 
         private void Reached()
         {
+            _records.Reached(_snapshots.Known.ParticipantIndex);
             _ready.TrySetResult(_snapshots.Known);
             _moves.Send();
+        }
+
+        private static void RaiseOrReport<T>(Events events, Action<T> listeners, T value, StudyException told)
+        {
+            if (listeners == null)
+            {
+                events.Report(told);
+            }
+            else
+            {
+                events.Call(listeners, value);
+            }
         }
 
         private void Refused(StudyException error)

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using Newtonsoft.Json.Linq;
 
 namespace ExperimentServer
 {
@@ -25,6 +26,19 @@ namespace ExperimentServer
             : base(message)
         {
             Code = code;
+        }
+
+        /// <summary>The record that is refused; null if it is about none.</summary>
+        internal string RecordId { get; private set; }
+
+        /// <summary>What the server answers with; `words` is the member that says why.</summary>
+        internal static StudyException Of(JToken error, string words)
+        {
+            return new StudyException(
+                Json.Text(error, "code") ?? "internal-error", Json.Text(error, words) ?? "the server gave no reason")
+            {
+                RecordId = Json.Text(error, "record_id")
+            };
         }
 
         /// <summary>Whether the server does not let this app in, whatever it asks for.</summary>

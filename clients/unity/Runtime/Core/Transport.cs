@@ -22,6 +22,14 @@ namespace ExperimentServer
         private readonly Background _background;
         private readonly Events _events;
 
+        private struct Way
+        {
+            public Connection Connection;
+
+            /// <summary>Null if it is none.</summary>
+            public SocketIo Socket;
+        }
+
         private Connection _connection = Connection.None;
         private SocketIo _socket;
         private PollLoop _polling;
@@ -85,21 +93,33 @@ namespace ExperimentServer
         /// </summary>
         public async Task<Snapshot> MoveAsync(Move move)
         {
-            SocketIo socket;
-            Connection by;
-            lock (_lock)
-            {
-                by = _connection;
-                socket = _socket;
-            }
-            switch (by)
+            var way = Current();
+            switch (way.Connection)
             {
                 case Connection.Socket:
-                    return await MoveBySocketAsync(move, socket).ConfigureAwait(false);
+                    var snapshot = _snapshots.Read(
+                        await AskAsync(way.Socket, move.Action, move.Parameters()).ConfigureAwait(false));
+                    Take(snapshot, () => _socket == way.Socket);
+                    return snapshot;
                 case Connection.Rest:
                     return await MoveByRestAsync(move).ConfigureAwait(false);
                 default:
-                    throw new TimeoutException("the server is out of reach");
+                    throw OutOfReach();
+            }
+        }
+
+        /// <summary>Send records once; returns the server's answer. Raises as MoveAsync.</summary>
+        public async Task<JToken> RecordAsync(JObject body)
+        {
+            var way = Current();
+            switch (way.Connection)
+            {
+                case Connection.Socket:
+                    return await AskAsync(way.Socket, "record", body).ConfigureAwait(false);
+                case Connection.Rest:
+                    return await _rest.RecordAsync(body, _background.Closing).ConfigureAwait(false);
+                default:
+                    throw OutOfReach();
             }
         }
 
@@ -176,20 +196,15 @@ namespace ExperimentServer
             Refused?.Invoke(refusal);
         }
 
-        private async Task<Snapshot> MoveBySocketAsync(Move move, SocketIo socket)
+        private static async Task<JToken> AskAsync(SocketIo socket, string name, JObject parameters)
         {
-            var answer = await socket.CallAsync(move.Action, move.Parameters(), AnswerWithin).ConfigureAwait(false);
+            var answer = await socket.CallAsync(name, parameters, AnswerWithin).ConfigureAwait(false);
             var ok = Json.Member(answer, "ok");
             if (ok == null || ok.Type != JTokenType.Boolean || !(bool)ok)
             {
-                var error = Json.Member(answer, "error");
-                throw new StudyException(
-                    Json.Text(error, "code") ?? "internal-error",
-                    Json.Text(error, "message") ?? "the server gave no reason");
+                throw StudyException.Of(Json.Member(answer, "error"), "message");
             }
-            var snapshot = _snapshots.Read(Json.Member(answer, "data"));
-            Take(snapshot, () => _socket == socket);
-            return snapshot;
+            return Json.Member(answer, "data");
         }
 
         private async Task<Snapshot> MoveByRestAsync(Move move)
@@ -205,6 +220,19 @@ namespace ExperimentServer
                 RequestsFail();
                 throw;
             }
+        }
+
+        private Way Current()
+        {
+            lock (_lock)
+            {
+                return new Way { Connection = _connection, Socket = _socket };
+            }
+        }
+
+        private static TimeoutException OutOfReach()
+        {
+            return new TimeoutException("the server is out of reach");
         }
 
         private void Take(Snapshot snapshot, Func<bool> isCurrent)
@@ -246,8 +274,9 @@ namespace ExperimentServer
 
         private void TellReached()
         {
-            _events.Raise();
+            // First: who is told of a block may record in it.
             Reached?.Invoke();
+            _events.Raise();
         }
 
         private static JObject Auth(int? participant, string token)

@@ -162,6 +162,7 @@ namespace ExperimentServer
                 Url = serverUrl,
                 Participant = participant == 0 ? (int?)null : participant,
                 Token = token,
+                Storage = Application.persistentDataPath,
                 Dispatch = happened => _happened.Enqueue(() =>
                 {
                     // What still comes from before a Disconnect is nobody's.

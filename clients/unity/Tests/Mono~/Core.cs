@@ -2,8 +2,11 @@
 
 using System;
 using System.Collections.Concurrent;
+using System.Collections.Generic;
+using System.Globalization;
 using System.Threading;
 using System.Threading.Tasks;
+using Newtonsoft.Json.Linq;
 
 namespace ExperimentServer.Tests
 {
@@ -27,6 +30,9 @@ namespace ExperimentServer.Tests
                     break;
                 case "closed-early":
                     ClosedEarly(url);
+                    break;
+                case "values":
+                    Values(url);
                     break;
                 default:
                     throw new ArgumentException("nobody can " + arguments[0]);
@@ -109,6 +115,54 @@ namespace ExperimentServer.Tests
             Result(ended.Task);
             Console.WriteLine(Code(study.NextAsync()));
             Console.WriteLine(Code(study.Snapshot.NextAsync()));
+        }
+
+        /// <summary>What an app records, where numbers have commas and years are others.</summary>
+        private static void Values(string url)
+        {
+            foreach (var name in new[] { "de-DE", "th-TH" })
+            {
+                var culture = CultureInfo.GetCultureInfo(name);
+                CultureInfo.CurrentCulture = culture;
+                CultureInfo.DefaultThreadCurrentCulture = culture;
+                var study = Result(Study.ConnectAsync(new Options { Url = url, Participant = 1 }));
+                Result(study.GoToAsync(0)).Record(new RecordValues
+                {
+                    { "culture", name },
+                    { "float", 0.1f },
+                    { "double", 1234.5 },
+                    { "large", 1e21 },
+                    { "decimal", 1.10m },
+                    { "none", double.NaN },
+                    { "missing", null },
+                    { "hit", true },
+                    { "key", ConsoleKey.A },
+                    { "when", new DateTime(2026, 11, 25, 1, 2, 3, DateTimeKind.Utc) },
+                    { "text", "\"\u00e4\"" },
+                    { "path", new[] { 0.5f, 1.5f } },
+                    { "inside", new Dictionary<string, object> { { "x", 1 } } },
+                    { "json", new JObject { { "date", "2026-11-25T01:02:03" } } }
+                });
+                study.Record("answers", new Dictionary<string, object> { { "n", 1.5 } });
+                Console.WriteLine(Result(study.FlushAsync()));
+                try
+                {
+                    study.Record(new RecordValues { { "inside", new Dictionary<string, object> { { "study", study } } } });
+                }
+                catch (StudyException error)
+                {
+                    Console.WriteLine(error.Code + ": " + error.Message);
+                }
+                Result(Bool(study.CloseAsync()));
+                try
+                {
+                    study.Record(new RecordValues());
+                }
+                catch (StudyException error)
+                {
+                    Console.WriteLine(error.Code);
+                }
+            }
         }
 
         /// <summary>It is closed before a server was found.</summary>

@@ -17,6 +17,7 @@ namespace ExperimentServer.Tests
         private static readonly App Attention = new App();
         private static readonly TaskCompletionSource<bool> Closed = new TaskCompletionSource<bool>();
         private static Study _study;
+        private static int _recorded;
 
         public static void Main()
         {
@@ -32,7 +33,44 @@ namespace ExperimentServer.Tests
             Environment.Exit(0);
         }
 
-        private static async Task<Snapshot> DoAsync(JObject asked)
+        private static async Task<JObject> DoAsync(JObject asked)
+        {
+            switch ((string)asked["do"])
+            {
+                case "record":
+                    Record(asked);
+                    return null;
+                case "flush":
+                    var within = asked["within"] == null ? (TimeSpan?)null : TimeSpan.FromSeconds((double)asked["within"]);
+                    await _study.FlushAsync(within);
+                    return new JObject { { "unsent", _study.Unsent } };
+                case "unsent":
+                    return new JObject { { "unsent", _study.Unsent } };
+                default:
+                    var state = await MoveAsync(asked);
+                    return state == null ? null : state.Raw;
+            }
+        }
+
+        private static void Record(JObject asked)
+        {
+            var first = asked["first"] == null ? _recorded : (int)asked["first"];
+            for (var count = 0; count < ((int?)asked["count"] ?? 1); count++)
+            {
+                var data = (JObject)asked["data"] ?? new JObject { { "i", first + count } };
+                if (asked["of"] != null)
+                {
+                    Kept[(string)asked["of"]].Record((string)asked["table"] ?? Snapshot.DefaultTable, data);
+                }
+                else
+                {
+                    _study.Record((string)asked["table"] ?? Snapshot.DefaultTable, data);
+                }
+                _recorded = first + count + 1;
+            }
+        }
+
+        private static async Task<Snapshot> MoveAsync(JObject asked)
         {
             switch ((string)asked["do"])
             {
@@ -120,6 +158,7 @@ namespace ExperimentServer.Tests
                 Url = (string)asked["url"],
                 Participant = (int?)asked["participant"],
                 Token = (string)asked["token"],
+                Storage = Environment.GetEnvironmentVariable("STORAGE"),
                 Dispatch = Attention.Give,
                 Problem = Report
             };
@@ -128,12 +167,21 @@ namespace ExperimentServer.Tests
                 study.BlockChanged += state => Tell("block", state);
                 study.ConfigChanged += state => Tell("config", state);
                 study.Ended += state => Tell("end", state);
+                study.RecordRefused += refused => Say(new JObject
+                {
+                    { "event", "refused" },
+                    { "record_id", refused.RecordId },
+                    { "code", refused.Reason.Code },
+                    { "message", refused.Reason.Message },
+                    { "data", refused.Data }
+                });
+                study.StorageFailed += failed => Say(new JObject { { "event", "storage" }, { "message", failed.Message } });
                 study.ConnectionChanged += to => Say(new JObject { { "event", "connection" }, { "to", to.ToString().ToLowerInvariant() } });
             });
             return _study.Snapshot;
         }
 
-        private static void Answer(JToken id, Task<Snapshot> done)
+        private static void Answer(JToken id, Task<JObject> done)
         {
             var said = new JObject { { "id", id } };
             if (done.IsFaulted)
@@ -144,7 +192,7 @@ namespace ExperimentServer.Tests
             }
             else
             {
-                said["state"] = done.Result == null ? null : done.Result.Raw;
+                said["state"] = done.Result;
             }
             Say(said);
         }

@@ -98,6 +98,11 @@ namespace UnityEngine
         }
     }
 
+    public static class Application
+    {
+        public static string persistentDataPath { get; set; }
+    }
+
     public static class Time
     {
         public static float time { get; set; }

@@ -1,0 +1,82 @@
+using System;
+
+namespace ExperimentServer
+{
+    /// <summary>A record that the server will never accept. It stays on the device, beside the others.</summary>
+    public sealed class RefusedRecord
+    {
+        internal RefusedRecord(Record record, StudyException reason)
+        {
+            Table = record.Table;
+            RecordId = record.Id;
+            Data = record.Data;
+            Reason = reason;
+        }
+
+        public string Table { get; }
+
+        public string RecordId { get; }
+
+        /// <summary>The recorded values.</summary>
+        public Newtonsoft.Json.Linq.JObject Data { get; }
+
+        /// <summary>Why the server refuses it: `record-invalid`, `record-too-large`, `record-conflict`.</summary>
+        public StudyException Reason { get; }
+    }
+
+    /// <summary>Tells the app what becomes of its records.</summary>
+    internal sealed class RecordEvents
+    {
+        private readonly Events _events;
+        private readonly Action<RefusedRecord> _refused;
+        private readonly Action<StudyException> _storageFailed;
+        private readonly object _lock = new object();
+
+        private bool _failing;
+
+        public RecordEvents(Events events, Action<RefusedRecord> refused, Action<StudyException> storageFailed)
+        {
+            _events = events;
+            _refused = refused;
+            _storageFailed = storageFailed;
+        }
+
+        public void Report(Exception error)
+        {
+            _events.Report(error);
+        }
+
+        public void SetAside(Record record, StudyException reason)
+        {
+            _events.Add(() => _refused(new RefusedRecord(record, reason)));
+            _events.Raise();
+        }
+
+        public void StorageWorks()
+        {
+            lock (_lock)
+            {
+                _failing = false;
+            }
+        }
+
+        /// <summary>The app is told once for all failures in a row.</summary>
+        public void StorageFails(Exception error)
+        {
+            lock (_lock)
+            {
+                if (_failing)
+                {
+                    return;
+                }
+                _failing = true;
+            }
+            var told = new StudyException(
+                "storage-failed",
+                "records cannot be written to this device (" + error.Message + "). They are in memory until they are sent: "
+                + "keep the app running, and make room on the device");
+            _events.Add(() => _storageFailed(told));
+            _events.Raise();
+        }
+    }
+}

@@ -1,0 +1,251 @@
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.Globalization;
+using System.Linq;
+using System.Security.Cryptography;
+using System.Threading.Tasks;
+using Newtonsoft.Json;
+using Newtonsoft.Json.Linq;
+
+namespace ExperimentServer
+{
+    /// <summary>
+    /// Records on their way: written to the device first, sent in batches in the background, and repeated with the
+    /// same ids until the server has answered.
+    /// </summary>
+    internal sealed class RecordQueue : IDisposable
+    {
+        // Fast recordings are gathered for so long: each batch is an entry in the server's log.
+        private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(100);
+        private static readonly TimeSpan RetryAtFirst = TimeSpan.FromMilliseconds(250);
+        private static readonly TimeSpan RetryAtLast = TimeSpan.FromSeconds(15);
+
+        private readonly object _lock = new object();
+        private readonly string _run = NewRun();
+        private readonly ClockOffset _clock = new ClockOffset();
+        private readonly Random _jitter = new Random();
+        private readonly WaitingRecords _waiting;
+        private readonly Transport _transport;
+        private readonly Background _background;
+        private readonly RecordEvents _events;
+        private readonly Func<int, string, RecordStore> _open;
+
+        private TaskCompletionSource<bool> _reached = Signal();
+        private long _made;
+        private int _reported;
+        private bool _opened;
+        private bool _sending;
+        private bool _closed;
+
+        /// <param name="transport">The way to the server.</param>
+        /// <param name="background">Runs the sending.</param>
+        /// <param name="events">Tell the app what becomes of records.</param>
+        /// <param name="open">Makes the store for a participant and a run; null without a folder.</param>
+        public RecordQueue(
+            Transport transport, Background background, RecordEvents events, Func<int, string, RecordStore> open)
+        {
+            _waiting = new WaitingRecords(events);
+            _transport = transport;
+            _background = background;
+            _events = events;
+            _open = open;
+        }
+
+        /// <summary>The number of records that the server has not got yet.</summary>
+        public int Unsent
+        {
+            get { return _waiting.Count; }
+        }
+
+        /// <summary>
+        /// Record values: they are with the operating system when this returns. Raises StudyException for what no
+        /// server would ever accept.
+        /// </summary>
+        public void Add(string table, IEnumerable<KeyValuePair<string, object>> values, Snapshot block)
+        {
+            RecordValues.RequireTable(table);
+            var data = RecordValues.Text(values);
+            if (block == null)
+            {
+                throw new StudyException("not-ready", "the server has not said yet where the participant is");
+            }
+            _waiting.Add(() =>
+            {
+                _made++;
+                var id = _run + "-" + _made.ToString(CultureInfo.InvariantCulture);
+                return Record.Now(table, id, block, data, _clock.Milliseconds);
+            });
+            Send();
+        }
+
+        /// <summary>The server is reached, and the participant known. Before that nothing can be recorded.</summary>
+        public void Reached(int participant)
+        {
+            bool first;
+            TaskCompletionSource<bool> reached;
+            lock (_lock)
+            {
+                first = !_opened;
+                _opened = true;
+                reached = _reached;
+                _reached = Signal();
+            }
+            reached.TrySetResult(true);
+            if (first)
+            {
+                _waiting.Open(_open(participant, _run));
+                _background.Run(() =>
+                {
+                    _waiting.TakeOver();
+                    Send();
+                    return Task.CompletedTask;
+                });
+            }
+            else
+            {
+                Send();
+            }
+        }
+
+        /// <summary>Wait until none of these records waits; whether that came about within the time.</summary>
+        public Task<bool> SettledAsync(Func<Record, bool> which, TimeSpan? within)
+        {
+            return _waiting.SettledAsync(which, Task.Delay(within ?? TimeSpan.FromMilliseconds(-1), _background.Closing));
+        }
+
+        /// <summary>Send nothing more: what waits is left to the next run.</summary>
+        public void Dispose()
+        {
+            lock (_lock)
+            {
+                _closed = true;
+            }
+            _waiting.Dispose();
+        }
+
+        private static string NewRun()
+        {
+            var bytes = new byte[8];
+            using (var random = RandomNumberGenerator.Create())
+            {
+                random.GetBytes(bytes);
+            }
+            return string.Concat(bytes.Select(one => one.ToString("x2", CultureInfo.InvariantCulture)));
+        }
+
+        private static TaskCompletionSource<bool> Signal()
+        {
+            return new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        private void Send()
+        {
+            lock (_lock)
+            {
+                if (_sending || !HasWork())
+                {
+                    return;
+                }
+                _sending = true;
+            }
+            _background.Run(SendAllAsync);
+        }
+
+        /// <summary>To be called under the lock.</summary>
+        private bool HasWork()
+        {
+            return !_closed && _transport.Connection != Connection.None && (_waiting.Batch().Count > 0 || _reported > 0);
+        }
+
+        private async Task SendAllAsync()
+        {
+            var retry = RetryAtFirst;
+            List<Record> batch;
+            while ((batch = Next()) != null)
+            {
+                // Taken before it is sent: the server may be reached again while it is on its way.
+                var reached = ReachedAgain();
+                try
+                {
+                    await SendAsync(batch).ConfigureAwait(false);
+                    retry = RetryAtFirst;
+                    if (batch.Count < WaitingRecords.BatchRecords)
+                    {
+                        await _background.PauseAsync(Gather).ConfigureAwait(false);
+                    }
+                    continue;
+                }
+                catch (StudyException refusal)
+                {
+                    var refused = batch.FirstOrDefault(record => record.Id == refusal.RecordId);
+                    if (refused != null)
+                    {
+                        _waiting.SetAside(refused, refusal);
+                        continue;
+                    }
+                    // Of the whole batch: a limit, or a token. Being reached does not change that.
+                    reached = null;
+                }
+                catch (Exception error)
+                {
+                    // Nobody knows whether it arrived: it is sent again, with the same ids.
+                    _events.Report(error);
+                }
+                var pause = TimeSpan.FromTicks((long)(retry.Ticks * (0.5 + _jitter.NextDouble() / 2)));
+                await _background.PauseAsync(pause, reached).ConfigureAwait(false);
+                retry = TimeSpan.FromTicks(Math.Min(2 * retry.Ticks, RetryAtLast.Ticks));
+            }
+        }
+
+        /// <summary>What is to be sent: no records if only their number is. Null ends the sending.</summary>
+        private List<Record> Next()
+        {
+            lock (_lock)
+            {
+                if (HasWork())
+                {
+                    return _waiting.Batch();
+                }
+                _sending = false;
+                return null;
+            }
+        }
+
+        private Task ReachedAgain()
+        {
+            lock (_lock)
+            {
+                return _reached.Task;
+            }
+        }
+
+        private async Task SendAsync(List<Record> batch)
+        {
+            var unsent = Unsent - batch.Count;
+            var offset = _clock.Milliseconds;
+            var body = new JObject
+            {
+                { "records", new JArray(batch.Select(record => new JRaw(record.Sent(offset)))) },
+                { "unsent", unsent }
+            };
+            if (batch.Count > 0)
+            {
+                body["table"] = batch[0].Table;
+            }
+            var sent = DateTime.UtcNow;
+            var watch = Stopwatch.StartNew();
+            var answer = await _transport.RecordAsync(body).ConfigureAwait(false);
+            if (Json.Member(answer, "accepted")?.Type != JTokenType.Integer)
+            {
+                throw new JsonException("somebody on the way answered in the server's place");
+            }
+            _clock.Take(sent, watch.Elapsed, answer);
+            lock (_lock)
+            {
+                _reported = unsent;
+            }
+            _waiting.Sent(batch);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Security;
+using System.Threading;
+using System.Threading.Tasks;
+
+namespace ExperimentServer
+{
+    /// <summary>The records that the server has not got yet, in memory and on the device.</summary>
+    internal sealed class WaitingRecords : IDisposable
+    {
+        // A message of an app has at most 128 kB.
+        public const int BatchRecords = 100;
+        private const int BatchBytes = 100 * 1000;
+
+        // Held for as long as it takes to change the list, and never while a file is written.
+        private readonly object _lock = new object();
+
+        // Keeps the records in the files in their order. Taken before _lock.
+        private readonly object _writing = new object();
+
+        private readonly List<Record> _waiting = new List<Record>();
+        private readonly List<Record> _unwritten = new List<Record>();
+        private readonly RecordEvents _events;
+
+        private RecordStore _store;
+        private TaskCompletionSource<bool> _changed = Signal();
+        private bool _takingOver;
+        private bool _closed;
+
+        public WaitingRecords(RecordEvents events)
+        {
+            _events = events;
+        }
+
+        public int Count
+        {
+            get { lock (_lock) { return _waiting.Count; } }
+        }
+
+        /// <summary>Have a store from now on; null is none. TakeOver has to follow.</summary>
+        public void Open(RecordStore store)
+        {
+            lock (_lock)
+            {
+                _takingOver = true;
+            }
+            lock (_writing)
+            {
+                _store = store;
+                Try(() => _store?.Prepare());
+            }
+        }
+
+        /// <summary>Have the records of runs that have ended, before those of this one.</summary>
+        public void TakeOver()
+        {
+            var found = new List<Record>();
+            Try(() => found.AddRange(_store?.TakeOver() ?? found));
+            lock (_lock)
+            {
+                _waiting.InsertRange(0, found);
+                _takingOver = false;
+            }
+            Changed();
+        }
+
+        /// <summary>Add a record: the operating system has it when this returns.</summary>
+        /// <param name="make">Makes it, in the order of the records.</param>
+        public void Add(Func<Record> make)
+        {
+            lock (_writing)
+            {
+                var record = make();
+                lock (_lock)
+                {
+                    if (_closed)
+                    {
+                        throw MoveQueue.Closed();
+                    }
+                    _waiting.Add(record);
+                }
+                _unwritten.Add(record);
+                if (_store != null && Try(() => _store.Append(_unwritten)))
+                {
+                    _unwritten.Clear();
+                }
+            }
+        }
+
+        /// <summary>The next records of one table; none if none waits, or not all are known yet.</summary>
+        public List<Record> Batch()
+        {
+            var batch = new List<Record>();
+            var bytes = 0;
+            lock (_lock)
+            {
+                foreach (var record in _takingOver ? new List<Record>() : _waiting)
+                {
+                    if (record.Table != _waiting[0].Table)
+                    {
+                        continue;
+                    }
+                    bytes += record.Bytes;
+                    if (batch.Count == BatchRecords || (batch.Count > 0 && bytes > BatchBytes))
+                    {
+                        break;
+                    }
+                    batch.Add(record);
+                }
+            }
+            return batch;
+        }
+
+        /// <summary>The server has these.</summary>
+        public void Sent(IReadOnlyCollection<Record> records)
+        {
+            Remove(records, store => store.Forget(records));
+        }
+
+        /// <summary>The server will never have this one.</summary>
+        public void SetAside(Record record, StudyException reason)
+        {
+            Remove(new[] { record }, store => store.SetAside(record, reason));
+            _events.SetAside(record, reason);
+        }
+
+        /// <summary>Wait until none of these records waits; whether that came about before `late`.</summary>
+        public async Task<bool> SettledAsync(Func<Record, bool> which, Task late)
+        {
+            while (true)
+            {
+                Task changed;
+                lock (_lock)
+                {
+                    if (!_takingOver && !_waiting.Any(which))
+                    {
+                        return true;
+                    }
+                    changed = _changed.Task;
+                }
+                if (await Task.WhenAny(changed, late).ConfigureAwait(false) == late)
+                {
+                    return false;
+                }
+            }
+        }
+
+        /// <summary>Take no more; what waits is left to the next run.</summary>
+        public void Dispose()
+        {
+            lock (_lock)
+            {
+                _closed = true;
+            }
+            lock (_writing)
+            {
+                Try(() => _store?.Dispose());
+            }
+        }
+
+        private static TaskCompletionSource<bool> Signal()
+        {
+            return new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        private bool Try(Action write)
+        {
+            try
+            {
+                write();
+                _events.StorageWorks();
+                return true;
+            }
+            catch (Exception error) when (error is IOException || error is UnauthorizedAccessException || error is SecurityException)
+            {
+                _events.StorageFails(error);
+                return false;
+            }
+        }
+
+        private void Remove(IReadOnlyCollection<Record> records, Action<RecordStore> fromStore)
+        {
+            var gone = new HashSet<Record>(records);
+            lock (_writing)
+            {
+                _unwritten.RemoveAll(gone.Contains);
+                if (_store != null)
+                {
+                    Try(() => fromStore(_store));
+                }
+            }
+            lock (_lock)
+            {
+                _waiting.RemoveAll(gone.Contains);
+            }
+            Changed();
+        }
+
+        private void Changed()
+        {
+            Interlocked.Exchange(ref _changed, Signal()).TrySetResult(true);
+        }
+    }
+}

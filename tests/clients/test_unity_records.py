@@ -1,0 +1,319 @@
+"""Records of the Unity client: on the device first, and from there to the server, each once."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import urllib.request
+from collections import Counter
+from datetime import datetime
+
+import pytest
+
+from tests.clients.conformance import Harness, Network
+from tests.clients.mono import told_by
+from tests.conftest import server_running
+from tests.waiting import PATIENCE
+
+STUDY = """
+[configuration]
+order = [["A", "B"]]
+[[blocks]]
+name = "A"
+config = { speed = 1 }
+[[blocks]]
+name = "B"
+extends = "A"
+"""
+
+
+@pytest.fixture
+def server(tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY, encoding="utf-8")
+    with server_running(study) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def app(command, storage, **environment):
+    """An app that keeps records in a folder; it is killed in the end, whatever it does."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**24,
+        env={**os.environ, "STORAGE": str(storage), **environment},
+    )
+    client = Harness(process)
+    listening = asyncio.create_task(client.listen())
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGKILL)
+        process.stdin.close()
+        await asyncio.gather(listening, return_exceptions=True)
+        await process.wait()
+
+
+async def done(client, do, **more):
+    """What the app answers."""
+    said = await asyncio.wait_for(client.ask(do, **more), PATIENCE)
+    assert "error" not in said, said
+    return said["state"]
+
+
+async def in_block(client, url, block=0):
+    """Take part as participant 1, and go to a block."""
+    await done(client, "connect", url=url, participant=1)
+    return await done(client, "goTo", block_id=block)
+
+
+def records(server, table="trials"):
+    """What the server has of participant 1, in the order of its arrival."""
+    url = f"{server.url}/api/results/{table}?participant=1"
+    with urllib.request.urlopen(url) as response:
+        return json.load(response)
+
+
+def numbers(server):
+    return [record["data"]["i"] for record in records(server)]
+
+
+def waiting_files(storage):
+    return sorted(path for path in storage.rglob("records-*") if path.stat().st_size)
+
+
+async def offline(client, network, way="none"):
+    await network.become("cut")
+    await asyncio.wait_for(client.hears({"event": "connection", "to": way}), PATIENCE)
+
+
+@contextlib.asynccontextmanager
+async def between(server):
+    """The network between apps and the server."""
+    async with Network() as network:
+        network.upstream = int(server.url.rsplit(":", 1)[1])
+        yield network
+
+
+async def test_records_arrive_with_their_context(unity_harness, server, tmp_path):
+    async with app(unity_harness, tmp_path / "device") as client:
+        state = await in_block(client, server.url)
+        await done(client, "keep", **{"as": "A"})
+        await done(client, "record", data={"rt": 0.43, "nested": {"hit": True}}, table="answers")
+        await done(client, "next")
+        await done(client, "record", of="A", data={"late": 1}, table="answers")
+        assert await done(client, "flush") == {"unsent": 0}
+    first, late = records(server, "answers")
+    assert first["data"] == {"rt": 0.43, "nested": {"hit": True}}
+    assert late["data"] == {"late": 1}
+    assert [record["block_name"] for record in (first, late)] == ["A", "A"]
+    assert [record["visit"] for record in (first, late)] == [1, 1]
+    assert state["block_name"] == "A"
+    run, counter = late["record_id"].rsplit("-", 1)
+    assert (len(run), counter) == (16, "2")
+    assert first["recorded_at"].endswith("Z")
+    assert late["clock_offset_ms"] is not None, "known from the first acknowledgement"
+    assert not waiting_files(tmp_path / "device")
+
+
+async def test_records_of_a_killed_app_are_sent_by_its_next_start(unity_harness, server, tmp_path):
+    device = tmp_path / "device"
+    async with between(server) as network:
+        async with app(unity_harness, device) as client:
+            await in_block(client, network.url)
+            await offline(client, network)
+            await done(client, "record", count=100)
+            assert await done(client, "unsent") == {"unsent": 100}
+        # Killed while it wrote another.
+        (file,) = waiting_files(device)
+        with file.open("a", encoding="utf-8") as torn:
+            torn.write('{"table":"trials","record":{"record_id":"abc-1","block_id":0,"data":{"i":')
+        await network.become("whole")
+        async with app(unity_harness, device) as client:
+            await in_block(client, network.url, 1)
+            await done(client, "record", first=100, count=1)
+            assert await done(client, "flush") == {"unsent": 0}
+    assert numbers(server) == list(range(101))
+    blocks = [record["block_name"] for record in records(server)]
+    assert Counter(blocks) == {"A": 100, "B": 1}
+    assert not waiting_files(device)
+
+
+async def test_two_apps_of_one_participant_lose_nothing(unity_harness, server, tmp_path):
+    device = tmp_path / "device"
+    async with between(server) as network:
+        async with app(unity_harness, device) as one, app(unity_harness, device) as other:
+            await in_block(one, network.url)
+            await offline(one, network)
+            await done(one, "record", count=50)
+            # It stands still, and runs nevertheless: the other must not take its files.
+            one.process.send_signal(signal.SIGSTOP)
+            await network.become("whole")
+            await done(other, "connect", url=network.url, participant=1)
+            await done(other, "record", first=50, count=50)
+            assert await done(other, "flush") == {"unsent": 0}
+            assert numbers(server) == list(range(50, 100))
+            assert len(waiting_files(device)) == 1
+            one.process.send_signal(signal.SIGCONT)
+            assert await done(one, "flush") == {"unsent": 0}
+            await offline(one, network)
+            await done(one, "record", first=100, count=10)
+            await done(other, "record", first=110, count=10)
+        assert len(waiting_files(device)) == 2, "one of each"
+        await network.become("whole")
+        async with app(unity_harness, device) as next_one:
+            await done(next_one, "connect", url=network.url, participant=1)
+            assert await done(next_one, "flush") == {"unsent": 0}
+        assert not waiting_files(device)
+    assert sorted(numbers(server)) == list(range(120))
+
+
+async def test_records_go_by_plain_requests_without_sockets(unity_harness, server, tmp_path):
+    async with between(server) as network, app(unity_harness, tmp_path / "device") as client:
+        await network.become("no-sockets")
+        await in_block(client, network.url)
+        await done(client, "record", count=250)
+        assert await done(client, "flush") == {"unsent": 0}
+    assert sorted(numbers(server)) == list(range(250))
+
+
+async def test_a_refused_record_is_set_aside_and_the_others_arrive(unity_harness, server, tmp_path):
+    device = tmp_path / "device"
+    async with between(server) as network:
+        async with app(unity_harness, device) as client:
+            await in_block(client, network.url)
+            await offline(client, network)
+            await done(client, "record", count=3)
+        # A record that this client would not make.
+        (file,) = waiting_files(device)
+        lines = file.read_text(encoding="utf-8").splitlines()
+        bad = json.loads(lines[1])
+        bad["record"]["recorded_at"] = "yesterday"
+        lines[1] = json.dumps(bad, separators=(",", ":"))
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        await network.become("whole")
+        async with app(unity_harness, device) as client:
+            await done(client, "connect", url=network.url, participant=1)
+            refused = {"event": "refused", "code": "record-invalid", "data": {"i": 1}}
+            await asyncio.wait_for(client.hears(refused), PATIENCE)
+            assert await done(client, "flush") == {"unsent": 0}
+    assert numbers(server) == [0, 2]
+    (kept,) = device.rglob("set-aside-*")
+    aside = json.loads(kept.read_text(encoding="utf-8"))
+    assert aside["record"]["data"] == {"i": 1}
+    assert aside["code"] == "record-invalid"
+    assert not waiting_files(device)
+
+
+async def test_a_device_without_room_is_told_and_records_still_arrive(
+    unity_harness, server, tmp_path
+):
+    device = tmp_path / "device"
+    # A file where a folder has to be: nothing can be written there, whoever asks.
+    device.write_text("", encoding="utf-8")
+    async with between(server) as network, app(unity_harness, device) as client:
+        await done(client, "connect", url=network.url, participant=1)
+        await asyncio.wait_for(client.hears({"event": "storage"}), PATIENCE)
+        await done(client, "goTo", block_id=0)
+        await offline(client, network)
+        await done(client, "record", count=5)
+        assert await done(client, "unsent") == {"unsent": 5}
+        device.unlink()
+        await done(client, "record", first=5, count=1)
+        (file,) = waiting_files(device)
+        assert len(file.read_text(encoding="utf-8").splitlines()) == 6, "what waited is written too"
+        await network.become("whole")
+        assert await done(client, "flush") == {"unsent": 0}
+    assert numbers(server) == list(range(6))
+
+
+async def test_many_records_wait_in_several_files_which_go_when_they_are_sent(
+    unity_harness, server, tmp_path
+):
+    device = tmp_path / "device"
+    text = "x" * 10_000
+    async with between(server) as network, app(unity_harness, device) as client:
+        await in_block(client, network.url)
+        await offline(client, network)
+        await done(client, "record", data={"text": text}, count=60)
+        assert len(waiting_files(device)) == 3
+        await network.become("whole")
+        assert await done(client, "flush") == {"unsent": 0}
+        assert not waiting_files(device)
+    assert len(records(server)) == 60
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "words"),
+    [
+        ({"table": "Trials!"}, "record-invalid", "no name of a table"),
+        ({"table": "events"}, "record-invalid", "taken by a file of every export"),
+        ({"data": {"text": "x" * 70_000}}, "record-too-large", "at most 65536 bytes"),
+    ],
+)
+async def test_what_no_server_would_accept_is_refused_at_once(
+    unity_harness, server, tmp_path, asked, code, words
+):
+    async with app(unity_harness, tmp_path / "device") as client:
+        await in_block(client, server.url)
+        said = await asyncio.wait_for(client.ask("record", **asked), PATIENCE)
+        assert said["error"] == code
+        assert words in said["message"]
+        assert await done(client, "unsent") == {"unsent": 0}
+
+
+async def test_finish_waits_for_the_records_of_its_block(unity_harness, server, tmp_path):
+    async with app(unity_harness, tmp_path / "device") as client:
+        await in_block(client, server.url)
+        await done(client, "keep", **{"as": "A"})
+        await done(client, "record", of="A", count=150)
+        await done(client, "finish", of="A")
+        assert len(records(server)) == 150
+
+
+async def test_finish_goes_on_without_records_that_do_not_arrive(unity_harness, server, tmp_path):
+    async with between(server) as network, app(unity_harness, tmp_path / "device") as client:
+        await in_block(client, network.url)
+        await done(client, "keep", **{"as": "A"})
+        await offline(client, network)
+        await done(client, "record", of="A", count=2)
+        moving = client.ask("finish", of="A")
+        assert await done(client, "flush", within=4) == {"unsent": 2}
+        await network.become("whole")
+        said = await asyncio.wait_for(moving, PATIENCE)
+        assert said["state"]["block_name"] == "B"
+        await done(client, "flush")
+    assert [record["block_name"] for record in records(server)] == ["A", "A"]
+
+
+def test_values_are_recorded_as_they_are_in_any_culture(core, server):
+    refused = (
+        'record-invalid: the value of "inside.study" is of the type Study: record texts, numbers, '
+        "truth values, times, and lists and dictionaries of them"
+    )
+    assert told_by(*core, "values", server.url) == ["True", refused, "closed"] * 2
+    for record, culture in zip(records(server), ("de-DE", "th-TH"), strict=True):
+        assert record["data"] == {
+            "culture": culture,
+            "float": 0.1,
+            "double": 1234.5,
+            "large": 1e21,
+            "decimal": 1.1,
+            "none": None,
+            "missing": None,
+            "hit": True,
+            "key": "A",
+            "when": "2026-11-25T01:02:03.0000000Z",
+            "text": '"\u00e4"',
+            "path": [0.5, 1.5],
+            "inside": {"x": 1},
+            "json": {"date": "2026-11-25T01:02:03"},
+        }
+        recorded = datetime.fromisoformat(record["recorded_at"].replace("Z", "+00:00"))
+        received = datetime.fromisoformat(record["received_at"].replace("Z", "+00:00"))
+        assert recorded.year == received.year
+    assert [record["data"] for record in records(server, "answers")] == [{"n": 1.5}] * 2

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from experiment_server.cli.output import note
+from experiment_server.errors import OutputUnwritable
+from experiment_server.limits.results import RECORD_BATCH_MAX
 from experiment_server.limits.session import PARTICIPANTS_MAX
-from experiment_server.store.options import MEMORY
+from experiment_server.store.options import MEMORY, Durability
 
 if TYPE_CHECKING:
     from experiment_server.cli.simulated import SimulatedRun, SimulationTiming
+    from experiment_server.server.settings import Settings
 
 
 def _speed(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
@@ -70,6 +73,19 @@ def _speed(_context: click.Context, _parameter: click.Parameter, text: str) -> f
     help="How many of them leave before the end: 0.1 is every tenth.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Another one, other times.")
+@click.option(
+    "--trials",
+    type=click.IntRange(0, RECORD_BATCH_MAX),
+    default=0,
+    metavar="N",
+    help="They record N trials in each block, with a made-up rt and correct, as the table trials.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep everything in this new database, for example to `export FILE` and try an analysis.",
+)
 @click.option("-p", "--port", type=click.IntRange(0, 65535), default=0, help="Any free one.")
 @click.option("--stay", is_flag=True, help="Go on serving afterwards, until Ctrl+C.")
 def command(
@@ -80,20 +96,28 @@ def command(
     arrival_seconds: float,
     drop_out: float,
     seed: int,
+    trials: int,
+    keep: Path | None,
     port: int,
     stay: bool,
 ) -> None:
     """Rehearse CONFIG_FILE with participants that are not there.
 
     They connect as a headset would and walk through their blocks, on a server of their own that
-    keeps nothing: no real session is touched.
+    keeps nothing, or what they did in a database of its own: no real session is touched.
     """
     from experiment_server.cli.simulated import SimulationTiming
     from experiment_server.server.event_loop import run_loop
+    from experiment_server.server.settings import Settings
 
-    pace = SimulationTiming(block_seconds, 0.4, arrival_seconds, drop_out, speed, seed)
+    if keep is not None and keep.exists():
+        raise OutputUnwritable(f"{keep} is there already, and was not overwritten")
+    pace = SimulationTiming(block_seconds, 0.4, arrival_seconds, drop_out, speed, seed, trials)
+    settings = Settings(
+        config_file, port=port, database=str(keep or MEMORY), durability=Durability.FAST
+    )
     try:
-        outcomes = run_loop(_rehearse(config_file, port, participants, pace, stay=stay))
+        outcomes = run_loop(_rehearse(settings, participants, pace, stay=stay))
     except KeyboardInterrupt:
         raise click.Abort from None
     if any(outcome.left == "failed" for outcome in outcomes):
@@ -101,14 +125,13 @@ def command(
 
 
 async def _rehearse(
-    config_file: Path, port: int, participants: int, pace: SimulationTiming, *, stay: bool
+    settings: Settings, participants: int, pace: SimulationTiming, *, stay: bool
 ) -> list[SimulatedRun]:
     from experiment_server.cli.simulated import take_part
     from experiment_server.server.app import serving
-    from experiment_server.server.settings import Settings
     from experiment_server.session.requests import BY_SERVER
 
-    async with serving(Settings(config_file, port=port, database=MEMORY)) as running:
+    async with serving(settings) as running:
         session = running.session
         for index in range(2, participants + 1):
             await session.add_participant(BY_SERVER, index)

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Literal
 
 import aiohttp
@@ -33,6 +34,8 @@ class SimulationTiming:
     drop_out: float = 0.0
     speed: float = 1.0
     seed: int = 0
+    trials: int = 0
+    """The number of records in each block, with values that are made up."""
 
 
 @dataclass(slots=True)
@@ -70,6 +73,8 @@ async def take_part(
             last = int(last_fraction * client.snapshot["blocks_count"])
             async for block in client.blocks():
                 on_block()
+                if timing.trials:
+                    await _record(url, participant, block, timing, token)
                 started = time.monotonic()
                 seconds = timing.block * generator.lognormvariate(0, timing.spread)
                 await asyncio.sleep(seconds / timing.speed)
@@ -83,6 +88,36 @@ async def take_part(
     except (StudyError, aiohttp.ClientError, OSError) as error:
         outcome.error = str(error)
     return outcome
+
+
+async def _record(
+    url: str, participant: int, block: Snapshot, timing: SimulationTiming, token: str | None
+) -> None:
+    """Send the records of a block: reaction times that depend on the block and the participant."""
+    usual = 0.5
+    for name in (block["block_name"], participant):
+        usual *= random.Random(f"{timing.seed} trials {name}").uniform(0.8, 1.25)
+    generator = random.Random(f"{timing.seed} {participant} {block['block_id']}")
+    records = [
+        {
+            "record_id": f"simulated-{block['revision']}-{trial}",
+            "block_id": block["block_id"],
+            "revision": block["revision"],
+            "recorded_at": datetime.now(timezone.utc).isoformat(),
+            "data": {
+                "trial": trial,
+                "rt": round(usual * generator.lognormvariate(0, 0.2), 3),
+                "correct": generator.random() < 0.9,
+            },
+        }
+        for trial in range(1, timing.trials + 1)
+    ]
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with (
+        aiohttp.ClientSession(url, headers=headers) as http,
+        http.post(f"/api/results/{participant}", json={"records": records}) as answer,
+    ):
+        answer.raise_for_status()
 
 
 async def _move_on(block: Snapshot, outcome: SimulatedRun) -> None:

@@ -3,12 +3,14 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -17,6 +19,8 @@ import pytest
 from tests import psych_ds
 from tests.conftest import server_running
 from tests.waiting import PATIENCE
+
+ROOT = Path(__file__).parents[2]
 
 STUDY = """
 [configuration]
@@ -158,6 +162,24 @@ def test_r_reads_a_table_with_the_right_types_and_a_known_mean(exported):
     types, *means = ran.stdout.strip().splitlines()
     assert types.split() == ["numeric", "integer", "logical", "logical", "character", "4"]
     assert means == [f"{size} {mean}" for size, mean in MEANS.items()]
+
+
+def test_the_readme_leads_from_a_new_study_to_a_mean_per_condition(tmp_path):
+    """Its commands and lines are carried out as they stand there."""
+    text = (ROOT / "README.md").read_text("utf-8").partition("Try your analysis before")[2]
+    commands, lines = re.findall(r"```(?:sh|python)\n(.*?)```", text, re.S)[:2]
+    assert len((commands + lines).splitlines()) <= 10
+    programs = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    options = {
+        "cwd": tmp_path, "capture_output": True, "text": True, "timeout": 6 * PATIENCE, "check": True,
+        "env": {**os.environ, "PATH": programs},
+    }  # fmt: skip
+    subprocess.run(["bash", "-e", "-c", commands], **options)
+    said = subprocess.run([sys.executable, "-c", lines], **options).stdout
+    means = re.findall(r"(tap|swipe) +(0\.\d+)", said)
+    assert [gesture for gesture, _ in means] == ["swipe", "tap"] * 2
+    assert all(0.2 < float(mean) < 1 for _, mean in means)
+    assert psych_ds.problems(tmp_path / "rehearsal") == []
 
 
 def test_the_table_over_rest_is_the_same_byte_for_byte(exported, studied):

@@ -45,6 +45,21 @@ def test_a_real_session_is_not_touched(study_file):
     assert database.read_bytes() == before
 
 
+def test_what_they_did_is_kept_if_asked_in_a_new_database(study_file, tmp_path):
+    kept = tmp_path / "kept.sqlite3"
+    result = simulate(study_file, "-n", 3, "--trials", 2, "--keep", kept)
+    assert result.exit_code == 0, result.output
+    with sqlite3.connect(kept) as connection:
+        query = "SELECT participant_index, block_id, count(*) FROM records GROUP BY 1, 2"
+        counts = connection.execute(query).fetchall()
+    assert counts == [(who, block, 2) for who in (1, 2, 3) for block in range(5)]
+    assert CliRunner().invoke(main, ["events", str(kept), "--check"]).exit_code == 0
+    before = kept.read_bytes()
+    again = simulate(study_file, "-n", 3, "--keep", kept)
+    assert (again.exit_code, kept.read_bytes()) == (1, before)
+    assert "is there already" in again.output
+
+
 @pytest.mark.parametrize("speed", ["fast", "0x", "-3", "inf", "nan"])
 def test_a_speed_that_is_none_is_explained(study_file, speed):
     result = CliRunner().invoke(main, ["simulate", str(study_file), "--speed", speed])

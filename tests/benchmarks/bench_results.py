@@ -149,7 +149,7 @@ def export_of_many(study: Path, folder: Path) -> tuple[float, float]:
     if process.returncode:
         raise RuntimeError(f"the export ended with {process.returncode}")
     seconds = time.monotonic() - started
-    lines = sum(path.read_text().count("\n") for path in (folder / "out").rglob("trials.csv"))
+    lines = sum(path.read_text().count("\n") for path in (folder / "out").rglob("*trials_data.csv"))
     if lines != PARTICIPANTS * TRIALS + 1:
         raise RuntimeError(f"the export has {lines} lines of records")
     return seconds, used.ru_maxrss / 1024

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -117,7 +118,8 @@ def export(study, out, *options, code=0):
 @pytest.fixture(scope="module")
 def exported(studied):
     out = studied.with_name("exported")
-    assert "trials (8), participants (3), timings (4) and 1 uploaded files" in export(studied, out)
+    (said,) = export(studied, out).splitlines()
+    assert "trials (8), participants (3), timings (4) and 1 uploaded files" in said
     return out
 
 
@@ -171,8 +173,8 @@ def test_the_readme_leads_from_a_new_study_to_a_mean_per_condition(tmp_path):
     assert len((commands + lines).splitlines()) <= 10
     programs = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     options = {
-        "cwd": tmp_path, "capture_output": True, "text": True, "timeout": 6 * PATIENCE, "check": True,
-        "env": {**os.environ, "PATH": programs},
+        "cwd": tmp_path, "capture_output": True, "text": True, "check": True,
+        "timeout": 6 * PATIENCE, "env": {**os.environ, "PATH": programs},
     }  # fmt: skip
     subprocess.run(["bash", "-e", "-c", commands], **options)
     said = subprocess.run([sys.executable, "-c", lines], **options).stdout
@@ -241,6 +243,7 @@ def test_the_codebook_describes_each_column_of_each_table(exported):
     assert json.loads(rows["trials", "size"]["levels"]) == ["large", "small"]
     assert rows["trials", "size"]["source"].startswith("the study")
     assert all(row["description"] or row["source"] == "the app" for row in rows.values())
+    assert "a spreadsheet may execute" in rows["trials", "said"]["description"]
 
 
 def test_tables_whose_names_look_alike_to_psych_ds_have_a_file_each(exported):
@@ -286,6 +289,13 @@ def test_parquet_has_the_types_and_a_row_group_for_each_page(studied, tmp_path, 
     assert not (out / "dataset_description.json").exists()
 
 
+def read_terminal(terminal):
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # Linux reports the end of a terminal so.
+        return b""
+
+
 def test_many_rows_are_a_row_group_for_each_thousand(studied, tmp_path):
     with server_running(studied, "--database", tmp_path / "many.db") as server:
         for start in range(0, 2500, 500):
@@ -294,8 +304,17 @@ def test_many_rows_are_a_row_group_for_each_thousand(studied, tmp_path):
                 for number in range(start, start + 500)
             ]
             call(f"{server.url}/api/results/1", "POST", {"records": records})
-        # Also while the server runs.
-        export(tmp_path / "many.db", tmp_path / "out", "--format", "parquet")
+        # Also while the server runs; a terminal shows how far it is.
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "experiment_server", "export", tmp_path / "many.db"]
+        with subprocess.Popen(
+            [*command, "-d", tmp_path / "out", "--format", "parquet"], stderr=theirs
+        ) as process:
+            os.close(theirs)
+            shown = b"".join(iter(lambda: read_terminal(ours), b""))
+        assert process.returncode == 0
+        assert b"trials" in shown
+        assert b"100%" in shown
     file = pq.ParquetFile(tmp_path / "out" / "data" / "trials.parquet")
     groups = range(file.num_row_groups)
     assert [file.metadata.row_group(group).num_rows for group in groups] == [1000, 1000, 500]

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiment_server.cli.exporting.columns import OF_STUDY, Column, Facts, Kind, TableFacts
+from experiment_server.cli.exporting.columns import (
+    OF_APP,
+    OF_STUDY,
+    Column,
+    Facts,
+    Kind,
+    TableFacts,
+)
 from experiment_server.wire.tables import csv_heading, csv_lines
 from experiment_server.wire.values import JsonObject
 
@@ -29,11 +36,15 @@ class WrittenTable:
 
 
 def write_codebook(folder: Path, tables: Sequence[WrittenTable], *, formula_safe: bool) -> None:
-    """Write codebook.csv: a row for each column of each table."""
-    rows = (row for table in tables for row in _codebook_rows(table))
+    """Write codebook.csv: a row for each column of each table.
+
+    It is a file for spreadsheets, so formulas in it are always defused. `formula_safe` says whether
+    those in the tables are.
+    """
+    rows = (row for table in tables for row in _codebook_rows(table, formula_safe=formula_safe))
     with (folder / CODEBOOK).open("x", encoding="utf-8", errors="replace", newline="") as file:
         file.write(csv_heading(_COLUMNS))
-        file.write(csv_lines(rows, _COLUMNS, formula_safe=formula_safe))
+        file.write(csv_lines(rows, _COLUMNS))
 
 
 def write_psych_ds(folder: Path, name: str, summary: str, tables: Sequence[WrittenTable]) -> None:
@@ -84,7 +95,7 @@ not open them in a spreadsheet without it: a spreadsheet executes texts that beg
 """
 
 
-def _codebook_rows(table: WrittenTable) -> Iterator[JsonObject]:
+def _codebook_rows(table: WrittenTable, *, formula_safe: bool) -> Iterator[JsonObject]:
     for column in table.columns:
         facts = table.facts.of(column.name)
         yield {
@@ -98,8 +109,17 @@ def _codebook_rows(table: WrittenTable) -> Iterator[JsonObject]:
             "levels": _levels(column, facts),
             "minimum": facts.smallest,
             "maximum": facts.largest,
-            "description": column.description or None,
+            "description": " ".join([column.description, *_warning(column, formula_safe)]).strip(),
         }
+
+
+def _warning(column: Column, formula_safe: bool) -> Iterator[str]:
+    if column.source == OF_APP and column.kind in (Kind.STRING, Kind.JSON):
+        yield _DEFUSED if formula_safe else _AS_SENT
+
+
+_AS_SENT = "Texts are as sent: a spreadsheet may execute one that begins with =, +, - or @."
+_DEFUSED = "Texts that a spreadsheet would execute have a ' before them."
 
 
 def _levels(column: Column, facts: Facts) -> list[str] | None:

@@ -6,18 +6,20 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from experiment_server.server.app import serving
+from experiment_server.server.app import Running, serving
 from experiment_server.server.settings import Settings
-from tests.conftest import ROOT
+from tests.conftest import ROOT, ServerProcess, server_running
 from tests.waiting import PATIENCE
 
 SCENARIOS: dict[str, dict[str, Any]] = {
@@ -226,7 +228,26 @@ class Harness:
     heard: list[dict[str, Any]] = field(default_factory=list)
     more: asyncio.Event = field(default_factory=asyncio.Event)
     answers: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
+    killed: bool = False
     _revision: int = 0
+
+    async def kill(self) -> None:
+        """End it at once, with all of its processes; returns when they are gone."""
+        self.killed = True
+        os.killpg(self.process.pid, signal.SIGKILL)
+        await self.process.wait()
+
+    def limit_files(self, size: int) -> None:
+        """Let it write no file that becomes larger than this, as if the device were full."""
+        for process_id in self._processes():
+            _, most = resource.prlimit(process_id, resource.RLIMIT_FSIZE)
+            resource.prlimit(process_id, resource.RLIMIT_FSIZE, (size, most))
+
+    def _processes(self) -> Iterator[int]:
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(int(process.name)) == self.process.pid:
+                    yield int(process.name)
 
     def ask(self, do: str, **more: Any) -> asyncio.Future[dict[str, Any]]:
         """Tell it to do something; the future has its answer."""
@@ -280,24 +301,28 @@ def matches(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def harness(*command: str) -> AsyncIterator[Harness]:
-    """Start a client's harness."""
+async def harness(*command: str, storage: Path) -> AsyncIterator[Harness]:
+    """Start a client's harness, which keeps records in the folder `storage`."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=2**24,
+        env={**os.environ, "STORAGE": str(storage)},
         # Node from PyPI is a program that starts Node: both have to end.
         start_new_session=True,
+        # As here, a file over the limit is an error and no signal.
+        restore_signals=False,
     )
     assert process.stdin is not None
     client = Harness(process)
     listening = asyncio.create_task(client.listen())
     try:
         yield client
-        client.ask("close")
-        process.stdin.close()
-        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0, "it ends by itself"
+        if not client.killed:
+            client.ask("close")
+            process.stdin.close()
+            assert await asyncio.wait_for(process.wait(), PATIENCE) == 0, "it ends by itself"
         await listening
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -308,49 +333,78 @@ async def harness(*command: str) -> AsyncIterator[Harness]:
         await process.wait()
 
 
+class Device:
+    """What a participant holds: programs of one client, by name, with one folder for records.
+
+    A device that `refuses` has a file in the folder's place.
+    """
+
+    def __init__(self, command: tuple[str, ...], storage: Path, *, refuses: bool = False) -> None:
+        self._refuses = refuses
+        self._command = command
+        self._storage = storage
+        self._stack = contextlib.AsyncExitStack()
+        self._programs: dict[str, Harness] = {}
+
+    async def __aenter__(self) -> Device:
+        if self._refuses:
+            self._storage.write_text("no folder")
+        else:
+            self._storage.mkdir()
+        return self
+
+    async def __aexit__(self, *error: Any) -> bool | None:
+        return await self._stack.__aexit__(*error)
+
+    async def program(self, name: str) -> Harness:
+        """A program that runs; started now if none of the name does."""
+        if name not in self._programs or self._programs[name].killed:
+            starting = harness(*self._command, storage=self._storage)
+            self._programs[name] = await self._stack.enter_async_context(starting)
+        return self._programs[name]
+
+
 class Replay:
     """One scenario, replayed to one client."""
 
-    def __init__(self, scenario: dict[str, Any], folder: Path, network: Network) -> None:
+    def __init__(
+        self, scenario: dict[str, Any], folder: Path, network: Network, device: Device
+    ) -> None:
         self._scenario = scenario
+        self._device = device
         self._study = folder / "study.toml"
         self._study.write_text(STUDY, encoding="utf-8")
         self._network = network
         self._stack = contextlib.AsyncExitStack()
         self._port = 0
         self._later: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._recorded = 0
+        self._running: Running | ServerProcess | None = None
 
-    async def run(self, client: Harness) -> None:
+    async def run(self) -> None:
         """Go through the steps; raises AssertionError with the one that did not hold."""
         try:
             await self._start()
             for number, step in enumerate(self._scenario["steps"]):
                 try:
-                    await self._step(step, client)
+                    await self._step(step)
                 except (AssertionError, asyncio.TimeoutError) as error:
                     raise AssertionError(f"step {number}, {step}: {error!r}") from error
         finally:
             await self._stack.aclose()
 
-    async def _step(self, step: dict[str, Any], client: Harness) -> None:
+    async def _step(self, step: dict[str, Any]) -> None:
         if "client" in step:
-            more = dict(step.get("with", {}))
-            more |= {name: step[name] for name in ("block_id", "of", "as") if name in step}
-            if step["client"] == "connect":
-                more["url"] = self._filled(more.get("url", "{url}"))
-                if more.get("token") == "of participant 1":
-                    more["token"] = (await self._ask("GET", "participant-link/1"))["token"]
-            answer = client.ask(step["client"], **more)
-            if "later" in step:
-                self._later[step["later"]] = answer
-            else:
-                await self._answered(answer, step)
+            await self._tell(await self._program(step), step)
         elif "answer" in step:
             await self._answered(self._later[step["answer"]], step)
         elif "hears" in step:
-            await asyncio.wait_for(client.hears(step["hears"]), step.get("within", PATIENCE))
+            await asyncio.wait_for(
+                (await self._program(step)).hears(step["hears"]), step.get("within", PATIENCE)
+            )
         elif "unheard" in step:
-            assert not [event for event in client.heard if matches(event, step["unheard"])]
+            heard = (await self._program(step)).heard
+            assert not [event for event in heard if matches(event, step["unheard"])]
         elif "network" in step:
             mode = step["network"]
             await self._network.become(Stranger(**mode) if isinstance(mode, dict) else mode)
@@ -364,6 +418,52 @@ class Replay:
             await asyncio.wait_for(self._network.misleads(step["misled"]), PATIENCE)
         else:
             await self._serve(step)
+
+    async def _program(self, step: dict[str, Any]) -> Harness:
+        return await self._device.program(step.get("app", "first"))
+
+    async def _tell(self, client: Harness, step: dict[str, Any]) -> None:
+        more = dict(step.get("with", {}))
+        more |= {name: step[name] for name in ("block_id", "of", "as", "within") if name in step}
+        match step["client"]:
+            case "kill":
+                await client.kill()
+                return
+            case "start":
+                # It has been started to be told this.
+                return
+            case "storage-full":
+                client.limit_files(0)
+                return
+            case "storage-free":
+                client.limit_files(resource.RLIM_INFINITY)
+                return
+            case "connect":
+                more["url"] = self._filled(more.get("url", "{url}"))
+                if str(more.get("token")).startswith("of participant 1"):
+                    more["token"] = await self._token(more["token"])
+            case "record":
+                count = step.get("count", 1)
+                more |= {"first": self._recorded, "count": count}
+                if "size" in step:
+                    more["data"] = {"text": "x" * step["size"]}
+                if "error" not in step:
+                    self._recorded += count
+        answer = client.ask(step["client"], **more)
+        if "later" in step:
+            self._later[step["later"]] = answer
+        else:
+            await self._answered(answer, step)
+
+    async def _token(self, described: str) -> str:
+        """`of participant 1`, or `of participant 1 for 3 s`."""
+        *_, last = described.removesuffix(" s").split()
+        if " for " not in described:
+            answer = await self._ask("GET", "participant-link/1")
+            return str(answer["token"])
+        assert isinstance(self._running, Running)
+        now, valid = datetime.now(timezone.utc), timedelta(seconds=float(last))
+        return self._running.session.tokens.participant(1, now, valid)
 
     async def _answered(self, answer: asyncio.Future[dict[str, Any]], step: dict[str, Any]) -> None:
         said = await asyncio.wait_for(asyncio.shield(answer), PATIENCE)
@@ -388,7 +488,13 @@ class Replay:
                 await self._ask("PATCH", f"config/{who}", step["patch"])
             case "is":
                 await asyncio.wait_for(self._until(who, step["expect"]), PATIENCE)
+            case "records":
+                await asyncio.wait_for(self._until_recorded(who or 1, step), PATIENCE)
             case "stop":
+                await self._stack.aclose()
+            case "kill":
+                assert isinstance(self._running, ServerProcess)
+                self._running.kill()
                 await self._stack.aclose()
             case "forget":
                 for file in self._study.parent.glob("*.sqlite3*"):
@@ -402,11 +508,34 @@ class Replay:
         while not matches(await self._ask("GET", f"state/{who}"), wanted):
             pass
 
+    async def _until_recorded(self, who: int, step: dict[str, Any]) -> None:
+        """Wait until exactly these records are there, or `least` of them."""
+        path = f"results/{step.get('table', 'trials')}?participant={who}"
+        while True:
+            records = await self._ask("GET", path)
+            numbers = sorted(record["data"]["i"] for record in records)
+            if "least" in step:
+                if len(numbers) >= step["least"]:
+                    return
+            elif len(numbers) >= step["count"]:
+                assert numbers == list(range(step["count"])), "each is there, and once"
+                blocks = {record["block_name"] for record in records}
+                assert blocks == {step.get("block", *blocks)}, blocks
+                return
+            # Each look reads all of them.
+            await asyncio.sleep(0.1)
+
     async def _start(self) -> None:
+        if {"server": "kill"} in self._scenario["steps"]:
+            # A process of its own, as only such a one can be killed.
+            self._running = self._stack.enter_context(server_running(self._study))
+            self._network.upstream = urlsplit(self._running.url).port or 0
+            self._port = self._network.upstream
+            return
         # In the test's own loop, on a real port: there are many scenarios.
         settings = Settings(self._study, port=self._port, **self._scenario.get("settings", {}))
-        running = await self._stack.enter_async_context(serving(settings))
-        self._port = urlsplit(running.url).port or 0
+        self._running = await self._stack.enter_async_context(serving(settings))
+        self._port = urlsplit(self._running.url).port or 0
         self._network.upstream = self._port
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -420,5 +549,7 @@ class Replay:
 
 async def replay(described: dict[str, Any], folder: Path, *command: str) -> None:
     """Replay a scenario to a client, by its harness."""
-    async with Network() as network, harness(*command) as client:
-        await Replay(described, folder, network).run(client)
+    refuses = described.get("storage") == "refused"
+    storage = Device(command, folder / "device", refuses=refuses)
+    async with Network() as network, storage as device:
+        await Replay(described, folder, network, device).run()

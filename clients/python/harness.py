@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from experiment_server import AsyncClient, StudyError
+from experiment_server_client import AsyncClient, RecordProblem, StudyError
 from experiment_server_client.known import ClientEvent
 from experiment_server_client.snapshot import Snapshot
 
@@ -44,7 +45,14 @@ class Harness:
         self, url: str, participant: int | None = None, token: str | None = None
     ) -> Any:
         """Take part."""
-        self.client = await AsyncClient(url, participant, token=token).__aenter__()
+        client = AsyncClient(
+            url,
+            participant,
+            token=token,
+            storage=os.environ.get("STORAGE"),
+            on_record_problem=self.hear_of,
+        )
+        self.client = await client.__aenter__()
         self.happenings = self.client.happenings()
         say(event="connection", to=self.client.connection)
         self.hear(ClientEvent("block", self.client.snapshot))
@@ -58,6 +66,12 @@ class Harness:
         else:
             self.told = heard.snapshot
             say(event=heard.event, state=heard.snapshot)
+
+    def hear_of(self, problem: RecordProblem) -> None:
+        """Tell a problem with records."""
+        events = {"set-aside": "refused", "storage": "storage"}
+        if problem.kind in events:
+            say(event=events[problem.kind], message=problem.message)
 
     async def attend(self) -> None:
         """Listen, from what was heard last."""
@@ -83,6 +97,32 @@ class Harness:
     async def finish(self, of: str) -> Any:
         """End a block that was kept."""
         return await self.block(of).finish()
+
+    async def record(
+        self,
+        count: int = 1,
+        first: int = 0,
+        data: dict[str, Any] | None = None,
+        table: str | None = None,
+        of: str | None = None,
+    ) -> None:
+        """Record numbers or data, in the current block or one that was kept."""
+        record = (self.client if of is None else self.block(of)).record
+        for number in range(first, first + count):
+            recorded = {"i": number} if data is None else data
+            if table is None:
+                record(recorded)
+            else:
+                record(table, recorded)
+
+    async def flush(self, within: float | None = None) -> Any:
+        """Wait until no record waits; how many wait."""
+        await self.client.flush(within)
+        return await self.unsent()
+
+    async def unsent(self) -> Any:
+        """How many records wait."""
+        return {"unsent": self.client.unsent}
 
     def block(self, name: str) -> Snapshot:
         """A block that was kept."""
@@ -117,7 +157,8 @@ class Harness:
 async def main() -> None:
     """Read lines until there are no more."""
     harness = Harness()
-    reader = asyncio.StreamReader()
+    # A line may have a record that is too large.
+    reader = asyncio.StreamReader(limit=2**20)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     working = set()

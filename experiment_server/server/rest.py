@@ -148,22 +148,19 @@ def _stream(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = authenticator.caller(request)
-        received = await read(request, tuple(request.match_info.values()))
+        texts = tuple(request.match_info.values())
+        received = await read(request, texts)
         call = decoded_call(operation, caller, received, session.default_participant_index)
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": f"{MEDIA_TYPES[output_format]}; charset=utf-8",
-                "Content-Disposition": f'attachment; filename="{operation.name}.{output_format}"',
-            }
-        )
-        return await _write(request, response, session, call, table, output_format)
+        # A table of results is a file of its name.
+        name = texts[-1] if texts else operation.name
+        return await _write(request, f"{name}.{output_format}", session, call, table, output_format)
 
     return handle
 
 
 async def _write(
     request: web.Request,
-    response: web.StreamResponse,
+    filename: str,
     session: StudySession,
     call: Call,
     table: Table,
@@ -173,6 +170,12 @@ async def _write(
     # The first page is read before the headers are sent, so an error can still set the status.
     first: Sequence[Struct] = await anext(pages, [])
     layout = await _layout(session, call, table) if output_format == "csv" else None
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": f"{MEDIA_TYPES[output_format]}; charset=utf-8",
+            "Content-Disposition": f'attachment; filename="{filename}"',
+        }
+    )
     await response.prepare(request)
     if layout is not None:
         await response.write(csv_heading(layout.columns, formula_safe=layout.formula_safe).encode())

@@ -8,11 +8,13 @@ from playwright.sync_api import expect
 from tests.conftest import ROOT, need
 from tests.e2e.conftest import screenshot
 from tests.e2e.test_dashboard import client_of, live, row
+from tests.e2e.test_results_view import record
 
 AXE = ROOT / "tests" / "clients" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 VIEWS = {
     "run": "#/",
+    "results": "#/results",
     "participant": "#/participant/7",
     "design": "#/design",
     "study": "#/study",
@@ -21,6 +23,7 @@ VIEWS = {
 # When a view is there as a whole.
 READY = {
     "run": "[data-testid=participant-12]",
+    "results": "[data-testid=latest] tbody tr",
     "participant": "[data-testid=timeline] li.current",
     "design": "figure:last-of-type svg",
     "study": "[data-testid=findings]",
@@ -37,6 +40,10 @@ def busy(pointing_task):
         for _ in range(index * 3 % 12 if index % 5 else 0):
             rest.move_to_next(index)
     rest.move_to_block(4, 7)
+    for index in range(1, 25):
+        for block in range(min(4, index % 7)):
+            trials = 7 if index == 13 and block == 2 else 20
+            record(pointing_task.url, index, block, trials, unsent=12 if index == 9 else 0)
     request = urllib.request.Request(
         f"{pointing_task.url}/api/config/7",
         data=b'{"movements": 10, "rest_text": "Take the headset off for a moment."}',

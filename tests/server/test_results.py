@@ -386,3 +386,15 @@ async def test_the_latest_records_come_in_the_order_of_their_arrival(http):
     for wrong in ("0", "101", "-1", "x"):
         status, problem = await send(http, "GET", f"/api/results/trials?latest={wrong}")
         assert (status, problem["code"]) == (400, "parameter-invalid")
+
+
+async def test_a_table_is_downloaded_as_a_file_of_its_name(http):
+    await keep(http, a_record(1))
+    for file in ("trials.csv", "trials.jsonl"):
+        async with http.get(f"/api/results/{file}") as response:
+            assert response.headers["Content-Disposition"] == f'attachment; filename="{file}"'
+    async with http.get("/api/events.csv") as response:
+        assert response.headers["Content-Disposition"] == 'attachment; filename="events.csv"'
+    for wrong in ("a%0d%0ab.csv", "a%22b.jsonl"):
+        async with http.get(f"/api/results/{wrong}") as response:
+            assert response.status == 422

@@ -1,4 +1,5 @@
 import { render } from "preact";
+import { Comparison } from "./comparison";
 import { Controller } from "./controller";
 import type { Overview } from "./protocol";
 import { followAddress } from "./route";
@@ -16,5 +17,6 @@ if (first) store.replace(JSON.parse(first) as Overview);
 startClock();
 followAddress();
 const controller = new Controller(store, connect(store));
+new Comparison(store, controller.ask).start();
 const root = document.getElementById("root");
 if (root) render(<App controller={controller} />, root);

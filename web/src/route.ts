@@ -2,9 +2,10 @@
 
 import { computed, signal } from "@preact/signals";
 
-export type View = "run" | "design" | "study" | "log";
+export type View = "run" | "results" | "design" | "study" | "log";
 export const VIEWS: Record<View, string> = {
   run: "Run",
+  results: "Results",
   design: "Design",
   study: "Study",
   log: "Log",
@@ -23,8 +24,15 @@ export const opened = computed<number | null>(() => {
   return first === "participant" && index && /^\d+$/.test(index) ? Number(index) : null;
 });
 
+/** The table of results that is named. */
+export const table = computed<string | null>(() => {
+  const [, first, name] = hash.value.split("/");
+  return first === "results" && name ? name : null;
+});
+
 export const address = {
   view: (name: View) => (name === "run" ? "#/" : `#/${name}`),
+  table: (name: string) => `#/results/${name}`,
   participant: (index: number) => `#/participant/${index}`,
 };
 

@@ -28,6 +28,7 @@ export function connect(store: Store): Ask {
     store.connection.value = "live";
   });
   socket.on("participants-changed", (rows) => store.change(rows));
+  socket.on("results-changed", (numbers) => store.results.change(numbers));
   socket.on("participants-removed", (indices) => store.remove(indices));
   socket.on("study-changed", (study) => store.changeStudy(study));
   socket.on("event", (entries) => store.log.hear(entries));

@@ -27,6 +27,7 @@ function overview(...participants: ParticipantRow[]): Overview {
     study: { name: "study.toml", digest: "d", version: 1 },
     diagnostics: [],
     participants,
+    results: [],
     default_participant: 1,
     database: ":memory:",
     session: "main",

@@ -3,6 +3,7 @@
 import { batch, computed, type Signal, signal } from "@preact/signals";
 import { namesOf } from "./colours";
 import { Log } from "./log";
+import { Results } from "./results";
 import type {
   Affected,
   Diagnostic,
@@ -46,6 +47,9 @@ export class Store {
   /** The server's clock minus this machine's, in milliseconds. */
   readonly clockOffset = signal(0);
   readonly log = new Log();
+  readonly results = new Results();
+  /** Grows with each change of the rows. */
+  changes = 0;
 
   // A signal per participant, so that a change repaints one row. It has what is shown; what the
   // server has said is beside it, for when a move that was shown already is refused.
@@ -77,6 +81,7 @@ export class Store {
       this.guarded.value = overview.guarded;
       this.clockOffset.value = Date.parse(overview.server_time) - now;
       this.log.forget();
+      this.results.replace(overview.results);
       const present = new Set(overview.participants.map((row) => row.participant_index));
       for (const index of this.#rows.keys()) {
         if (!present.has(index)) this.#forget(index);
@@ -171,6 +176,7 @@ export class Store {
     const index = row.participant_index;
     const before = this.#said.get(index);
     this.#said.set(index, row);
+    this.changes += 1;
     const shown = this.#rows.get(index);
     if (!shown) this.#rows.set(index, signal(row));
     // Presence alone tells nothing about a move that is under way.

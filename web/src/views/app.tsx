@@ -1,6 +1,7 @@
 import type { FunctionComponent } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Controller } from "../controller";
+import type { ResultTable } from "../protocol";
 import { opened, type View, view } from "../route";
 import { Drawer } from "./participant/drawer";
 import { RunView } from "./run/run";
@@ -16,6 +17,7 @@ export interface ViewProps {
 // What is large is loaded when its view is opened.
 type Later = Exclude<View, "run">;
 const LATER: Record<Later, () => Promise<FunctionComponent<ViewProps>>> = {
+  results: async () => (await import("./results/results")).ResultsView,
   design: async () => (await import("./design/design")).DesignView,
   study: async () => (await import("./study/study")).StudyView,
   log: async () => (await import("./log/log")).LogView,
@@ -26,6 +28,7 @@ export function App({ controller }: ViewProps) {
   const { store } = controller;
   const help = useRef<HTMLDialogElement>(null);
   const live = store.connection.value === "live" || store.connection.value === "connecting";
+  useNumbersOfBlocks(controller);
   return (
     <div class={live ? "page" : "page stale"}>
       <Header store={store} onHelp={() => help.current?.showModal()} />
@@ -43,6 +46,31 @@ export function App({ controller }: ViewProps) {
       <Help dialog={help} />
     </div>
   );
+}
+
+/** Read how many records there are in each block, which the snapshot does not have. */
+function useNumbersOfBlocks({ store }: Controller): void {
+  const { any, loaded } = store.results;
+  const wanted = any.value && !loaded.value && store.connection.value === "live";
+  useEffect(() => {
+    if (!wanted) return;
+    let current = true;
+    const read = async () => {
+      try {
+        // Not over the socket: in a large session it is more than fits into a message.
+        const answer = await fetch("/api/results");
+        if (!answer.ok) throw new Error(answer.statusText);
+        const tables = (await answer.json()) as ResultTable[];
+        if (current) store.results.load(tables);
+      } catch {
+        store.notice.value = "The numbers of records could not be read. Reload the page.";
+      }
+    };
+    void read();
+    return () => {
+      current = false;
+    };
+  }, [store, wanted]);
 }
 
 function Current({

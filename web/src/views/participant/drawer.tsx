@@ -13,6 +13,7 @@ import { outside, Strip, Swatch } from "../strip";
 import { ConfigTree } from "./config";
 import { Connect } from "./connect";
 import { Origins } from "./origins";
+import { Records } from "./records";
 import { Timeline } from "./timeline";
 
 const ENTRIES = 200;
@@ -54,6 +55,7 @@ export function Drawer({ controller, index }: { controller: Controller; index: n
 function Details({ controller, row }: { controller: Controller; row: ShownRow }) {
   const index = row.participant_index;
   const { store } = controller;
+  const recorded = store.results.of(index).value;
   const snapshot = useSignal<Snapshot | null>(null);
   const configs = useSignal<Config[]>([]);
   const visits = useSignal<Visit[]>([]);
@@ -158,6 +160,12 @@ function Details({ controller, row }: { controller: Controller; row: ShownRow })
           offset={store.clockOffset.value}
         />
       </Section>
+
+      {(recorded.records > 0 || recorded.unsent > 0) && (
+        <Section title="Records" open>
+          <Records row={row} recorded={recorded} names={store.names.value} />
+        </Section>
+      )}
 
       <Section title="Connect an app">
         <Connect controller={controller} index={index} />

@@ -12,10 +12,11 @@ interface Props {
   body: RefObject<HTMLTableSectionElement | null>;
 }
 
-const COLUMNS = 6;
+const COLUMNS = 7;
 
 export function ParticipantList({ controller, shown, selection, body }: Props) {
   const indices = shown.value;
+  const recording = controller.store.results.any.value;
   const { start, end, height } = usePart(body, indices.length);
   const there = indices.slice(start, end);
   const every = indices.length > 0 && indices.every((index) => selection.has(index));
@@ -42,6 +43,11 @@ export function ParticipantList({ controller, shown, selection, body }: Props) {
           <th scope="col" class="number">
             Since
           </th>
+          {recording && (
+            <th scope="col" class="number records">
+              Records
+            </th>
+          )}
           <th scope="col">Move</th>
         </tr>
       </thead>

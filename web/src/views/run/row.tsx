@@ -1,7 +1,9 @@
 import type { Controller } from "../../controller";
+import type { Recorded } from "../../results";
 import { address } from "../../route";
 import type { ShownRow } from "../../store";
 import { exactly, now, stopwatch } from "../../time";
+import { FewerRecords, Unsent } from "../marks";
 import { Moves, Presence } from "../moves";
 import { outside, Strip } from "../strip";
 import type { Selection } from "./selection";
@@ -17,6 +19,7 @@ interface Props {
 export function Row({ controller, selection, index, place }: Props) {
   const { store } = controller;
   const row = store.find(index)?.value;
+  const recorded = store.results.of(index).value;
   if (!row) return null;
   const classes = [
     row.connected ? "" : "away",
@@ -52,10 +55,17 @@ export function Row({ controller, selection, index, place }: Props) {
           {row.active ? `${row.block_id + 1} / ${row.blocks_count}` : outside(row)}
         </span>
         <Marks row={row} served={store.study.value.digest} />
+        <Unsent recorded={recorded} />
+        <FewerRecords recorded={recorded} />
       </td>
       <td class="number">
         <Since row={row} offset={store.clockOffset.value} />
       </td>
+      {store.results.any.value && (
+        <td class="number records">
+          <Records recorded={recorded} />
+        </td>
+      )}
       <td class="moves">
         <Moves controller={controller} row={row} />
       </td>
@@ -79,6 +89,16 @@ function Marks({ row, served }: { row: ShownRow; served: string }) {
         </span>
       )}
     </>
+  );
+}
+
+function Records({ recorded: { records } }: { recorded: Recorded }) {
+  const text = records === 1 ? "1 record" : `${records} records`;
+  return (
+    <span class={records ? "" : "place"} title={text} data-testid="records">
+      {records}
+      <span class="unit"> {records === 1 ? "record" : "records"}</span>
+    </span>
   );
 }
 

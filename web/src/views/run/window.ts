@@ -15,8 +15,16 @@ export interface Part {
   height: number;
 }
 
-/** The part of a list of `length` rows of one height that is in view, below `top`. */
-export function usePart(top: RefObject<HTMLElement | null>, length: number): Part {
+/**
+ * The part of a list of `length` rows of one height that is in view, below `top`.
+ *
+ * The list scrolls with the page, or in an element of its own, the `scroller`.
+ */
+export function usePart(
+  top: RefObject<HTMLElement | null>,
+  length: number,
+  scroller?: RefObject<HTMLElement | null>,
+): Part {
   const [part, setPart] = useState<Part>({ start: 0, end: WHOLE, height: 44 });
   useEffect(() => {
     const look = () => {
@@ -24,11 +32,12 @@ export function usePart(top: RefObject<HTMLElement | null>, length: number): Par
       if (!element) return;
       const row = element.querySelector<HTMLElement>("[data-testid^=participant-], .entry");
       const height = row?.getBoundingClientRect().height || 44;
-      const above = Math.max(0, -element.getBoundingClientRect().top);
+      const box = scroller?.current?.getBoundingClientRect();
+      const above = Math.max(0, (box?.top ?? 0) - element.getBoundingClientRect().top);
       // In steps, so that scrolling by a row does not make all of them anew.
       const first = Math.floor(above / height / STEP) * STEP;
       const start = Math.max(0, first - AROUND);
-      const end = first + Math.ceil(innerHeight / height) + AROUND + STEP;
+      const end = first + Math.ceil((box?.height ?? innerHeight) / height) + AROUND + STEP;
       setPart((before) =>
         before.start === start && before.end === end && before.height === height
           ? before
@@ -36,13 +45,14 @@ export function usePart(top: RefObject<HTMLElement | null>, length: number): Par
       );
     };
     look();
-    addEventListener("scroll", look, { passive: true });
+    const scrolled = scroller?.current ?? window;
+    scrolled.addEventListener("scroll", look, { passive: true });
     addEventListener("resize", look);
     return () => {
-      removeEventListener("scroll", look);
+      scrolled.removeEventListener("scroll", look);
       removeEventListener("resize", look);
     };
-  }, [top, length]);
+  }, [top, length, scroller]);
   if (length <= WHOLE) return { start: 0, end: length, height: part.height };
   return { ...part, end: Math.min(part.end, length) };
 }

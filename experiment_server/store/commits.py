@@ -23,7 +23,7 @@ from experiment_server.store.statements import Change, insert_entries, move_head
 from experiment_server.store.writer import Execution, GroupConflict
 
 Query = Callable[[Connection], object]
-"""A read of the database, which sees all commits that were submitted before it."""
+"""A read of the database, which sees all commits before it in its queue of the writer."""
 
 
 class Commit(Struct, frozen=True):
@@ -40,6 +40,11 @@ class Commit(Struct, frozen=True):
         """Whether it only adds or changes one participant, so that it can be grouped."""
         only = self.version is None and self.reply is None and self.batch is None
         return len(self.changes) == 1 and only
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether it only adds records."""
+        return not (self.changes or self.events or self.version or self.reply)
 
 
 class Written(Struct):
@@ -96,6 +101,7 @@ class SessionCommits:
             self._head,
             fence=self._fence(self._transactions),
             next_fence=self._fence(self._transactions + 1),
+            records=NewRecords(connection, self._session, _batches(items)),
         )
         outcomes: list[object] = []
         problem = self._problem()
@@ -153,7 +159,14 @@ class _CommitGroup:
     """
 
     def __init__(
-        self, connection: Connection, session: int, head: Head, *, fence: str, next_fence: str
+        self,
+        connection: Connection,
+        session: int,
+        head: Head,
+        *,
+        fence: str,
+        next_fence: str,
+        records: NewRecords,
     ) -> None:
         self.head = head
         self.fence = fence
@@ -164,7 +177,7 @@ class _CommitGroup:
         self._changes: dict[int, Change] = {}
         self._adds = False
         self._unwritten: list[Written] = []
-        self._records = NewRecords(connection, session)
+        self._records = records
 
     def add(self, commit: Commit) -> Written:
         """Add a simple commit, which is written together with others."""
@@ -187,6 +200,9 @@ class _CommitGroup:
             batch = self._records.unknown_of(commit.batch) if commit.batch else None
         except RecordConflict as error:
             return error
+        if commit.is_batch:
+            # Nothing is written before all of the group is known, so nothing has to be undone.
+            return self._queue((), batch)
         failure = _execute_commit(self._connection, self._session, commit)
         return failure or self._queue(commit.events, batch)
 
@@ -287,6 +303,10 @@ def _update(connection: Connection, session: int, changes: Sequence[Change]) -> 
 
 
 _NAMED_MAX = 5
+
+
+def _batches(items: Sequence[Commit | Query]) -> list[Batch]:
+    return [item.batch for item in items if isinstance(item, Commit) and item.batch]
 
 
 def _run_query(connection: Connection, query: Query) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from experiment_server.participants.events import Event
 from experiment_server.participants.results import Batch, Record, batch_hash
 from experiment_server.participants.state import timestamp
 from experiment_server.store.schema import records
-from experiment_server.store.statements import insert_records
+from experiment_server.store.statements import find_records, insert_records
 from experiment_server.wire.events import Recorded
 
 
@@ -51,29 +51,35 @@ class RecordCount(NamedTuple):
 
 
 class NewRecords:
-    """The new records of one transaction; they are written together with its log entries."""
+    """The new records of one transaction; they are written together with its log entries.
 
-    def __init__(self, connection: Connection, session: int) -> None:
+    `batches` are all batches of the transaction: what is stored of them is read at once.
+    """
+
+    def __init__(self, connection: Connection, session: int, batches: Sequence[Batch]) -> None:
         self._connection = connection
         self._session = session
-        self._unwritten: dict[tuple[int, str], Record] = {}
+        keys = {
+            (item.participant_index, each.record_id) for item in batches for each in item.records
+        }
+        self._known = find_records(connection, session, sorted(keys))
 
     def unknown_of(self, batch: Batch) -> Batch:
         """The batch with only the records that are neither stored nor added, each once.
 
         Raises RecordConflict if a record with the same id has another content.
         """
-        known = self._known(batch)
+        index = batch.participant_index
         fresh: dict[str, Record] = {}
         for record in batch.records:
             name = record.record_id
-            before = known.get(name) or fresh.get(name)
+            before = self._known.get((index, name)) or fresh.get(name)
             if before is None:
                 fresh[name] = record
             elif not record.is_same(before):
                 raise RecordConflict(
-                    f"participant {batch.participant_index} has another record {name}; the id of "
-                    "a record is used once",
+                    f"participant {index} has another record {name}; the id of a record is used "
+                    "once",
                     record_id=name,
                 )
         return replace(batch, records=tuple(fresh.values()))
@@ -81,7 +87,7 @@ class NewRecords:
     def add(self, batch: Batch) -> None:
         """Add a batch of new records, which `write` writes later."""
         for record in batch.records:
-            self._unwritten[batch.participant_index, record.record_id] = record
+            self._known[batch.participant_index, record.record_id] = record
 
     def write(self, batches: Iterable[tuple[Batch, int]]) -> None:
         """Write batches, each with the id of its log entry."""
@@ -94,21 +100,6 @@ class NewRecords:
                 for position, record in enumerate(batch.records)
             ],
         )
-        self._unwritten = {}
-
-    def _known(self, batch: Batch) -> dict[str, Record]:
-        index = batch.participant_index
-        names = [record.record_id for record in batch.records]
-        query = select(records).where(
-            records.c.session_id == self._session,
-            records.c.participant_index == index,
-            records.c.record_id.in_(names),
-        )
-        known = {row.record_id: _record(row) for row in self._connection.execute(query)}
-        for name in names:
-            if unwritten := self._unwritten.get((index, name)):
-                known[name] = unwritten
-        return known
 
 
 def recorded(batch: Batch) -> Event:

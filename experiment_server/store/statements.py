@@ -26,7 +26,7 @@ from experiment_server.participants.state import ParticipantState
 Value = str | int | float | None
 NewRecord = tuple[Batch, int, int, Record]
 """A batch, the id of its log entry, the position in the batch, and the record there."""
-Row = TypeVar("Row")
+Item = TypeVar("Item")
 
 
 class Change(Struct, frozen=True, gc=False):
@@ -44,9 +44,12 @@ class Change(Struct, frozen=True, gc=False):
 _ENTRY_COLUMNS = (
     "session_id", "id", "time", "type", "participant_index", "data", "previous", "hash",
 )  # fmt: skip
+_RECORD_CELLS = (
+    "record_id", "block_id", "revision", "recorded_at", "clock_offset_ms", "data",
+)  # fmt: skip
 _RECORD_COLUMNS = (
-    "session_id", "participant_index", "event_id", "position", "table_name", "record_id",
-    "block_id", "revision", "recorded_at", "clock_offset_ms", "data", "received_at",
+    "session_id", "participant_index", "event_id", "position", "table_name", *_RECORD_CELLS,
+    "received_at",
 )  # fmt: skip
 _STATE_TYPES = {
     "block_id": "INTEGER",
@@ -119,6 +122,20 @@ def insert_records(connection: Connection, session: int, records: Sequence[NewRe
     _execute(connection, _insert_records, records, values)
 
 
+def find_records(
+    connection: Connection, session: int, keys: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], Record]:
+    """The stored records of pairs of a participant and a record's id."""
+    found: dict[tuple[int, str], Record] = {}
+    mark = _mark(connection)
+    for portion in _portions(keys):
+        values = (*chain.from_iterable(portion), session)
+        for row in connection.exec_driver_sql(_find_records(len(portion), mark), values):
+            index, cells = row[0], row[1:]
+            found[index, cells[0]] = Record(*cells)
+    return found
+
+
 def move_head(
     connection: Connection, session: int, head: Head, fence: str, next_fence: str
 ) -> bool:
@@ -150,8 +167,8 @@ def overrides_text(overrides: Overrides) -> str | None:
 def _execute(
     connection: Connection,
     statement: Callable[[int, str], str],
-    rows: Sequence[Row],
-    values: Callable[[Row], tuple[Value, ...]],
+    rows: Sequence[Item],
+    values: Callable[[Item], tuple[Value, ...]],
 ) -> int:
     mark = _mark(connection)
     written = 0
@@ -166,7 +183,7 @@ def _mark(connection: Connection) -> str:
     return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
-def _portions(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def _portions(rows: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """The rows in portions of powers of two, so that there are few different statements."""
     start = 0
     while start < len(rows):
@@ -190,6 +207,18 @@ def _update(rows: int, mark: str) -> str:
         f"WHERE participants.session_id = v.column{number['session_id']} "
         f"AND participants.participant_index = v.column{number['participant_index']} "
         f"AND participants.revision = v.column{number['read_revision']}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _find_records(keys: int, mark: str) -> str:
+    columns = ", ".join(("participant_index", *_RECORD_CELLS))
+    # The first row declares the types of the columns, because parameters have none.
+    more = f", ({mark}, {mark})" * (keys - 1)
+    return (
+        f"SELECT {columns} FROM (VALUES (CAST({mark} AS INTEGER), "  # noqa: S608
+        f"CAST({mark} AS TEXT)){more}) AS v JOIN records ON session_id = {mark} "
+        "AND participant_index = v.column1 AND record_id = v.column2"
     )
 
 

@@ -130,7 +130,8 @@ class Store:
 
     def send(self, commit: Commit, on_done: Callback) -> None:
         """Write a commit as `commit` does; call `on_done` with what was written, or the error."""
-        self._writer.submit(commit, on_done)
+        records = len(commit.batch.records) if commit.batch else 0
+        self._writer.submit(commit, on_done, records)
 
     @property
     def waiting(self) -> int:
@@ -256,8 +257,12 @@ class Store:
         )
 
     def record_counts(self) -> Future[list[RecordCount]]:
-        """The numbers of records by participant, table and block."""
-        return self._query_session(result_records.counts)
+        """The numbers of records by participant, table and block.
+
+        They include the batches that were sent to the store before.
+        """
+        session = self._session
+        return self._query(lambda found: result_records.counts(found, session), among_records=True)
 
     def last_moves(self, participant_index: int, before: int) -> Future[list[Entry]]:
         """A participant's moves before an id, the latest first."""
@@ -282,9 +287,11 @@ class Store:
         # Only the writer's connection sees a database in memory.
         return self._query(query) if self._place.in_memory else self._reader.read(query)
 
-    def _query(self, query: Callable[[Connection], Result]) -> Future[Result]:
+    def _query(
+        self, query: Callable[[Connection], Result], *, among_records: bool = False
+    ) -> Future[Result]:
         future: Future[Result] = Future()
-        self._writer.submit(query, partial(_settle, future))
+        self._writer.submit(query, partial(_settle, future), int(among_records))
         return future
 
     def _renew_locks(self) -> None:

@@ -22,7 +22,6 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from experiment_server.errors import SessionLost, StoreUnavailable
 from experiment_server.limits.store import (
-    COMMIT_GROUP_MAX,
     COMMIT_QUEUE_MAX,
     REFUSAL_LOG_INTERVAL_S,
     SESSION_CHECK_INTERVAL_S,
@@ -140,18 +139,19 @@ class Writer(Generic[Item]):
         self._lost = error
         self._on_lost()
 
-    def submit(self, item: Item, on_done: Callback) -> None:
+    def submit(self, item: Item, on_done: Callback, records: int = 0) -> None:
         """Queue a job; call `on_done` when it is committed or has failed.
 
-        The writer executes jobs in the order of submission. `on_done` gets the result, the job's
+        The writer executes jobs without records in the order of submission, and so those with
+        records, which give way to the others (`JobQueue`). `on_done` gets the result, the job's
         exception, or StoreUnavailable if the database refuses. Errors of `on_done` are logged.
         """
         if self._closed:
             on_done(StoreUnavailable("the server is stopping"))
-        elif len(self._jobs) >= COMMIT_QUEUE_MAX:
+        elif self._jobs.waiting(records) >= COMMIT_QUEUE_MAX:
             on_done(StoreUnavailable("too many changes wait for the disk; try again in a moment"))
         else:
-            self._jobs.put(_Job(item, on_done))
+            self._jobs.put(_Job(item, on_done), records)
 
     def close(self) -> None:
         """Finish the queued jobs, and close the database.
@@ -167,9 +167,7 @@ class Writer(Generic[Item]):
 
     def _run(self) -> None:
         try:
-            while (
-                group := self._jobs.take(COMMIT_GROUP_MAX, SESSION_CHECK_INTERVAL_S)
-            ) is not None:
+            while (group := self._jobs.take(SESSION_CHECK_INTERVAL_S)) is not None:
                 try:
                     if group:
                         self._process(group)

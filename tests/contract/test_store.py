@@ -45,7 +45,10 @@ def commit(store, *changes, **more):
 
 @contextlib.contextmanager
 def one_group(store):
-    """Everything that is submitted inside the context shares one transaction."""
+    """All that is submitted inside the context shares a transaction, apart from records.
+
+    Those that are submitted share the next one.
+    """
     submitted, held = threading.Event(), threading.Event()
 
     def hold(deliver):

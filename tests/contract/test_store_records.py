@@ -1,12 +1,15 @@
 """What every store keeps of results: each record once, in its batch, under its entry in the log."""
 
 import json
+import threading
+from itertools import pairwise
 
 import pytest
 from click.testing import CliRunner
 
 from experiment_server.cli.main import main
 from experiment_server.errors import RecordConflict, RevisionConflict
+from experiment_server.limits.store import RECORDS_GROUP_MAX
 from experiment_server.participants.events import Cause
 from experiment_server.participants.results import Batch, Record, batch_hash
 from experiment_server.store import database
@@ -129,7 +132,7 @@ def test_a_conflict_leaves_the_other_batches_of_its_transaction(store):
     expect_covered(store)
 
 
-def test_records_are_kept_once_in_a_group_that_is_retried_carefully(store):
+def test_records_are_kept_once_and_counted_beside_a_change_that_conflicts(store):
     commit(store, (state(1), None), events=[event(1)])
     with one_group(store):
         waiting = [
@@ -141,16 +144,49 @@ def test_records_are_kept_once_in_a_group_that_is_retried_carefully(store):
                 numbered(2, 3),
             )
         ]
-        page = store.entries()
+        counts = store.record_counts()
         waiting.append(store.commit(numbered(3, 4)))
     outcomes = [future.exception(timeout=PATIENCE) for future in waiting]
     assert [type(outcome) for outcome in outcomes] == [
         type(None), type(None), RevisionConflict, type(None), type(None),
     ]  # fmt: skip
-    assert [entry.id for entry in page.result(timeout=PATIENCE)] == [1, 2, 3, 4]
-    assert [waiting[number].result().entries[0].id for number in (0, 1, 3, 4)] == [2, 3, 4, 5]
+    # The counts include the batches that were sent before.
+    assert [tuple(count) for count in counts.result(timeout=PATIENCE)] == [(1, "trials", 0, 3)]
+    # A change goes before the batches that wait.
+    assert [waiting[number].result().entries[0].id for number in (1, 0, 3, 4)] == [2, 3, 4, 5]
     assert names(store) == ["r1", "r2", "r3", "r4"]
     expect_covered(store)
+
+
+def test_each_move_waits_for_one_group_of_records_at_most(store):
+    commit(store, (state(1), None), events=[event(1)])
+    size, moves = 10, 20
+    moved, ids = threading.Event(), []
+
+    def move_on(written):
+        ids.append(written.entries[0].id)
+        if len(ids) == moves:
+            moved.set()
+        else:
+            send_move()
+
+    def send_move():
+        number = len(ids)
+        store.send(
+            Commit([Change(state(1, number + 1), number)], [event(1, number=number)]), move_on
+        )
+
+    with one_group(store):
+        waiting = [
+            store.commit(numbered(*range(start, start + size), participant=2))
+            for start in range(0, 300 * size, size)
+        ]
+        send_move()
+    assert moved.wait(timeout=PATIENCE)
+    batches = [future.result(timeout=PATIENCE).entries[0].id for future in waiting]
+    assert batches == sorted(batches)
+    between = [later - earlier - 1 for earlier, later in pairwise([1, *ids])]
+    assert max(between) <= RECORDS_GROUP_MAX // size
 
 
 def test_the_entry_of_a_batch_comes_after_the_other_events_of_its_commit(store):

@@ -106,7 +106,7 @@ class _Export:
         self._versions = [
             Version(item.version, item.digest, parse(item.source).study) for item in stored
         ]
-        self._results = ResultTables(connection, session, name, self._versions)
+        self._results = ResultTables(connection, session, name, self._versions, folder)
         _write_versions(folder / "study", stored)
 
     def write_tables(self, files: TableFiles) -> list[WrittenTable]:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
+from operator import attrgetter
 from typing import NamedTuple
 
 from experiment_server.limits.results import RESULT_COLUMNS_MAX
@@ -22,6 +23,8 @@ _BEFORE_DATA = (
 )  # fmt: skip
 _MORE_DATA = "more_data"
 _AFTER_DATA = ("record_id", "recorded_at", "clock_offset_ms", "received_at")
+_CONTEXT = (*_BEFORE_DATA, *_AFTER_DATA)
+_context_of = attrgetter(*_CONTEXT)
 # Psych-DS wants a column of this name to have another value in each row.
 _ROW_ID = "row_id"
 _TAKEN = frozenset({*_BEFORE_DATA, _MORE_DATA, *_AFTER_DATA, _ROW_ID})
@@ -119,12 +122,17 @@ class Columns:
     def take(self, records: Iterable[StoredRecord]) -> None:
         """Take the next records of the table."""
         for record in records:
-            self._factors.update(dict.fromkeys(_factor_cells(record)))
-            for name in _data_cells(record):
-                if len(self._data) < RESULT_COLUMNS_MAX:
-                    self._data[name] = None
-                elif name not in self._data:
-                    self._has_more = True
+            self.add(record)
+
+    def add(self, record: StoredRecord) -> JsonObject:
+        """Take the next record of the table; returns its cells, as `cells` does later."""
+        factors = _factor_cells(record)
+        data = _data_cells(record.data, factors)
+        if not factors.keys() <= self._factors.keys():
+            self._factors.update(dict.fromkeys(factors))
+        if not data.keys() <= self._data.keys():
+            self._add_data(data)
+        return self._row(record, factors, data)
 
     @property
     def factors(self) -> Iterable[str]:
@@ -140,10 +148,23 @@ class Columns:
 
     def cells(self, record: StoredRecord) -> JsonObject:
         """The cells of a record by column, some of which may have none."""
-        named = {name: getattr(record, name) for name in (*_BEFORE_DATA, *_AFTER_DATA)}
-        data = _data_cells(record)
-        more = {name: data.pop(name) for name in data.keys() - self._data.keys()}
-        return {**_factor_cells(record), **data, **named, _MORE_DATA: more or None}
+        factors = _factor_cells(record)
+        return self._row(record, factors, _data_cells(record.data, factors))
+
+    def _add_data(self, names: Iterable[str]) -> None:
+        for name in names:
+            if len(self._data) < RESULT_COLUMNS_MAX:
+                self._data[name] = None
+            elif name not in self._data:
+                self._has_more = True
+
+    def _row(self, record: StoredRecord, factors: JsonObject, data: JsonObject) -> JsonObject:
+        context = dict(zip(_CONTEXT, _context_of(record), strict=True))
+        if not self._has_more:
+            return {**factors, **data, **context}
+        own = {name: value for name, value in data.items() if name in self._data}
+        more = {name: value for name, value in data.items() if name not in self._data}
+        return {**factors, **own, **context, _MORE_DATA: more or None}
 
 
 def _factor_cells(record: StoredRecord) -> JsonObject:
@@ -156,15 +177,14 @@ def _factor_cells(record: StoredRecord) -> JsonObject:
     }
 
 
-def _data_cells(record: StoredRecord) -> JsonObject:
+def _data_cells(data: JsonObject, factors: JsonObject) -> JsonObject:
     """The data by columns of their own, none of which hides one of the context or a factor."""
-    factors = _factor_cells(record)
-    if _is_plain(record.data, factors):
-        return dict(record.data)
+    if _is_plain(data, factors):
+        return data
     cells: JsonObject = {}
     # Where the search for a number goes on: a record can have thousands of keys that look alike.
     numbers: dict[str, Iterator[int]] = {}
-    for key, value in _flat(record.data, ""):
+    for key, value in _flat(data, ""):
         taken = key in factors or key in _TAKEN
         cells[_unused(f"data.{key}" if taken else key, cells, numbers)] = value
     return cells

@@ -65,3 +65,8 @@ def to_json(value: object) -> str:
 def from_json(text: str | bytes, kind: type[Decoded]) -> Decoded:
     """Decode JSON that the server wrote into a type; raises msgspec.ValidationError."""
     return msgspec.json.decode(text, type=kind)
+
+
+def from_msgpack(data: bytes, kind: type[Decoded]) -> Decoded:
+    """Decode MessagePack that the server wrote into a type; raises msgspec.ValidationError."""
+    return msgspec.msgpack.decode(data, type=kind)

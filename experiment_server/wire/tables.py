@@ -58,6 +58,8 @@ def _line(values: Iterable[JsonValue], quote: Callable[[str], str]) -> str:
 
 
 def _cell(value: JsonValue, quote: Callable[[str], str]) -> str:
+    if type(value) is str:
+        return quote(value)
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -65,7 +67,7 @@ def _cell(value: JsonValue, quote: Callable[[str], str]) -> str:
         return "TRUE" if value else "FALSE"
     if isinstance(value, int | float):
         return str(value)
-    return quote(value if isinstance(value, str) else to_json(value))
+    return quote(to_json(value))
 
 
 def _defused(text: str) -> str:

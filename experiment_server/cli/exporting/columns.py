@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -71,19 +72,20 @@ class Facts:
         kind = type(value)
         self.types.add(kind)
         if kind is str:
-            self._take_text(value)
+            if self.levels is not None:
+                self._take_level(self.levels, value)
         elif kind is int or kind is float:
             if self.smallest is None or value < self.smallest:
                 self.smallest = value
             if self.largest is None or value > self.largest:
                 self.largest = value
 
-    def _take_text(self, text: str) -> None:
-        if self.levels is not None and text not in self.levels:
-            if len(self.levels) >= LEVELS_MAX or len(text) > LEVEL_MAX_LENGTH:
+    def _take_level(self, levels: set[str], text: str) -> None:
+        if text not in levels:
+            if len(levels) >= LEVELS_MAX or len(text) > LEVEL_MAX_LENGTH:
                 self.levels = None
             else:
-                self.levels.add(text)
+                levels.add(text)
 
     @property
     def kind(self) -> Kind:
@@ -102,18 +104,14 @@ class TableFacts:
 
     def __init__(self) -> None:
         self.rows = 0
-        self._columns: dict[str, Facts] = {}
+        self._columns: defaultdict[str, Facts] = defaultdict(Facts)
 
     def take(self, cells: Mapping[str, JsonValue]) -> None:
         """Count the cells of a row."""
         self.rows += 1
-        columns = self._columns
         for name, value in cells.items():
             if value is not None:
-                facts = columns.get(name)
-                if facts is None:
-                    facts = columns[name] = Facts()
-                facts.take(value)
+                self._columns[name].take(value)
 
     def of(self, name: str) -> Facts:
         """The facts of a column."""

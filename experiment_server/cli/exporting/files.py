@@ -27,7 +27,9 @@ Writer = Callable[[Path, Sequence[Column], Rows], None]
 DATA = "data"
 """The folder of the tables, in which Psych-DS wants them."""
 
-_PAGE = 1000
+# Rows of a row group, and rows that are made into CSV at a time: a record has up to 64 kB.
+_GROUP_ROWS = 1000
+_CSV_ROWS = 100
 
 
 class TableFiles:
@@ -54,7 +56,7 @@ class TableFiles:
         names, safe = [column.name for column in columns], self._formula_safe
         with path.open("x", encoding="utf-8", errors="replace", newline="") as file:
             file.write(csv_heading(names, formula_safe=safe))
-            for page in _pages(rows):
+            for page in _pages(rows, _CSV_ROWS):
                 file.write(csv_lines(page, names, formula_safe=safe))
 
     def _csv_name(self, table: str) -> str:
@@ -97,7 +99,7 @@ def _write_parquet(arrow: ModuleType, path: Path, columns: Sequence[Column], row
         ]
     )
     with arrow.parquet.ParquetWriter(path, schema) as writer:
-        for page in _pages(rows):
+        for page in _pages(rows, _GROUP_ROWS):
             arrays = [
                 arrow.array(
                     _converted([row.get(column.name) for row in page], column.kind),
@@ -135,7 +137,7 @@ _CONVERSIONS: dict[Kind, Callable[[JsonValue], object]] = {
 }
 
 
-def _pages(rows: Rows) -> Iterator[list[JsonObject]]:
+def _pages(rows: Rows, size: int) -> Iterator[list[JsonObject]]:
     remaining = iter(rows)
-    while page := list(islice(remaining, _PAGE)):
+    while page := list(islice(remaining, size)):
         yield page

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from experiment_server.limits.session import DASHBOARD_RESULTS_MAX
+from experiment_server.session.turns import in_turns
 from experiment_server.store.result_records import RecordCount
-from experiment_server.wire.results import ParticipantResults, ResultsChanged, TableBlockCount
+from experiment_server.wire.results import (
+    BlockCount,
+    ParticipantResults,
+    ResultsChanged,
+    ResultTable,
+    TableBlockCount,
+)
 
 TableBlock: TypeAlias = tuple[str, int]
 """A table and a block's id."""
@@ -20,12 +27,18 @@ CountKey: TypeAlias = tuple[int, str, int]
 class Counts:
     """The numbers of stored records by block, and their sums by participant."""
 
-    def __init__(self, found: Iterable[RecordCount]) -> None:
+    def __init__(self) -> None:
         self.by_block: Counter[CountKey] = Counter()
         self.of_participants: Counter[int] = Counter()
         self.tables: set[str] = set()
-        for item in found:
-            self.add(item[:3], item.records)
+
+    @classmethod
+    async def of(cls, found: Iterable[RecordCount]) -> Counts:
+        """The numbers that were read; other tasks run in between."""
+        counts = cls()
+        async for item in in_turns(found):
+            counts.add(item[:3], item.records)
+        return counts
 
     def add(self, key: CountKey, records: int = 1) -> None:
         """Add to the number of a block's records."""
@@ -64,6 +77,19 @@ class UnsentReports:
     def of(self, participant_index: int) -> tuple[int, str | None]:
         """The number of unsent records, and the time since when there are any."""
         return self._reports.get(participant_index, (0, None))
+
+
+async def result_tables(counts: Counts) -> list[ResultTable]:
+    """The tables, with the numbers of their records by participant and block."""
+    by_table: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    async for (index, table, block_id), count in in_turns(list(counts.by_block.items())):
+        by_table[table].append((index, block_id, count))
+    tables = []
+    for table, found in sorted(by_table.items()):
+        found.sort()
+        blocks = [BlockCount(*item) async for item in in_turns(found)]
+        tables.append(ResultTable(table, sum(item[2] for item in found), blocks))
+    return tables
 
 
 def result_pages(counts: Counts, unsent: UnsentReports) -> Iterator[list[ParticipantResults]]:

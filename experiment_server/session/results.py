@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -30,6 +29,7 @@ from experiment_server.session.result_counts import (
     UnsentReports,
     changed_results,
     result_pages,
+    result_tables,
 )
 from experiment_server.session.states import ParticipantStates
 from experiment_server.session.versions import StudyVersions
@@ -39,7 +39,6 @@ from experiment_server.store.store import Store
 from experiment_server.study.model import Binding, Study
 from experiment_server.wire.events import Moved
 from experiment_server.wire.results import (
-    BlockCount,
     ParticipantResults,
     RecordsKept,
     ResultRecord,
@@ -110,13 +109,7 @@ class Results:
 
     async def tables(self) -> list[ResultTable]:
         """The tables, with the numbers of their records by participant and block."""
-        by_table: dict[str, list[BlockCount]] = defaultdict(list)
-        for (index, table, block_id), count in sorted((await self._counted()).by_block.items()):
-            by_table[table].append(BlockCount(index, block_id, count))
-        return [
-            ResultTable(table, sum(block.records for block in blocks), blocks)
-            for table, blocks in sorted(by_table.items())
-        ]
+        return await result_tables(await self._counted())
 
     async def by_participant(self) -> AsyncIterator[list[ParticipantResults]]:
         """The numbers of records of the participants who have any, stored or unsent, in pages."""
@@ -232,10 +225,11 @@ class Results:
                 # The query includes the commits up to here; later ones are added to its result.
                 number, self._uncounted = self._submitted, []
                 found = await asyncio.wrap_future(self._store.record_counts())
-                self._counts = Counts(found)
+                counts = await Counts.of(found)
                 for key, later in self._uncounted:
                     if later > number:
-                        self._counts.add(key)
+                        counts.add(key)
+                self._counts = counts
             return self._counts
 
 

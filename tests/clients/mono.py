@@ -25,8 +25,11 @@ def sources(*places: Path) -> list[Path]:
     return [path for paths in found for path in paths]
 
 
-def compiled(target: Path, files: Iterable[Path], *references: Path) -> Path:
+def compiled(
+    target: Path, files: Iterable[Path], *references: Path, defines: Iterable[str] = ()
+) -> Path:
     """Compile to a program or, by its suffix, a library; a warning is an error."""
+    target.parent.mkdir(exist_ok=True)
     mcs = need(shutil.which("mcs"), "Mono's C# compiler")
     assemblies = [newtonsoft(), *references]
     command = [
@@ -35,6 +38,7 @@ def compiled(target: Path, files: Iterable[Path], *references: Path) -> Path:
         *("-langversion:7.2", "-warn:4", "-warnaserror", f"-out:{target}"),
         f"-target:{'library' if target.suffix == '.dll' else 'exe'}",
         "-r:System.Net.Http.dll",
+        *(f"-define:{name}" for name in defines),
         *(f"-r:{assembly}" for assembly in assemblies),
         *map(str, files),
     ]

@@ -41,6 +41,14 @@ def scene(tmp_path_factory):
     client = compiled(
         folder / "ExperimentServer.dll", sources(UNITY / "Runtime" / "Unity"), core, stubs
     )
+    # What is for headsets alone compiles, too.
+    compiled(
+        folder / "android" / "ExperimentServer.dll",
+        sources(UNITY / "Runtime" / "Unity"),
+        core,
+        stubs,
+        defines=["UNITY_ANDROID"],
+    )
     files = sources(UNITY / "Samples~", UNITY / "Tests" / "Mono~" / "Scene.cs")
     return run_by_mono(compiled(folder / "scene.exe", files, core, stubs, client))
 
@@ -104,7 +112,12 @@ def test_who_is_not_let_in_is_told_why(scene, server):
     assert "1 or more, and not -3" in participant
 
 
-def test_blocks_become_those_of_uxf(scene, server):
+def got(url):
+    with urllib.request.urlopen(url) as response:
+        return json.load(response)
+
+
+def test_blocks_become_those_of_uxf_and_trials_are_sent_as_they_end(scene, server, tmp_path):
     done = subprocess.run([*scene, "uxf", server.url], capture_output=True, text=True, check=True)
     practice = "instruction=Look around, speed=1, trials=2, participant_index=1, name=Practice"
     slow = "instruction=Catch the ball, trials=1, speed=1, participant_index=1, name=Slow"
@@ -114,7 +127,75 @@ def test_blocks_become_those_of_uxf(scene, server):
         f"trial 1 of 1: {slow}, block_id=1",
         *(f"trial {number} of 3: {fast}, block_id=2" for number in (1, 2, 3)),
         "session ended after 3 blocks",
+        "all arrived: True",
     ]
+    trials = got(f"{server.url}/api/results/trials")
+    assert [(record["block_name"], record["data"]["trial_num"]) for record in trials] == [
+        ("Practice", 1),
+        ("Practice", 2),
+        ("Slow", 3),
+        *(("Fast", number) for number in (4, 5, 6)),
+    ]
+    assert trials[0]["data"] == {
+        "trial_num": 1,
+        "hit": None,
+        "rt": 0.5,
+        "hand": {"x": 0, "y": 1, "z": 2.5},
+        "head_location_0": "pointing/P001/S001/trackers/head_T001.csv",
+    }
+    files = tmp_path / "study-data" / "main" / "participant-1" / "pointing" / "P001" / "S001"
+    stored = sorted(path.relative_to(files).as_posix() for path in files.rglob("*.*"))
+    assert stored == [
+        "session_info/log.txt",
+        "session_info/settings.json",
+        *(f"trackers/head_T00{number}.csv" for number in range(1, 7)),
+    ]
+    assert (files / "trackers" / "head_T001.csv").read_text("utf-8") == "time,x\n0.1,1.5\n"
+    assert json.loads((files / "session_info" / "settings.json").read_text("utf-8")) == {
+        "hand": "left",
+        "gain": 1.5,
+    }
+
+
+def test_a_scene_that_is_loaded_again_goes_on_with_the_first_client(scene, server):
+    assert told_by(*scene, "scenes", server.url) == [
+        "again: START",
+        "late: START",
+        "again: Practice",
+        "late: Practice",
+        "same participant: 1",
+        "late: Slow",
+        "taking part: False",
+    ]
+
+
+def test_a_device_says_who_it_is(scene):
+    assert told_by(*scene, "identity") == [
+        "http://192.168.1.5:5000 7 of-the-device",
+        "refused participant-invalid",
+        "by the script: 3",
+        'logged error: Not let in: participants are numbers, 1 or more, and not "seven", which '
+        "study-participant says on the command line, in the intent or in PlayerPrefs",
+    ]
+
+
+def test_the_command_line_says_more_than_the_device(scene):
+    said = ("-study-participant", "12", "-study-server", "https://lab.example")
+    first, *_ = told_by(*scene, "identity", *said)
+    assert first == "https://lab.example 12 of-the-device"
+
+
+def test_a_scene_records_and_waits_for_moves(scene, server, tmp_path):
+    told = told_by("env", f"STORAGE={tmp_path / 'device'}", *scene, "records", server.url)
+    assert told == [
+        "not-connected",
+        "finished: Slow, unsent 0",
+        "block-out-of-range: participant 1 has no block 99; their blocks are 0 to 2",
+    ]
+    assert [record["data"] for record in got(f"{server.url}/api/results/trials")] == [{"rt": 0.5}]
+    (answer,) = got(f"{server.url}/api/results/answers")
+    assert (answer["block_name"], answer["data"]) == ("Practice", {"q1": 3})
+    assert list((tmp_path / "device").rglob("records-*")), "the files are where Unity keeps data"
 
 
 def test_mistakes_of_listeners_are_reported_and_stop_nothing(core, server):
@@ -179,9 +260,11 @@ async def test_a_socket_that_nobody_answers_makes_way_for_another(unity_harness,
 
 
 def seen_by_unity():
-    """What Unity imports of the package: it does not see what ends in ~."""
+    """What Unity imports: not what ends in ~, but copies of the samples."""
     for path in sorted(UNITY.rglob("*")):
         parts = path.relative_to(UNITY).parts
+        if parts[0] == "Samples~":
+            parts = parts[2:] or ("~",)
         if path.suffix != ".meta" and not any(part.endswith("~") for part in parts):
             yield path
 
@@ -197,6 +280,31 @@ def test_unity_finds_every_file_by_an_identifier_of_its_own():
         assert identifiers.setdefault(found[1], path) == path
     for meta in UNITY.rglob("*.meta"):
         assert meta.with_suffix("").exists(), f"{meta} is of nothing"
+
+
+ASSETS = sorted(path for path in UNITY.rglob("*") if path.suffix in (".prefab", ".unity"))
+
+
+@pytest.mark.parametrize("asset", ASSETS, ids=lambda path: path.name)
+def test_assets_name_scripts_and_fields_that_there_are(asset):
+    """Nothing here can open them: this is as far as they are tested."""
+    text = asset.read_text("utf-8")
+    scripts = {
+        re.search("guid: (.*)", meta.read_text("utf-8"))[1]: meta.with_suffix("")
+        for meta in UNITY.rglob("*.cs.meta")
+    }
+    objects = dict(re.findall(r"^--- !u!(?:\d+) &(\d+)\n(\w+):$", text, re.M))
+    assert set(re.findall(r"\{fileID: (\d+)\}", text)) <= {"0", *objects}
+    documents = text.split("--- !u!")[1:]
+    behaviours = [part for part in documents if "m_Script:" in part]
+    assert behaviours
+    for behaviour in behaviours:
+        script = scripts[re.search(r"m_Script: .*guid: (\w+)", behaviour)[1]]
+        code = "".join(path.read_text("utf-8") for path in script.parent.glob(f"{script.stem}*.cs"))
+        for name in re.findall(
+            r"^  ([a-z]\w+):", behaviour.split("m_EditorClassIdentifier")[1], re.M
+        ):
+            assert re.search(rf"\w {name}( =|;)", code), f"{script.name} has no field {name}"
 
 
 def test_the_package_says_what_is_in_it():

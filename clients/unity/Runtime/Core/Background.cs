@@ -40,6 +40,12 @@ namespace ExperimentServer
             return early == null ? Task.WhenAny(over) : Task.WhenAny(over, early);
         }
 
+        /// <summary>Ends after a time, null is without end, or when all of it is to end.</summary>
+        public Task LateAsync(TimeSpan? within)
+        {
+            return Task.WhenAny(Task.Delay(within ?? TimeSpan.FromMilliseconds(-1), Closing));
+        }
+
         /// <summary>Ends when nothing runs any more; nothing new may be run by then.</summary>
         public Task EndedAsync()
         {

@@ -1,4 +1,5 @@
 using System;
+using System.Linq;
 using System.Net;
 using System.Net.Http;
 using System.Net.Http.Headers;
@@ -15,19 +16,18 @@ namespace ExperimentServer
     {
         private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
+        private static readonly TimeSpan FilePatience = TimeSpan.FromMinutes(10);
+
         private readonly HttpClient _http;
+        private readonly HttpClient _fileHttp;
         private readonly string _who;
         private readonly Snapshots _snapshots;
 
         public RestApi(Uri server, int? participant, string token, Snapshots snapshots)
         {
-            // The server redirects nobody: who does is on the way, and is not to have the token.
-            var direct = new HttpClientHandler { AllowAutoRedirect = false };
-            _http = new HttpClient(direct) { BaseAddress = new Uri(server, "/api/"), Timeout = Patience };
-            if (token != null)
-            {
-                _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
-            }
+            var address = new Uri(server, "/api/");
+            _http = Client(address, token, Patience);
+            _fileHttp = Client(address, token, FilePatience);
             _who = participant.HasValue ? "/" + participant.Value : "";
             _snapshots = snapshots;
         }
@@ -43,6 +43,7 @@ namespace ExperimentServer
         public void Dispose()
         {
             _http.Dispose();
+            _fileHttp.Dispose();
         }
 
         /// <summary>Where the participant is; with a tag, whether that is still what has it.</summary>
@@ -97,15 +98,45 @@ namespace ExperimentServer
             }
         }
 
+        /// <summary>Send a file whole; returns when the server has stored it.</summary>
+        public async Task PutFileAsync(int participant, string name, byte[] content, CancellationToken stop)
+        {
+            var path = string.Join("/", name.Split('/').Select(Uri.EscapeDataString));
+            var request = new HttpRequestMessage(HttpMethod.Put, "files/" + participant + "/" + path)
+            {
+                Content = new ByteArrayContent(content)
+            };
+            using (var answer = await AskAsync(request, stop, _fileHttp).ConfigureAwait(false))
+            {
+                if (Json.Text(await SaidAsync(answer).ConfigureAwait(false), "sha256") == null)
+                {
+                    throw new JsonException("somebody on the way answered in the server's place");
+                }
+            }
+        }
+
+        private static HttpClient Client(Uri address, string token, TimeSpan patience)
+        {
+            // The server redirects nobody: who does is on the way, and is not to have the token.
+            var direct = new HttpClientHandler { AllowAutoRedirect = false };
+            var http = new HttpClient(direct) { BaseAddress = address, Timeout = patience };
+            if (token != null)
+            {
+                http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+            }
+            return http;
+        }
+
         private static async Task<JToken> SaidAsync(HttpResponseMessage answer)
         {
             return Json.Read(await answer.Content.ReadAsStringAsync().ConfigureAwait(false));
         }
 
         /// <summary>Raises StudyException with the server's code; any other exception is no answer.</summary>
-        private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, CancellationToken stop)
+        private async Task<HttpResponseMessage> AskAsync(
+            HttpRequestMessage request, CancellationToken stop, HttpClient http = null)
         {
-            var answer = await _http.SendAsync(request, stop).ConfigureAwait(false);
+            var answer = await (http ?? _http).SendAsync(request, stop).ConfigureAwait(false);
             if (answer.IsSuccessStatusCode || answer.StatusCode == HttpStatusCode.NotModified)
             {
                 return answer;

@@ -88,7 +88,8 @@ namespace ExperimentServer
         public async Task<Snapshot> FinishAsync()
         {
             await _records.SettledAsync(
-                record => record.BlockId == BlockId && record.Revision == BeganRevision, FinishWithin).ConfigureAwait(false);
+                record => record.BlockId == BlockId && record.Revision == BeganRevision,
+                _records.LateAsync(FinishWithin)).ConfigureAwait(false);
             return await NextAsync().ConfigureAwait(false);
         }
 

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.IO;
 using System.Threading;
 using System.Threading.Tasks;
 using Newtonsoft.Json.Linq;
@@ -24,6 +25,7 @@ namespace ExperimentServer
         private readonly Transport _transport;
         private readonly MoveQueue _moves;
         private readonly RecordQueue _records;
+        private readonly FileQueue _files;
 
         private Study(Options options)
         {
@@ -48,12 +50,17 @@ namespace ExperimentServer
             _transport.Refused += Refused;
             _moves = new MoveQueue(_snapshots, _transport, _background, events);
             var recording = new RecordEvents(
-                events, refused => RaiseOrReport(events, RecordRefused, refused, refused.Reason),
+                events,
+                refused => RaiseOrReport(events, RecordRefused, refused, refused.Reason),
+                (name, reason) => RaiseOrReport(events, FileRefused, new RefusedFile(name, reason), reason),
                 failure => RaiseOrReport(events, StorageFailed, failure, failure));
             var folder = string.IsNullOrEmpty(options.Storage) ? null : options.Storage;
             _records = new RecordQueue(
                 _transport, _background, recording,
                 (participant, run) => folder == null ? null : new RecordStore(folder, server, participant, run));
+            _files = new FileQueue(
+                _transport, _background, recording,
+                participant => folder == null ? null : Path.Combine(RecordStore.FolderOf(folder, server, participant), "files"));
             _snapshots.Moves = _moves;
             _snapshots.Records = _records;
         }
@@ -75,6 +82,12 @@ namespace ExperimentServer
         /// listener Options.Problem gets the reason.
         /// </summary>
         public event Action<RefusedRecord> RecordRefused;
+
+        /// <summary>
+        /// The server will never accept a file: it is set aside on the device, and the others are sent. Without a
+        /// listener Options.Problem gets the reason.
+        /// </summary>
+        public event Action<RefusedFile> FileRefused;
 
         /// <summary>
         /// Records cannot be written to the device (`storage-failed`): they are in memory until they are sent.
@@ -176,13 +189,41 @@ namespace ExperimentServer
         }
 
         /// <summary>
-        /// Wait until the server has all records; the answer is whether it has. An app should do so at its end,
+        /// Send a file, for what is no record: recordings, samples of trackers. Returns at once; the file is written
+        /// to the device in the background, and sent until the server has it. The server never replaces a file.
+        /// </summary>
+        /// <param name="name">Its path below the participant's folder at the server, as "trackers/head.csv".</param>
+        /// <param name="content">At most 32 MB; not to be changed any more.</param>
+        public void SendFile(string name, byte[] content)
+        {
+            _files.Add(name, content);
+        }
+
+        /// <summary>The number of files that wait on the device.</summary>
+        public int UnsentFiles
+        {
+            get { return _files.Unsent; }
+        }
+
+        /// <summary>
+        /// Block until all files are on the device, where records are already: before a program ends. Whether they
+        /// are within the time.
+        /// </summary>
+        public bool WaitForStorage(TimeSpan within)
+        {
+            return _files.WaitForStorage(within);
+        }
+
+        /// <summary>
+        /// Wait until the server has all records and files; the answer is whether it has. An app should do so at its end,
         /// and say to the participant that it does.
         /// </summary>
         /// <param name="within">How long to wait; null is without end.</param>
-        public Task<bool> FlushAsync(TimeSpan? within = null)
+        public async Task<bool> FlushAsync(TimeSpan? within = null)
         {
-            return _records.SettledAsync(record => true, within);
+            var late = _background.LateAsync(within);
+            return await _records.SettledAsync(record => true, late).ConfigureAwait(false)
+                && await _files.SettledAsync(late).ConfigureAwait(false);
         }
 
         /// <summary>
@@ -222,6 +263,7 @@ namespace ExperimentServer
         private void Reached()
         {
             _records.Reached(_snapshots.Known.ParticipantIndex);
+            _files.Reached(_snapshots.Known.ParticipantIndex);
             _ready.TrySetResult(_snapshots.Known);
             _moves.Send();
         }

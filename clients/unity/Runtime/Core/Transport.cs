@@ -123,6 +123,14 @@ namespace ExperimentServer
             }
         }
 
+        /// <summary>Send a file once. Raises as MoveAsync.</summary>
+        public Task PutFileAsync(int participant, string name, byte[] content)
+        {
+            return Connection == Connection.None
+                ? throw OutOfReach()
+                : _rest.PutFileAsync(participant, name, content, _background.Closing);
+        }
+
         /// <summary>A socket has said where the participant is: from now on it is the way.</summary>
         public void SocketSaid(SocketIo socket, JToken state)
         {

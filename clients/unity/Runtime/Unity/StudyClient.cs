@@ -3,7 +3,6 @@ using System.Collections.Concurrent;
 using System.Threading;
 using System.Threading.Tasks;
 using UnityEngine;
-using UnityEngine.Events;
 
 namespace ExperimentServer
 {
@@ -13,23 +12,8 @@ namespace ExperimentServer
     /// </summary>
     [AddComponentMenu("Experiment Server/Study Client")]
     [DisallowMultipleComponent]
-    public sealed class StudyClient : MonoBehaviour
+    public sealed partial class StudyClient : MonoBehaviour
     {
-        [Serializable]
-        public sealed class SnapshotEvent : UnityEvent<Snapshot>
-        {
-        }
-
-        [Serializable]
-        public sealed class ConnectionEvent : UnityEvent<Connection>
-        {
-        }
-
-        [Serializable]
-        public sealed class RefusalEvent : UnityEvent<string>
-        {
-        }
-
         [Tooltip("Where the server is, as it says at its start.")]
         [SerializeField]
         private string serverUrl = "http://127.0.0.1:5000";
@@ -47,7 +31,11 @@ namespace ExperimentServer
         [SerializeField]
         private bool connectOnStart = true;
 
-        [Tooltip("Stay connected when another scene is loaded.")]
+        [Tooltip("Let the command line, Android's intent and PlayerPrefs say the three above: one build for all headsets.")]
+        [SerializeField]
+        private bool identityFromDevice = true;
+
+        [Tooltip("Stay connected when another scene is loaded. A second client that a scene brings along works as this one.")]
         [SerializeField]
         private bool keepAcrossScenes = true;
 
@@ -71,29 +59,43 @@ namespace ExperimentServer
         [SerializeField]
         private RefusalEvent refused = new RefusalEvent();
 
+        [Tooltip("The server will never accept a record: it stays on the device, beside the others.")]
+        [SerializeField]
+        private RefusedRecordEvent recordRefused = new RefusedRecordEvent();
+
+        [Tooltip("Records cannot be written to the device: they are in memory until they are sent.")]
+        [SerializeField]
+        private RefusalEvent storageFailed = new RefusalEvent();
+
         private readonly ConcurrentQueue<Action> _happened = new ConcurrentQueue<Action>();
         private Study _study;
         private CancellationTokenSource _stop;
+        private Snapshot _shown;
+        private StudyException _misread;
 
         /// <summary>Where the server is. To be set before Connect.</summary>
         public string ServerUrl
         {
-            get { return serverUrl; }
-            set { serverUrl = value; }
+            get { return Leader.serverUrl; }
+            set { Leader.serverUrl = value; }
         }
 
         /// <summary>Whom the app takes part as, 0 for whom the token names. To be set before Connect.</summary>
         public int Participant
         {
-            get { return participant; }
-            set { participant = value; }
+            get { return Leader.participant; }
+            set
+            {
+                Leader._misread = null;
+                Leader.participant = value;
+            }
         }
 
         /// <summary>What lets the app in. To be set before Connect.</summary>
         public string Token
         {
-            get { return token; }
-            set { token = value; }
+            get { return Leader.token; }
+            set { Leader.token = value; }
         }
 
         /// <summary>Whether Start connects. To be set before it, for clients that scripts make.</summary>
@@ -103,41 +105,16 @@ namespace ExperimentServer
             set { connectOnStart = value; }
         }
 
-        public SnapshotEvent BlockChanged
-        {
-            get { return blockChanged; }
-        }
-
-        public SnapshotEvent ConfigChanged
-        {
-            get { return configChanged; }
-        }
-
-        public SnapshotEvent Ended
-        {
-            get { return ended; }
-        }
-
-        public ConnectionEvent ConnectionChanged
-        {
-            get { return connectionChanged; }
-        }
-
-        public RefusalEvent Refused
-        {
-            get { return refused; }
-        }
-
         /// <summary>Where the participant is, as the app was told last; null until the server has said it.</summary>
         public Snapshot Snapshot
         {
-            get { return _study == null ? null : _study.Snapshot; }
+            get { return Taking == null ? null : Taking.Snapshot; }
         }
 
         /// <summary>How the server is reached.</summary>
         public Connection Connection
         {
-            get { return _study == null ? Connection.None : _study.Connection; }
+            get { return Taking == null ? Connection.None : Taking.Connection; }
         }
 
         /// <summary>
@@ -154,7 +131,17 @@ namespace ExperimentServer
         /// <summary>Take part, as the fields say. Whoever took part before does no longer.</summary>
         public void Connect()
         {
+            if (Leader != this)
+            {
+                Leader.Connect();
+                return;
+            }
             Disconnect();
+            if (_misread != null)
+            {
+                Refuse(_misread);
+                return;
+            }
             var stop = new CancellationTokenSource();
             _stop = stop;
             var options = new Options
@@ -180,6 +167,12 @@ namespace ExperimentServer
         /// <summary>Take part no longer. Moves that wait fail with the code `closed`.</summary>
         public void Disconnect()
         {
+            if (Leader != this)
+            {
+                Leader.Disconnect();
+                return;
+            }
+            _shown = null;
             if (_stop != null)
             {
                 _stop.Cancel();
@@ -192,69 +185,25 @@ namespace ExperimentServer
             }
         }
 
-        /// <summary>
-        /// One block on from the one that Block Changed told of last. For buttons and other events; a refusal
-        /// is logged.
-        /// </summary>
-        public void Next()
-        {
-            Log(NextAsync());
-        }
-
-        /// <summary>
-        /// One block on from this very one: for what takes a while, as its results do on their way. If the
-        /// participant has been moved meanwhile, they stay there, and that is logged.
-        /// </summary>
-        public void Next(Snapshot block)
-        {
-            Log(block.NextAsync());
-        }
-
-        /// <summary>One block back.</summary>
-        public void Previous()
-        {
-            Log(PreviousAsync());
-        }
-
-        /// <summary>To a block by its place in the participant's order, from 0.</summary>
-        public void GoTo(int blockId)
-        {
-            Log(GoToAsync(blockId));
-        }
-
-        /// <summary>
-        /// One block on from the one that Block Changed told of last; the answer is where the participant is
-        /// then. A snapshot's own NextAsync means its block.
-        /// </summary>
-        /// <remarks>Without a connection moves wait, sixteen at most. Raises StudyException.</remarks>
-        public Task<Snapshot> NextAsync()
-        {
-            return _study == null ? NotTakingPart() : _study.NextAsync();
-        }
-
-        /// <summary>One block back, as NextAsync.</summary>
-        public Task<Snapshot> PreviousAsync()
-        {
-            return _study == null ? NotTakingPart() : _study.PreviousAsync();
-        }
-
-        /// <summary>To a block by its place in the participant's order, as NextAsync.</summary>
-        public Task<Snapshot> GoToAsync(int blockId)
-        {
-            return _study == null ? NotTakingPart() : _study.GoToAsync(blockId);
-        }
-
         private void Awake()
         {
+            if (identityFromDevice)
+            {
+                ReadIdentity();
+            }
             if (keepAcrossScenes)
             {
-                DontDestroyOnLoad(gameObject);
+                Keep();
             }
         }
 
         private void Start()
         {
-            if (connectOnStart)
+            if (_first != null)
+            {
+                Join();
+            }
+            else if (connectOnStart)
             {
                 Connect();
             }
@@ -278,16 +227,30 @@ namespace ExperimentServer
 
         private void OnDestroy()
         {
+            if (_first != null)
+            {
+                Leave();
+                return;
+            }
+            if (_kept == this)
+            {
+                _kept = null;
+            }
             Disconnect();
         }
 
-        private void Listen(Study study)
+        private void ReadIdentity()
         {
-            _study = study;
-            study.BlockChanged += blockChanged.Invoke;
-            study.ConfigChanged += configChanged.Invoke;
-            study.Ended += ended.Invoke;
-            study.ConnectionChanged += connectionChanged.Invoke;
+            serverUrl = StudyIdentity.Read(StudyIdentity.Server) ?? serverUrl;
+            token = StudyIdentity.Read(StudyIdentity.Token) ?? token;
+            try
+            {
+                participant = StudyIdentity.ReadParticipant() ?? participant;
+            }
+            catch (StudyException error)
+            {
+                _misread = error;
+            }
         }
 
         private void Connected(Task<Study> done, CancellationTokenSource stop)
@@ -304,24 +267,13 @@ namespace ExperimentServer
                 Debug.LogException(error, this);
                 return;
             }
+            Refuse(refusal);
+        }
+
+        private void Refuse(StudyException refusal)
+        {
             Debug.LogError("Not let in: " + refusal.Message, this);
             refused.Invoke(refusal.Code);
-        }
-
-        private static Task<Snapshot> NotTakingPart()
-        {
-            var answer = new TaskCompletionSource<Snapshot>();
-            answer.SetException(new StudyException("not-connected", "call Connect first"));
-            return answer.Task;
-        }
-
-        private void Log(Task<Snapshot> move)
-        {
-            move.ContinueWith(
-                refusal => _happened.Enqueue(() => Debug.LogWarning("No move: " + refusal.Exception.GetBaseException().Message, this)),
-                CancellationToken.None,
-                TaskContinuationOptions.OnlyOnFaulted,
-                TaskScheduler.Default);
         }
     }
 }

@@ -21,13 +21,13 @@ public sealed class ShowBlock : MonoBehaviour
 
     private void OnEnable()
     {
-        study.BlockChanged.AddListener(Show);
+        study.Follow(Show);
         study.ConfigChanged.AddListener(Show);
     }
 
     private void OnDisable()
     {
-        study.BlockChanged.RemoveListener(Show);
+        study.Unfollow(Show);
         study.ConfigChanged.RemoveListener(Show);
     }
 

@@ -20,20 +20,17 @@ public sealed class BlocksFromServer : MonoBehaviour
     private Session _session;
     private Block _block;
     private Snapshot _shown;
+    private Snapshot _done;
 
     public void Begin(Session session)
     {
         _session = session;
-        study.BlockChanged.AddListener(Follow);
         study.ConfigChanged.AddListener(Set);
         study.Ended.AddListener(End);
+        study.Follow(Follow);
         if (study.Snapshot == null)
         {
             study.Connect();
-        }
-        else
-        {
-            Follow(study.Snapshot);
         }
     }
 
@@ -43,7 +40,17 @@ public sealed class BlocksFromServer : MonoBehaviour
         if (_block != null && trial == _block.lastTrial)
         {
             _block = null;
-            study.Next(_shown);
+            _done = _shown;
+        }
+    }
+
+    private void Update()
+    {
+        // Not in TrialEnded: a data handler may hear of the trial's end after this, and records it.
+        if (_done != null)
+        {
+            study.Finish(_done);
+            _done = null;
         }
     }
 
@@ -82,7 +89,7 @@ public sealed class BlocksFromServer : MonoBehaviour
 
     private void End(Snapshot snapshot)
     {
-        study.BlockChanged.RemoveListener(Follow);
+        study.Unfollow(Follow);
         study.ConfigChanged.RemoveListener(Set);
         study.Ended.RemoveListener(End);
         _session.End();

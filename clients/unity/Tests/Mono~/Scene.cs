@@ -22,6 +22,15 @@ namespace ExperimentServer.Tests
                 case "first-block":
                     FirstBlock(arguments[1]);
                     break;
+                case "scenes":
+                    Scenes(arguments[1]);
+                    break;
+                case "identity":
+                    Identity();
+                    break;
+                case "records":
+                    Records(arguments[1]);
+                    break;
                 case "uxf":
                     Uxf(arguments[1]);
                     break;
@@ -110,24 +119,103 @@ namespace ExperimentServer.Tests
             Say("refused " + refusal);
         }
 
+        /// <summary>A scene is loaded again, with the client that is in it.</summary>
+        private static void Scenes(string url)
+        {
+            var first = Client(url, 1);
+            Call(first, "Awake");
+            Call(first, "Start");
+            Until(first, () => first.Snapshot != null && first.Connection == Connection.Socket);
+            var again = Client("http://192.168.1.99:5000", 7);
+            again.BlockChanged.AddListener(state => Say("again: " + state.BlockName));
+            Call(again, "Awake");
+            Call(again, "Start");
+            again.Follow(state => Say("late: " + state.BlockName));
+            again.Next();
+            Until(first, () => first.Snapshot.BlockId == 0);
+            Say("same participant: " + again.Snapshot.ParticipantIndex);
+            Call(again, "OnDestroy");
+            first.Next();
+            Until(first, () => first.Snapshot.BlockId == 1);
+            Call(first, "OnDestroy");
+            Say("taking part: " + (first.Snapshot != null));
+        }
+
+        /// <summary>Who it is, said from outside of the build.</summary>
+        private static void Identity()
+        {
+            StudyIdentity.Save("http://192.168.1.5:5000", 7, "of-the-device");
+            var client = Client("http://127.0.0.1:5000", 1);
+            Call(client, "Awake");
+            Say(client.ServerUrl + " " + client.Participant + " " + client.Token);
+            Call(client, "OnDestroy");
+            StudyIdentity.Save(null, 0, null);
+            PlayerPrefs.SetString(StudyIdentity.Participant, "seven");
+            client = Client("http://127.0.0.1:5000", 1);
+            client.Refused.AddListener(code => Say("refused " + code));
+            Call(client, "Awake");
+            client.Connect();
+            client.Participant = 3;
+            Say("by the script: " + client.Participant);
+        }
+
+        /// <summary>Records of a scene, and moves that a coroutine waits for.</summary>
+        private static void Records(string url)
+        {
+            Application.persistentDataPath = Environment.GetEnvironmentVariable("STORAGE");
+            var client = Client(url, 1);
+            try
+            {
+                client.Record(new RecordValues());
+            }
+            catch (StudyException error)
+            {
+                Say(error.Code);
+            }
+            Call(client, "Awake");
+            Call(client, "Start");
+            Until(client, () => client.Snapshot != null);
+            var move = client.GoToAsync(0).InCoroutine();
+            Until(client, () => !move.keepWaiting);
+            move.Result.Record(new RecordValues { { "rt", 0.5 } });
+            client.Record("answers", new Dictionary<string, object> { { "q1", 3 } });
+            move = move.Result.FinishAsync().InCoroutine();
+            Until(client, () => !move.keepWaiting);
+            Say("finished: " + move.Result.BlockName + ", unsent " + client.Unsent);
+            move = client.GoToAsync(99).InCoroutine();
+            Until(client, () => !move.keepWaiting);
+            Say(move.ErrorCode + ": " + move.Error.Message);
+            Call(client, "OnDestroy");
+        }
+
         private static void Uxf(string url)
         {
             var client = Client(url, 1);
             var sample = client.gameObject.AddComponent<BlocksFromServer>();
             sample.study = client;
             var session = new Session();
-            session.TrialBegun = trial => Say("trial " + (trial.block.trials.IndexOf(trial) + 1) + " of " + trial.block.trials.Count
-                + ": " + string.Join(", ", trial.block.settings.Values.Select(setting => setting.Key + "=" + setting.Value)));
-            session.TrialEnded = sample.TrialEnded;
+            var handler = client.gameObject.AddComponent<ServerDataHandler>();
+            handler.study = client;
+            session.dataHandlers = new DataHandler[] { handler };
+            session.onTrialBegin.AddListener(trial => Say("trial " + (trial.block.trials.IndexOf(trial) + 1) + " of " + trial.block.trials.Count
+                + ": " + string.Join(", ", trial.block.settings.Values.Select(setting => setting.Key + "=" + setting.Value))));
+            // As those of the Inspector: before the handler's own.
+            session.onTrialEnd.AddListener(sample.TrialEnded);
+            session.Begin("pointing", "P001", 1);
             sample.Begin(session);
             Until(client, () => client.Snapshot != null);
             client.Next();
             while (!session.Ended)
             {
-                Until(client, () => session.InTrial || session.Ended);
+                Until(client, () => session.InTrial || session.Ended, sample);
                 if (session.InTrial)
                 {
                     var trial = session.CurrentTrial;
+                    trial.result["rt"] = 0.5f * trial.number;
+                    trial.result["hand"] = new Vector3(0, 1, 2.5f);
+                    var tracker = new UXFDataTable("time", "x");
+                    tracker.AddCompleteRow(new UXFDataRow { ("time", 0.1f), ("x", 1.5f) });
+                    trial.SaveDataTable(tracker, "head", UXFDataType.Trackers);
                     trial.End();
                     if (trial != trial.block.lastTrial)
                     {
@@ -136,6 +224,9 @@ namespace ExperimentServer.Tests
                 }
             }
             Say("session ended after " + session.blocks.Count + " blocks");
+            var flush = client.FlushAsync().InCoroutine();
+            Until(client, () => !flush.keepWaiting);
+            Say("all arrived: " + flush.Result);
             Call(client, "OnDestroy");
         }
 
@@ -148,7 +239,7 @@ namespace ExperimentServer.Tests
         }
 
         /// <summary>Frame after frame.</summary>
-        private static void Until(StudyClient client, Func<bool> reached)
+        private static void Until(StudyClient client, Func<bool> reached, MonoBehaviour other = null)
         {
             var end = DateTime.UtcNow.AddSeconds(20);
             while (!reached())
@@ -159,6 +250,10 @@ namespace ExperimentServer.Tests
                 }
                 Thread.Sleep(10);
                 Call(client, "Update");
+                if (other != null)
+                {
+                    Call(other, "Update");
+                }
             }
             Call(client, "Update");
         }

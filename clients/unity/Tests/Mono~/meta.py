@@ -8,6 +8,7 @@ IMPORTERS = {
     ".cs": "MonoImporter",
     ".asmdef": "AssemblyDefinitionImporter",
     ".md": "TextScriptImporter",
+    ".prefab": "PrefabImporter",
 }
 IMPORTERS |= {".json": "PackageManifestImporter"}
 
@@ -27,7 +28,10 @@ def meta(path: Path) -> str:
 
 
 for path in sorted(PACKAGE.rglob("*")):
-    hidden = any(part.endswith("~") for part in path.relative_to(PACKAGE).parts)
+    # Unity copies what is in Samples~ into a project, with its .meta files.
+    parts = path.relative_to(PACKAGE).parts
+    parts = parts[2:] if parts[0] == "Samples~" else parts
+    hidden = not parts or any(part.endswith("~") for part in parts)
     target = path.with_name(f"{path.name}.meta")
     if path.suffix != ".meta" and not hidden and not target.exists():
         target.write_text(meta(path), encoding="utf-8", newline="\n")

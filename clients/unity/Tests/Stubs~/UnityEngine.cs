@@ -103,6 +103,64 @@ namespace UnityEngine
         public static string persistentDataPath { get; set; }
     }
 
+    public abstract class CustomYieldInstruction
+    {
+        public abstract bool keepWaiting { get; }
+    }
+
+    public static class PlayerPrefs
+    {
+        private static readonly Dictionary<string, string> Values = new Dictionary<string, string>();
+
+        public static bool HasKey(string key)
+        {
+            return Values.ContainsKey(key);
+        }
+
+        public static string GetString(string key)
+        {
+            return Values[key];
+        }
+
+        public static void SetString(string key, string value)
+        {
+            Values[key] = value;
+        }
+
+        public static void DeleteKey(string key)
+        {
+            Values.Remove(key);
+        }
+
+        public static void Save()
+        {
+        }
+    }
+
+    public class AndroidJavaObject : IDisposable
+    {
+        public T Call<T>(string methodName, params object[] args)
+        {
+            return default(T);
+        }
+
+        public T GetStatic<T>(string fieldName)
+        {
+            return default(T);
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+
+    public class AndroidJavaClass : AndroidJavaObject
+    {
+        public AndroidJavaClass(string className)
+        {
+        }
+    }
+
     public static class Time
     {
         public static float time { get; set; }

@@ -24,19 +24,38 @@ namespace ExperimentServer
         public StudyException Reason { get; }
     }
 
-    /// <summary>Tells the app what becomes of its records.</summary>
+    /// <summary>A file that the server will never accept. It stays on the device.</summary>
+    public sealed class RefusedFile
+    {
+        internal RefusedFile(string name, StudyException reason)
+        {
+            Name = name;
+            Reason = reason;
+        }
+
+        public string Name { get; }
+
+        /// <summary>Why the server refuses it, for example `file-too-large`.</summary>
+        public StudyException Reason { get; }
+    }
+
+    /// <summary>Tells the app what becomes of its records and files.</summary>
     internal sealed class RecordEvents
     {
         private readonly Events _events;
         private readonly Action<RefusedRecord> _refused;
+        private readonly Action<string, StudyException> _fileRefused;
         private readonly Action<StudyException> _storageFailed;
         private readonly object _lock = new object();
 
         private bool _failing;
 
-        public RecordEvents(Events events, Action<RefusedRecord> refused, Action<StudyException> storageFailed)
+        public RecordEvents(
+            Events events, Action<RefusedRecord> refused, Action<string, StudyException> fileRefused,
+            Action<StudyException> storageFailed)
         {
             _events = events;
+            _fileRefused = fileRefused;
             _refused = refused;
             _storageFailed = storageFailed;
         }
@@ -49,6 +68,12 @@ namespace ExperimentServer
         public void SetAside(Record record, StudyException reason)
         {
             _events.Add(() => _refused(new RefusedRecord(record, reason)));
+            _events.Raise();
+        }
+
+        public void FileSetAside(string name, StudyException reason)
+        {
+            _events.Add(() => _fileRefused(name, reason));
             _events.Raise();
         }
 

@@ -18,20 +18,17 @@ namespace ExperimentServer
     {
         // Fast recordings are gathered for so long: each batch is an entry in the server's log.
         private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(100);
-        private static readonly TimeSpan RetryAtFirst = TimeSpan.FromMilliseconds(250);
-        private static readonly TimeSpan RetryAtLast = TimeSpan.FromSeconds(15);
 
         private readonly object _lock = new object();
         private readonly string _run = NewRun();
         private readonly ClockOffset _clock = new ClockOffset();
-        private readonly Random _jitter = new Random();
+        private readonly Signal _reached = new Signal();
         private readonly WaitingRecords _waiting;
         private readonly Transport _transport;
         private readonly Background _background;
         private readonly RecordEvents _events;
         private readonly Func<int, string, RecordStore> _open;
 
-        private TaskCompletionSource<bool> _reached = Signal();
         private long _made;
         private int _reported;
         private bool _opened;
@@ -83,15 +80,12 @@ namespace ExperimentServer
         public void Reached(int participant)
         {
             bool first;
-            TaskCompletionSource<bool> reached;
             lock (_lock)
             {
                 first = !_opened;
                 _opened = true;
-                reached = _reached;
-                _reached = Signal();
             }
-            reached.TrySetResult(true);
+            _reached.Raise();
             if (first)
             {
                 _waiting.Open(_open(participant, _run));
@@ -108,10 +102,16 @@ namespace ExperimentServer
             }
         }
 
-        /// <summary>Wait until none of these records waits; whether that came about within the time.</summary>
-        public Task<bool> SettledAsync(Func<Record, bool> which, TimeSpan? within)
+        /// <summary>Wait until none of these records waits; whether that came about before `late`.</summary>
+        public Task<bool> SettledAsync(Func<Record, bool> which, Task late)
         {
-            return _waiting.SettledAsync(which, Task.Delay(within ?? TimeSpan.FromMilliseconds(-1), _background.Closing));
+            return _waiting.SettledAsync(which, late);
+        }
+
+        /// <summary>Ends after a time, or when the app stops taking part.</summary>
+        public Task LateAsync(TimeSpan within)
+        {
+            return _background.LateAsync(within);
         }
 
         /// <summary>Send nothing more: what waits is left to the next run.</summary>
@@ -132,11 +132,6 @@ namespace ExperimentServer
                 random.GetBytes(bytes);
             }
             return string.Concat(bytes.Select(one => one.ToString("x2", CultureInfo.InvariantCulture)));
-        }
-
-        private static TaskCompletionSource<bool> Signal()
-        {
-            return new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         private void Send()
@@ -160,16 +155,16 @@ namespace ExperimentServer
 
         private async Task SendAllAsync()
         {
-            var retry = RetryAtFirst;
+            var retry = new Retry();
             List<Record> batch;
             while ((batch = Next()) != null)
             {
                 // Taken before it is sent: the server may be reached again while it is on its way.
-                var reached = ReachedAgain();
+                var reached = _reached.Next;
                 try
                 {
                     await SendAsync(batch).ConfigureAwait(false);
-                    retry = RetryAtFirst;
+                    retry.Worked();
                     if (batch.Count < WaitingRecords.BatchRecords)
                     {
                         await _background.PauseAsync(Gather).ConfigureAwait(false);
@@ -192,9 +187,7 @@ namespace ExperimentServer
                     // Nobody knows whether it arrived: it is sent again, with the same ids.
                     _events.Report(error);
                 }
-                var pause = TimeSpan.FromTicks((long)(retry.Ticks * (0.5 + _jitter.NextDouble() / 2)));
-                await _background.PauseAsync(pause, reached).ConfigureAwait(false);
-                retry = TimeSpan.FromTicks(Math.Min(2 * retry.Ticks, RetryAtLast.Ticks));
+                await _background.PauseAsync(retry.Pause(), reached).ConfigureAwait(false);
             }
         }
 
@@ -209,14 +202,6 @@ namespace ExperimentServer
                 }
                 _sending = false;
                 return null;
-            }
-        }
-
-        private Task ReachedAgain()
-        {
-            lock (_lock)
-            {
-                return _reached.Task;
             }
         }
 

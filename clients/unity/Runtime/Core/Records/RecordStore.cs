@@ -33,13 +33,19 @@ namespace ExperimentServer
         /// <param name="run">The id of this run of the queue.</param>
         public RecordStore(string folder, Uri server, int participant, string run)
         {
+            _folder = FolderOf(folder, server, participant);
+            _run = run;
+        }
+
+        /// <summary>The folder for what waits of a participant: another server's is another.</summary>
+        public static string FolderOf(string folder, Uri server, int participant)
+        {
             var host = new string(server.Host.Select(letter => char.IsLetterOrDigit(letter) || letter == '.' ? letter : '-').ToArray());
-            _folder = Path.Combine(
+            return Path.Combine(
                 folder,
                 "experiment-server",
                 host + "_" + server.Port.ToString(CultureInfo.InvariantCulture),
                 "participant-" + participant.ToString(CultureInfo.InvariantCulture));
-            _run = run;
         }
 
         /// <summary>

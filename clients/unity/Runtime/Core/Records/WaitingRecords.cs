@@ -3,7 +3,6 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Security;
-using System.Threading;
 using System.Threading.Tasks;
 
 namespace ExperimentServer
@@ -23,10 +22,10 @@ namespace ExperimentServer
 
         private readonly List<Record> _waiting = new List<Record>();
         private readonly List<Record> _unwritten = new List<Record>();
+        private readonly Signal _changed = new Signal();
         private readonly RecordEvents _events;
 
         private RecordStore _store;
-        private TaskCompletionSource<bool> _changed = Signal();
         private bool _takingOver;
         private bool _closed;
 
@@ -64,7 +63,7 @@ namespace ExperimentServer
                 _waiting.InsertRange(0, found);
                 _takingOver = false;
             }
-            Changed();
+            _changed.Raise();
         }
 
         /// <summary>Add a record: the operating system has it when this returns.</summary>
@@ -132,14 +131,13 @@ namespace ExperimentServer
         {
             while (true)
             {
-                Task changed;
+                var changed = _changed.Next;
                 lock (_lock)
                 {
                     if (!_takingOver && !_waiting.Any(which))
                     {
                         return true;
                     }
-                    changed = _changed.Task;
                 }
                 if (await Task.WhenAny(changed, late).ConfigureAwait(false) == late)
                 {
@@ -159,11 +157,6 @@ namespace ExperimentServer
             {
                 Try(() => _store?.Dispose());
             }
-        }
-
-        private static TaskCompletionSource<bool> Signal()
-        {
-            return new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         private bool Try(Action write)
@@ -196,12 +189,7 @@ namespace ExperimentServer
             {
                 _waiting.RemoveAll(gone.Contains);
             }
-            Changed();
-        }
-
-        private void Changed()
-        {
-            Interlocked.Exchange(ref _changed, Signal()).TrySetResult(true);
+            _changed.Raise();
         }
     }
 }

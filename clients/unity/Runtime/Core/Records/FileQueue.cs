@@ -1,0 +1,254 @@
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.Globalization;
+using System.IO;
+using System.Threading;
+using System.Threading.Tasks;
+
+namespace ExperimentServer
+{
+    /// <summary>
+    /// Files on their way: written to the device in the background, sent one after the other, and again until the
+    /// server has answered. The server keeps the same content under a name once.
+    /// </summary>
+    internal sealed class FileQueue
+    {
+        /// <summary>The size of a file, in bytes, up to which the server takes it whole.</summary>
+        public const int MaxBytes = 32 * 1024 * 1024;
+
+        private static readonly HashSet<string> Never = new HashSet<string>
+        {
+            "file-too-large", "file-conflict", "file-hash-wrong", "parameter-invalid"
+        };
+
+        private readonly object _lock = new object();
+        private readonly List<WaitingFile> _waiting = new List<WaitingFile>();
+        private readonly Signal _changed = new Signal();
+        private readonly Signal _reached = new Signal();
+        private readonly string _run = Guid.NewGuid().ToString("N");
+        private readonly Transport _transport;
+        private readonly Background _background;
+        private readonly RecordEvents _events;
+        private readonly Func<int, string> _open;
+
+        private string _folder;
+        private int _participant;
+        private int _made;
+        private int _writing;
+        private bool _opened;
+        private bool _sending;
+
+        /// <param name="transport">The way to the server.</param>
+        /// <param name="background">Runs the writing and the sending.</param>
+        /// <param name="events">Tell the app what becomes of files.</param>
+        /// <param name="open">The folder for a participant's files; null is none.</param>
+        public FileQueue(Transport transport, Background background, RecordEvents events, Func<int, string> open)
+        {
+            _transport = transport;
+            _background = background;
+            _events = events;
+            _open = open;
+        }
+
+        /// <summary>The number of files that the server has not got yet.</summary>
+        public int Unsent
+        {
+            get { lock (_lock) { return _waiting.Count; } }
+        }
+
+        /// <summary>Send a file; returns at once. Raises StudyException for what no server would take.</summary>
+        public void Add(string name, byte[] content)
+        {
+            if (string.IsNullOrEmpty(name) || content == null)
+            {
+                throw new StudyException("file-invalid", "a file has a name and a content");
+            }
+            if (content.Length > MaxBytes)
+            {
+                throw new StudyException(
+                    "file-too-large", name + " has " + content.Length + " bytes; a file has at most " + MaxBytes);
+            }
+            var file = WaitingFile.Of(name, content);
+            string id;
+            lock (_lock)
+            {
+                if (!_opened)
+                {
+                    throw new StudyException("not-ready", "the server has not said yet where the participant is");
+                }
+                _waiting.Add(file);
+                _made++;
+                _writing++;
+                id = _run + "-" + _made.ToString("D6", CultureInfo.InvariantCulture);
+            }
+            _background.Run(() =>
+            {
+                if (_folder != null)
+                {
+                    Try(() => file.Write(_folder, id));
+                }
+                lock (_lock)
+                {
+                    _writing--;
+                    Monitor.PulseAll(_lock);
+                }
+                Send();
+                return Task.CompletedTask;
+            });
+        }
+
+        /// <summary>The server is reached, and the participant known.</summary>
+        public void Reached(int participant)
+        {
+            lock (_lock)
+            {
+                if (!_opened)
+                {
+                    _opened = true;
+                    _participant = participant;
+                    _folder = _open(participant);
+                    Try(TakeOver);
+                }
+            }
+            _reached.Raise();
+            Send();
+        }
+
+        /// <summary>Block until no file is only in memory; whether that came about within the time.</summary>
+        public bool WaitForStorage(TimeSpan within)
+        {
+            var watch = Stopwatch.StartNew();
+            lock (_lock)
+            {
+                while (_writing > 0)
+                {
+                    var rest = within - watch.Elapsed;
+                    if (rest <= TimeSpan.Zero || !Monitor.Wait(_lock, rest))
+                    {
+                        return false;
+                    }
+                }
+                return true;
+            }
+        }
+
+        /// <summary>Wait until none waits; whether that came about before `late`.</summary>
+        public async Task<bool> SettledAsync(Task late)
+        {
+            while (true)
+            {
+                var changed = _changed.Next;
+                if (Unsent == 0)
+                {
+                    return true;
+                }
+                if (await Task.WhenAny(changed, late).ConfigureAwait(false) == late)
+                {
+                    return false;
+                }
+            }
+        }
+
+        private void TakeOver()
+        {
+            foreach (var path in _folder == null ? new string[0] : WaitingFile.In(_folder))
+            {
+                var file = WaitingFile.Open(path);
+                if (file != null)
+                {
+                    _waiting.Add(file);
+                }
+            }
+        }
+
+        private void Send()
+        {
+            lock (_lock)
+            {
+                if (_sending || !HasWork())
+                {
+                    return;
+                }
+                _sending = true;
+            }
+            _background.Run(SendAllAsync);
+        }
+
+        /// <summary>To be called under the lock. A file that is being written is not sent: one of both would delete it.</summary>
+        private bool HasWork()
+        {
+            return _waiting.Count > 0 && _writing == 0 && _transport.Connection != Connection.None
+                && !_background.Closing.IsCancellationRequested;
+        }
+
+        private WaitingFile Next()
+        {
+            lock (_lock)
+            {
+                _sending = HasWork();
+                return _sending ? _waiting[0] : null;
+            }
+        }
+
+        private async Task SendAllAsync()
+        {
+            var retry = new Retry();
+            WaitingFile file;
+            while ((file = Next()) != null)
+            {
+                var reached = _reached.Next;
+                try
+                {
+                    await _transport.PutFileAsync(_participant, file.Name, file.Read()).ConfigureAwait(false);
+                    Done(file, file.Delete);
+                    retry.Worked();
+                    continue;
+                }
+                catch (FileNotFoundException)
+                {
+                    // Another app of the participant has sent it.
+                    Done(file, () => { });
+                    continue;
+                }
+                catch (StudyException refusal)
+                {
+                    if (Never.Contains(refusal.Code))
+                    {
+                        Done(file, file.SetAside);
+                        _events.FileSetAside(file.Name, refusal);
+                        continue;
+                    }
+                    reached = null;
+                }
+                catch (Exception error)
+                {
+                    _events.Report(error);
+                }
+                await _background.PauseAsync(retry.Pause(), reached).ConfigureAwait(false);
+            }
+        }
+
+        private void Done(WaitingFile file, Action onDevice)
+        {
+            Try(onDevice);
+            lock (_lock)
+            {
+                _waiting.Remove(file);
+            }
+            _changed.Raise();
+        }
+
+        private void Try(Action write)
+        {
+            try
+            {
+                write();
+            }
+            catch (Exception error) when (error is IOException || error is UnauthorizedAccessException)
+            {
+                _events.StorageFails(error);
+            }
+        }
+    }
+}

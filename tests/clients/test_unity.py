@@ -195,7 +195,7 @@ def test_a_scene_records_and_waits_for_moves(scene, server, tmp_path):
     assert [record["data"] for record in got(f"{server.url}/api/results/trials")] == [{"rt": 0.5}]
     (answer,) = got(f"{server.url}/api/results/answers")
     assert (answer["block_name"], answer["data"]) == ("Practice", {"q1": 3})
-    assert list((tmp_path / "device").rglob("records-*")), "the files are where Unity keeps data"
+    assert list((tmp_path / "device").rglob("participant-1")), "it is where Unity keeps data"
 
 
 def test_mistakes_of_listeners_are_reported_and_stop_nothing(core, server):

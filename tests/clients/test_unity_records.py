@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import urllib.request
 from collections import Counter
@@ -11,7 +10,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.clients.conformance import Harness, Network
+from tests.clients.conformance import Network, harness
 from tests.clients.mono import told_by
 from tests.conftest import server_running
 from tests.waiting import PATIENCE
@@ -37,25 +36,13 @@ def server(tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def app(command, storage, **environment):
+async def app(command, storage):
     """An app that keeps records in a folder; it is killed in the end, whatever it does."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=2**24,
-        env={**os.environ, "STORAGE": str(storage), **environment},
-    )
-    client = Harness(process)
-    listening = asyncio.create_task(client.listen())
-    try:
-        yield client
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
-        process.stdin.close()
-        await asyncio.gather(listening, return_exceptions=True)
-        await process.wait()
+    async with harness(*command, storage=storage) as client:
+        try:
+            yield client
+        finally:
+            await client.kill()
 
 
 async def done(client, do, **more):
@@ -86,9 +73,9 @@ def waiting_files(storage):
     return sorted(path for path in storage.rglob("records-*") if path.stat().st_size)
 
 
-async def offline(client, network, way="none"):
+async def offline(client, network):
     await network.become("cut")
-    await asyncio.wait_for(client.hears({"event": "connection", "to": way}), PATIENCE)
+    await asyncio.wait_for(client.hears({"event": "connection", "to": "none"}), PATIENCE)
 
 
 @contextlib.asynccontextmanager
@@ -172,15 +159,6 @@ async def test_two_apps_of_one_participant_lose_nothing(unity_harness, server, t
     assert sorted(numbers(server)) == list(range(120))
 
 
-async def test_records_go_by_plain_requests_without_sockets(unity_harness, server, tmp_path):
-    async with between(server) as network, app(unity_harness, tmp_path / "device") as client:
-        await network.become("no-sockets")
-        await in_block(client, network.url)
-        await done(client, "record", count=250)
-        assert await done(client, "flush") == {"unsent": 0}
-    assert sorted(numbers(server)) == list(range(250))
-
-
 async def test_a_refused_record_is_set_aside_and_the_others_arrive(unity_harness, server, tmp_path):
     device = tmp_path / "device"
     async with between(server) as network:
@@ -245,34 +223,6 @@ async def test_many_records_wait_in_several_files_which_go_when_they_are_sent(
         assert await done(client, "flush") == {"unsent": 0}
         assert not waiting_files(device)
     assert len(records(server)) == 60
-
-
-@pytest.mark.parametrize(
-    ("asked", "code", "words"),
-    [
-        ({"table": "Trials!"}, "record-invalid", "no name of a table"),
-        ({"table": "events"}, "record-invalid", "taken by a file of every export"),
-        ({"data": {"text": "x" * 70_000}}, "record-too-large", "at most 65536 bytes"),
-    ],
-)
-async def test_what_no_server_would_accept_is_refused_at_once(
-    unity_harness, server, tmp_path, asked, code, words
-):
-    async with app(unity_harness, tmp_path / "device") as client:
-        await in_block(client, server.url)
-        said = await asyncio.wait_for(client.ask("record", **asked), PATIENCE)
-        assert said["error"] == code
-        assert words in said["message"]
-        assert await done(client, "unsent") == {"unsent": 0}
-
-
-async def test_finish_waits_for_the_records_of_its_block(unity_harness, server, tmp_path):
-    async with app(unity_harness, tmp_path / "device") as client:
-        await in_block(client, server.url)
-        await done(client, "keep", **{"as": "A"})
-        await done(client, "record", of="A", count=150)
-        await done(client, "finish", of="A")
-        assert len(records(server)) == 150
 
 
 async def test_finish_goes_on_without_records_that_do_not_arrive(unity_harness, server, tmp_path):

@@ -224,9 +224,8 @@ namespace ExperimentServer.Tests
                 }
             }
             Say("session ended after " + session.blocks.Count + " blocks");
-            var flush = client.FlushAsync().InCoroutine();
-            Until(client, () => !flush.keepWaiting);
-            Say("all arrived: " + flush.Result);
+            Until(client, () => client.Unsent == 0);
+            Say("all recorded: True");
             Call(client, "OnDestroy");
         }
 

@@ -31,8 +31,14 @@
     ├── RecordInvalid             a record of results is none, or names a table that cannot be
     │   ├── RecordTooLarge
     │   └── RecordConflict        another record was kept under this id
+    ├── FileTooLarge              an uploaded file, or a piece of one, is larger than it may be
+    ├── FileOffsetWrong           a piece does not continue what the server has (carries the offset)
+    ├── FileConflict              a repeated piece has other content than before
+    ├── FileHashWrong             a file does not have the SHA-256 that its sender declared
+    ├── FileUnknown               no uploaded file has this name
     ├── RevisionConflict          somebody else committed first (retried by the service)
     ├── StoreUnavailable          the state could not be made durable
+    │   ├── StorageFull           the disk has no room for a file
     │   ├── SessionLost           another server has taken over the session
     │   └── DatabaseDamaged       damage was found while the server ran
     ├── DatabaseInUse             another server uses this database
@@ -220,12 +226,43 @@ class RecordConflict(RecordInvalid, code="record-conflict", status=409):
     """A record with other content was kept under the same id."""
 
 
+class FileTooLarge(ExperimentServerError, code="file-too-large", status=413):
+    """An uploaded file, or a piece of it, is larger than it may be."""
+
+
+class FileOffsetWrong(ExperimentServerError, code="file-offset", status=409):
+    """A piece of a file does not begin where the server's part ends; `offset` is that end."""
+
+    def __init__(self, start: int, offset: int) -> None:
+        super().__init__(
+            f"the piece begins at byte {start:,}, and the server has {offset:,}; "
+            "send the piece that begins there"
+        )
+        self.offset = offset
+
+
+class FileConflict(ExperimentServerError, code="file-conflict", status=409):
+    """A repeated piece of a file has other content than the server has there."""
+
+
+class FileHashWrong(ExperimentServerError, code="file-hash-wrong", status=422):
+    """A file does not have the SHA-256 that its sender declared; nothing of it was stored."""
+
+
+class FileUnknown(ExperimentServerError, code="file-unknown", status=404):
+    """No uploaded file has this name."""
+
+
 class RevisionConflict(ExperimentServerError, code="revision-conflict", status=409):
     """The state has changed since it was read."""
 
 
 class StoreUnavailable(ExperimentServerError, code="store-unavailable", status=503):
     """The change could not be committed, so nothing has changed."""
+
+
+class StorageFull(StoreUnavailable, code="storage-full", status=507):
+    """The disk has no room for a file, so nothing of it was stored."""
 
 
 class SessionLost(StoreUnavailable, code="session-lost"):

@@ -35,6 +35,29 @@ LEVEL_MAX_LENGTH: Final = 60
 # Size of one file of results. An hour of a tracker at 90 Hz takes about 20 MB.
 RESULT_FILE_MAX_BYTES: Final = 32 * 1024 * 1024
 
+# Size of one file that is sent in pieces or as a whole body. An hour of EEG with 64 channels at
+# 1 kHz takes about 1 GB. A server that resumes a file of 4 GB hashes it in some ten seconds.
+FILE_MAX_BYTES: Final = 4 * 1024 * 1024 * 1024
+
+# Size of one piece. A piece is stored whole or not at all, so a bad network repeats at most this
+# much; a client with 10 Mbit/s sends it within half a minute.
+FILE_PIECE_MAX_BYTES: Final = 32 * 1024 * 1024
+
+# Files of one participant, and of a session, and the size of all of them. The list of files is held
+# in memory, with about 400 bytes each.
+PARTICIPANT_FILES_MAX: Final = 10_000
+SESSION_FILES_MAX: Final = 100_000
+SESSION_FILES_MAX_BYTES: Final = 1024 * 1024 * 1024 * 1024
+
+# Unfinished files of one participant. An app sends a few at the same time.
+UNFINISHED_FILES_MAX: Final = 20
+
+# Room that files leave free on their disk, because the database is usually on the same one.
+DISK_RESERVE_BYTES: Final = 256 * 1024 * 1024
+
+# Finished files for which a repeat of the last piece is recognised.
+FINISHED_FILES_CACHE_MAX: Final = 1000
+
 # Files that are decoded and written at the same time, each in a thread. Others wait between chunks.
 RESULT_FILES_CONCURRENT_MAX: Final = 2
 
@@ -45,8 +68,10 @@ RESULT_CHUNK_BYTES: Final = 128 * 1024
 FORM_FIELDS_MAX: Final = 16
 FORM_FIELD_MAX_BYTES: Final = 4 * 1024
 
-# An unfinished file is removed after this time. No request takes as long.
+# An unfinished file is removed after this time without a new piece, and the interval at which the
+# server looks for such files. No request takes as long.
 RESULT_ABANDONED_AFTER_S: Final = 24 * 60 * 60
+RESULT_ABANDONED_INTERVAL_S: Final = 60 * 60
 
 # File names whose next number is cached. For others the folder is read again.
 RESULT_NAME_CACHE_MAX: Final = 4096

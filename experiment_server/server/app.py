@@ -20,7 +20,7 @@ from aiohttp import web
 
 from experiment_server.errors import StartRefused
 from experiment_server.limits.network import ADMIN_TOKEN_MIN_LENGTH, BODY_MAX_BYTES, CONNECTIONS_MAX
-from experiment_server.server import dashboard, openapi, rest, uxf
+from experiment_server.server import dashboard, files, openapi, rest, uxf
 from experiment_server.server.addresses import (
     LOOPBACK_NAMES,
     checked_public_url,
@@ -41,6 +41,7 @@ from experiment_server.server.login import add_login
 from experiment_server.server.metrics import Metrics
 from experiment_server.server.metrics import add_routes as add_metrics
 from experiment_server.server.readiness import Readiness
+from experiment_server.server.receiving import FileReceiver
 from experiment_server.server.routes import OperationRoutes
 from experiment_server.server.security import Authenticator
 from experiment_server.server.settings import Settings
@@ -134,7 +135,10 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             dashboard.add_app(app, settings.app)
         add_metrics(app, session, authenticator, metrics, Readiness(store))
         openapi.add_route(app)
-        uxf.add_route(app, authenticator, UploadedFiles(settings.data_folder, settings.session))
+        uploaded = UploadedFiles(settings.data_folder, settings.session)
+        receiver = FileReceiver(app, session, uploaded)
+        uxf.add_route(app, authenticator, receiver)
+        files.add_routes(app, session, authenticator, receiver)
         rest.add_routes(app, routes, session, authenticator, metrics)
         connections = _connections(settings)
         metrics.count_connections(connections.count)

@@ -48,7 +48,7 @@ def add_page_headers(response: web.StreamResponse) -> None:
 
 
 _METHODS = "GET, POST, PUT, PATCH"
-_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match"
+_HEADERS = "Authorization, Content-Range, Content-Type, Idempotency-Key, If-Match, Repr-Digest"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from http import HTTPStatus
 import msgpack
 from aiohttp import web
 
-from experiment_server.errors import ExperimentServerError, ParameterInvalid
+from experiment_server.errors import ExperimentServerError, FileOffsetWrong, ParameterInvalid
 from experiment_server.limits.network import PATCH_MAX_BYTES, RETRY_AFTER_S
 from experiment_server.server.bodies import media_type, read_at_most
 from experiment_server.server.login import ask_because
@@ -25,6 +25,8 @@ from experiment_server.wire.values import JsonObject, JsonValue
 log = logging.getLogger(__name__)
 
 MSGPACK = "application/msgpack"
+UPLOAD_OFFSET = "Upload-Offset"
+"""The header with the number of bytes that the server has of a file."""
 _JSON = "application/json; charset=utf-8"
 
 
@@ -113,6 +115,7 @@ def problem(status: int, error: ErrorInfo) -> web.Response:
         snapshot=error.snapshot,
         diagnostics=error.diagnostics,
         record_id=error.record_id,
+        offset=error.offset,
     )
     content_type = "application/problem+json"
     return web.Response(
@@ -131,6 +134,8 @@ def problem_of(request: web.Request, error: Exception) -> web.Response:
         response = problem(error.status, error_info(error))
         if error.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
+        if isinstance(error, FileOffsetWrong):
+            response.headers[UPLOAD_OFFSET] = str(error.offset)
         if error.status in (429, 503):
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
         return response

@@ -13,6 +13,7 @@ from aiohttp import web
 from experiment_server.errors import (
     ExpansionFailed,
     ExperimentServerError,
+    FileTooLarge,
     IdentifierInvalid,
     KeyReused,
     LimitReached,
@@ -23,16 +24,18 @@ from experiment_server.errors import (
     ParticipantElsewhere,
     ParticipantIndexInvalid,
     ParticipantUnknown,
+    StorageFull,
     StoreUnavailable,
     TokenInvalid,
     TokenMissing,
 )
 from experiment_server.limits.session import IDEMPOTENCY_KEY_MAX_LENGTH
-from experiment_server.server import uxf
+from experiment_server.server import files, uxf
 from experiment_server.server.encoding import MSGPACK, reply
 from experiment_server.server.rest import paths, stream_path
 from experiment_server.session.operations import Kind, Location, Operation, Parameter, Requirement
 from experiment_server.session.session import OPERATIONS
+from experiment_server.wire.files import FileReceived
 from experiment_server.wire.replies import Problem, UploadedFile
 from experiment_server.wire.schema import received_components, schema_components
 from experiment_server.wire.tables import MEDIA_TYPES
@@ -72,7 +75,7 @@ def description() -> JsonObject:
     described: dict[str, JsonObject] = defaultdict(dict)
     answered = [item for item in OPERATIONS.values() if item.answer is not None]
     schemas, components = schema_components(
-        [*(item.answer for item in answered), UploadedFile, Problem]
+        [*(item.answer for item in answered), UploadedFile, FileReceived, Problem]
     )
     members = [
         item.value_type
@@ -92,10 +95,18 @@ def description() -> JsonObject:
                 path = stream_path(operation, output_format)
                 answers = {"200": _success("the rows", {media_type: {}})}
                 described[path]["get"] = _operation(operation, path, answers, f".{output_format}")
-    stored = _success("the stored file", {"application/json": {"schema": schemas[-2]}})
+    stored = _success("the stored file", {"application/json": {"schema": schemas[-3]}})
     described[uxf.PATH]["post"] = uxf.description(
-        _described([*_ANYWHERE, StoreUnavailable], has_body=True), stored
+        _described([*_ANYWHERE, FileTooLarge, StoreUnavailable, StorageFull], has_body=False),
+        stored,
     )
+    received = _answers_of_upload({"application/json": {"schema": schemas[-2]}})
+    for path in files.PATHS:
+        described[path] = files.descriptions(
+            path,
+            {**received, **_described([*_ANYWHERE, *files.UPLOAD_ERRORS], has_body=False)},
+            _described([*_ANYWHERE, *files.DOWNLOAD_ERRORS], has_body=False),
+        )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -227,6 +238,15 @@ def _answers(operation: Operation, answer: JsonObject | None) -> JsonObject:
 
 def _success(summary: str, content: JsonObject) -> JsonObject:
     return {"description": summary, "content": content}
+
+
+def _answers_of_upload(content: JsonObject) -> JsonObject:
+    meanings = {
+        HTTPStatus.OK: "the same file was stored before",
+        HTTPStatus.CREATED: "the stored file",
+        HTTPStatus.ACCEPTED: "the offset of the next piece",
+    }
+    return {str(int(status)): _success(text, content) for status, text in meanings.items()}
 
 
 def _errors(operation: Operation) -> JsonObject:

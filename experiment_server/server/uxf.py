@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
-from concurrent.futures import Executor, ThreadPoolExecutor
 from http import HTTPStatus
 
 from aiohttp import web
 
-from experiment_server.errors import ParameterInvalid
+from experiment_server.errors import FileTooLarge, ParameterInvalid
 from experiment_server.limits.results import (
     FORM_FIELD_MAX_BYTES,
-    RESULT_CHUNK_BYTES,
     RESULT_FILE_MAX_BYTES,
-    RESULT_FILES_CONCURRENT_MAX,
 )
 from experiment_server.server.encoding import reply
 from experiment_server.server.forms import FORMS, ContentWriter, FormReader, form_reader
+from experiment_server.server.receiving import FileReceiver
 from experiment_server.server.security import Authenticator
 from experiment_server.store.uploaded_files import Draft, StoredFile, UploadedFiles
 from experiment_server.wire.replies import UploadedFile
 from experiment_server.wire.values import JsonObject
-
-log = logging.getLogger(__name__)
 
 PATH = "/api/uxf"
 FIELDS = ("filepath", "data")
@@ -37,45 +32,35 @@ FIELDS = ("filepath", "data")
 _ENCODING_OVERHEAD = 3
 
 
-def add_route(app: web.Application, authenticator: Authenticator, results: UploadedFiles) -> None:
+def add_route(app: web.Application, authenticator: Authenticator, receiver: FileReceiver) -> None:
     """Add the upload route for all roles; each participant has a folder."""
-    # A thread pool decodes forms, so that they do not block the event loop.
-    threads = ThreadPoolExecutor(RESULT_FILES_CONCURRENT_MAX, thread_name_prefix="results")
 
     async def upload_file(request: web.Request) -> web.StreamResponse:
-        participant_index = authenticator.caller(request).participant_index
-        stored = await _receive(request, _Upload(results, participant_index), threads)
-        if not stored.is_repeat:
-            log.info("a result file was stored: %s", stored.path)
+        caller = authenticator.caller(request)
+        await receiver.require_room(caller.participant_index, 0)
+        upload = _Upload(receiver.files, caller.participant_index)
+        stored = await _receive(request, upload, receiver)
+        await receiver.add_to_log(caller, caller.participant_index, stored)
         return await reply(request, UploadedFile(stored.path, stored.is_repeat))
 
-    async def stop(_app: web.Application) -> None:
-        threads.shutdown(wait=False, cancel_futures=True)
-
     app.router.add_post(PATH, upload_file)
-    app.on_cleanup.append(stop)
 
 
-async def _receive(request: web.Request, upload: _Upload, threads: Executor) -> StoredFile:
-    """Parse a form in chunks, and store its file; raises as `_Upload`, and 413."""
+async def _receive(request: web.Request, upload: _Upload, receiver: FileReceiver) -> StoredFile:
+    """Parse a form in chunks, and store its file; raises as `_Upload`."""
     reader = form_reader(request.headers.get("Content-Type", ""), upload.field)
-    run = functools.partial(asyncio.get_running_loop().run_in_executor, threads)
-    size = 0
+    most = _ENCODING_OVERHEAD * RESULT_FILE_MAX_BYTES
     try:
-        async for piece in request.content.iter_chunked(RESULT_CHUNK_BYTES):
-            size += len(piece)
-            if size > _ENCODING_OVERHEAD * RESULT_FILE_MAX_BYTES:
-                raise web.HTTPRequestEntityTooLarge(RESULT_FILE_MAX_BYTES, size)
-            await run(reader.write, piece)
-        return await run(upload.store, reader)
+        await receiver.receive(request, reader.write, most)
+        return await receiver.run(upload.store, reader)
     finally:
-        await asyncio.shield(run(upload.discard))
+        await asyncio.shield(receiver.run(upload.discard))
 
 
 class _Upload:
     """The upload of one file, with the path from its form.
 
-    Raises ParameterInvalid, StoreUnavailable, and 413 for too large a file or too long a path.
+    Raises ParameterInvalid, StoreUnavailable, and FileTooLarge.
     """
 
     def __init__(self, results: UploadedFiles, participant_index: int | None) -> None:
@@ -124,7 +109,10 @@ def _append_path(path: bytearray, piece: bytes) -> None:
 def _append_content(draft: Draft, piece: bytes) -> None:
     size = draft.size + len(piece)
     if size > RESULT_FILE_MAX_BYTES:
-        raise web.HTTPRequestEntityTooLarge(RESULT_FILE_MAX_BYTES, size)
+        raise FileTooLarge(
+            f"a file in a form has at most {RESULT_FILE_MAX_BYTES:,} bytes; send larger ones with "
+            "PUT /api/files"
+        )
     draft.write(piece)
 
 

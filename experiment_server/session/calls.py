@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct, ValidationError, convert, structs
 
@@ -64,9 +64,7 @@ def decoded_call(
     participant can have, raises ParticipantUnknown, or ParticipantIndexInvalid if the operation
     adds a participant.
     """
-    if caller.role not in operation.roles:
-        allowed = " or ".join(sorted(role.value for role in operation.roles))
-        raise NotAllowed(f"{operation.name} is for the {allowed} only")
+    require_role(operation.name, operation.roles, caller)
     given = received.parameters
     if given:
         _require_known(operation, given)
@@ -76,17 +74,48 @@ def decoded_call(
         for parameter in operation.parameters
     }  # fmt: skip
     if caller.role is Role.PARTICIPANT:
-        index = arguments.get(PARTICIPANT)
-        if caller.participant_index not in (None, index):
-            raise NotAllowed(
-                f"this app may act for participant {caller.participant_index}, "
-                f"not for participant {index}"
-            )
+        _require_own(caller, arguments.get(PARTICIPANT))
     _check_index(operation, arguments.get(PARTICIPANT))
     own = operation.arguments_type(
         *(_typed(operation, item, arguments[item.name]) for item in operation.arguments)
     )
     return Call(_request(operation, caller, arguments, received.key), own)
+
+
+def participant_of(caller: Caller, named: int | None, default_participant: int) -> int:
+    """The participant that a request names, or that is meant if it names none.
+
+    Raises NotAllowed if it is another one than the caller's own, and ParticipantUnknown for an
+    index that no participant can have.
+    """
+    index = _own_participant(caller, default_participant) if named is None else named
+    if caller.role is Role.PARTICIPANT:
+        _require_own(caller, index)
+    try:
+        require_index(index)
+    except ParticipantIndexInvalid:
+        raise ParticipantUnknown(index) from None
+    return index
+
+
+def _own_participant(caller: Caller, default_participant: int) -> int:
+    own = caller.participant_index
+    return default_participant if own is None else own
+
+
+def _require_own(caller: Caller, participant_index: int | None) -> None:
+    if caller.participant_index not in (None, participant_index):
+        raise NotAllowed(
+            f"this app may act for participant {caller.participant_index}, "
+            f"not for participant {participant_index}"
+        )
+
+
+def require_role(operation: str, roles: Collection[Role], caller: Caller) -> None:
+    """Raise NotAllowed if an operation is not for the caller's role."""
+    if caller.role not in roles:
+        allowed = " or ".join(sorted(role.value for role in roles))
+        raise NotAllowed(f"{operation} is for the {allowed} only")
 
 
 def _require_known(operation: Operation, given: Mapping[str, JsonValue]) -> None:
@@ -111,8 +140,7 @@ def _value(
         if parameter.requirement is Requirement.OPTIONAL:
             return parameter.default
         if parameter.requirement is Requirement.OWN:
-            own = caller.participant_index
-            value = default_participant if own is None else own
+            value = _own_participant(caller, default_participant)
     _check(operation, parameter, value)
     return value
 

@@ -20,6 +20,7 @@ from experiment_server.participants.versions import OnChange
 from experiment_server.session.answers import Snapshot
 from experiment_server.session.clock import Clock
 from experiment_server.session.event_log import EventLog
+from experiment_server.session.file_log import FileLog
 from experiment_server.session.hub import DASHBOARD, Hub, Message
 from experiment_server.session.idempotency import Idempotency
 from experiment_server.session.notifier import Notifier
@@ -101,6 +102,7 @@ class RunningSession:
             self._logged,
             self._notifier.results_changed,
         )
+        self.file_log = FileLog(store, self.now, self._logged)
         self._repository = ParticipantRepository(
             store,
             self._states,
@@ -210,8 +212,13 @@ class RunningSession:
         self._versions.drop_cache()
         self._views.drop_cache()
         self._results.drop_cache()
+        self.file_log.drop_cache()
 
     # Helpers of operations
+
+    async def require_participant(self, participant_index: int) -> None:
+        """Raise ParticipantUnknown if there is no such participant."""
+        await self._states.get(participant_index)
 
     async def row(self, participant_index: int) -> ParticipantRow:
         """The row of one participant."""

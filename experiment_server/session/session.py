@@ -27,6 +27,7 @@ from experiment_server.session.answers import (
     name_reached,
     snapshot_tag,
 )
+from experiment_server.session.file_operations import FileOperations
 from experiment_server.session.operations import (
     EVERYBODY,
     FROM_BLOCK,
@@ -61,7 +62,7 @@ from experiment_server.wire.values import Config
 _MOVE = (FROM_BLOCK, FROM_STARTED_AT, REASON)
 
 
-class StudySession(StudyOperations, ResultOperations):
+class StudySession(StudyOperations, ResultOperations, FileOperations):
     """One session of a study: its participants, their moves, its study file, and its event log.
 
     Operations raise ParticipantUnknown for an index that was never added, and StoreUnavailable if

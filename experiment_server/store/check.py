@@ -95,7 +95,7 @@ class _LoggedState:
         """Apply the next entry."""
         if entry.type == EventType.STUDY_LOADED.value:
             self._load(entry.data_as(StudyLoaded))
-        elif entry.participant_index is None:
+        elif entry.participant_index is None or entry.type == EventType.FILE_STORED.value:
             return
         elif entry.type == EventType.RECORDED.value:
             self.batches[entry.participant_index, entry.id] = entry.data_as(Recorded)

@@ -36,6 +36,10 @@ class FileDraft:
         """Append content."""
         self._file.write(piece)
 
+    def flush(self) -> None:
+        """Make all content visible to readers of the file."""
+        self._file.flush()
+
     def restart(self) -> None:
         """Remove all content."""
         self._file.seek(0)

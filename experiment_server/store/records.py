@@ -161,6 +161,26 @@ def moves(
     )
 
 
+def file_entries(
+    connection: Connection, session: int, *, after: int = 0, limit: int = EVENTS_PAGE_MAX
+) -> list[Entry]:
+    """The next entries about stored files after an id, ascending."""
+    query = select(*_ENTRY).where(
+        events.c.session_id == session,
+        events.c.id > after,
+        events.c.type == EventType.FILE_STORED.value,
+    )
+    return _entries(connection, query.order_by(events.c.id).limit(limit))
+
+
+def all_file_entries(connection: Connection, session: int) -> Iterator[Entry]:
+    """All entries about stored files, ascending, read in pages."""
+    after = 0
+    while page := file_entries(connection, session, after=after):
+        yield from page
+        after = page[-1].id
+
+
 def last_moves(
     connection: Connection, session: int, participant_index: int, before: int
 ) -> list[Entry]:

@@ -222,6 +222,10 @@ class Store:
             )
         )
 
+    def file_entries(self, *, after: int) -> Future[list[Entry]]:
+        """The first entries about stored files after an id, read by the reader thread."""
+        return self._query_reader(partial(records.file_entries, session=self._session, after=after))
+
     def record_page(
         self,
         *,

@@ -3,48 +3,87 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pathvalidate import sanitize_filename
 
-from experiment_server.errors import ParameterInvalid, StoreUnavailable
+from experiment_server.errors import ParameterInvalid, StorageFull, StoreUnavailable
 from experiment_server.limits.results import (
+    DISK_RESERVE_BYTES,
     RESULT_ABANDONED_AFTER_S,
+    RESULT_ABANDONED_INTERVAL_S,
     RESULT_NAME_CACHE_MAX,
     RESULT_NAME_MAX_LENGTH,
     RESULT_PATH_DEPTH_MAX,
 )
 from experiment_server.store.drafts import FileDraft, flush_folder
 
-# A stored file never begins with a dot.
+# A stored file or folder never begins with a dot.
 _DRAFT = ".", ".part"
+UNFINISHED = ".unfinished"
+"""The folder for files of which some pieces are missing, in the session's folder."""
+
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """The path of a file in the folder of all sessions, and whether the upload was a repeat."""
+    """A file of a session.
+
+    `path` is its place in the folder of all sessions, `name` that in the folder of its session.
+    `is_repeat` says whether it was there before.
+    """
 
     path: str
+    name: str
+    size: int
+    digest: bytes
     is_repeat: bool
+
+
+class Content(Protocol):
+    """Content that was written to the disk, and can be given its final path."""
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the content."""
+
+    def finish(self) -> None:
+        """Flush the content to the disk; raises StoreUnavailable."""
+
+    def publish(self, path: Path) -> None:
+        """Rename the file to an unused path; raises OSError."""
 
 
 class Draft:
     """A temporary file for an upload, in the session's folder."""
 
     def __init__(self, folder: Path) -> None:
-        with _write_errors(folder):
+        with write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._file = FileDraft.unnamed(folder, *_DRAFT)
         self.size = 0
         self._hash = hashlib.sha256()
+
+    @property
+    def path(self) -> Path:
+        """Its place on the disk, where it is complete after `flush`."""
+        return self._file.path
 
     @property
     def digest(self) -> bytes:
@@ -53,21 +92,26 @@ class Draft:
 
     def write(self, piece: bytes) -> None:
         """Append a chunk; raises StoreUnavailable."""
-        with _write_errors(self._file.path.parent):
+        with write_errors(self._file.path.parent):
             self._file.write(piece)
         self.size += len(piece)
         self._hash.update(piece)
 
+    def flush(self) -> None:
+        """Make all content visible to readers of the file; raises StoreUnavailable."""
+        with write_errors(self._file.path.parent):
+            self._file.flush()
+
     def restart(self) -> None:
         """Delete the content; raises StoreUnavailable."""
-        with _write_errors(self._file.path.parent):
+        with write_errors(self._file.path.parent):
             self._file.restart()
         self.size = 0
         self._hash = hashlib.sha256()
 
     def finish(self) -> None:
         """Flush the file to the disk; raises StoreUnavailable."""
-        with _write_errors(self._file.path.parent):
+        with write_errors(self._file.path.parent):
             self._file.finish()
 
     def publish(self, path: Path) -> None:
@@ -87,41 +131,69 @@ class UploadedFiles:
 
     def __init__(self, folder: Path, session: str) -> None:
         self._root = folder
-        self._folder = _of_session(folder, session)
+        self.folder = session_folder(folder, session)
         self._lock = threading.Lock()
         self._numbered_files_cache: dict[Path, _NumberedFiles] = {}
-        _remove_abandoned(self._folder)
+        self._removed_at = 0.0
+        self._remove_abandoned()
 
-    def draft(self) -> Draft:
-        """A new draft; raises StoreUnavailable."""
-        return Draft(self._folder)
+    def draft(self, size: int = 0) -> Draft:
+        """A new draft for so many bytes; raises StoreUnavailable, and StorageFull."""
+        self._remove_abandoned()
+        self.require_room(size)
+        return Draft(self.folder)
 
-    def store(self, draft: Draft, path: str, participant_index: int | None = None) -> StoredFile:
-        """Store a draft at the path that an app requests, with unsafe characters replaced.
+    def require_room(self, size: int) -> None:
+        """Raise StorageFull if the disk has no room for so many bytes, and the reserve."""
+        place = next((item for item in (self.folder, *self.folder.parents) if item.exists()), None)
+        if place is None:
+            return
+        with write_errors(self.folder):
+            free = shutil.disk_usage(place).free
+        if free < size + DISK_RESERVE_BYTES:
+            raise StorageFull(
+                f"the disk of {self._root} has {free >> 20:,} MB left, of which "
+                f"{DISK_RESERVE_BYTES >> 20} MB stay free for the database; the file has "
+                f"{size >> 20:,} MB. Make room, and send it again"
+            )
+
+    def store(
+        self, content: Content, path: str, participant_index: int | None = None
+    ) -> StoredFile:
+        """Store content at the path that an app requests, with unsafe characters replaced.
 
         The path of a participant's file is in the participant's folder. If another file has the
         path already, the name gets a number. The same content is stored once. Raises
         ParameterInvalid for a path without a name, and StoreUnavailable.
         """
-        names = _names(path)
-        if not names:
-            raise ParameterInvalid(f"filepath has to name a file, got {path[:200]!r}")
-        if participant_index is not None:
-            names.insert(0, f"participant-{participant_index}")
-        draft.finish()
+        names = requested_names(path, participant_index)
+        content.finish()
         # With the lock, the second of two equal uploads finds the first one.
-        with self._lock, _write_errors(self._folder.joinpath(*names)):
-            folder = self._folder
+        with self._lock, write_errors(self.folder.joinpath(*names)):
+            folder = self.folder
             for name in names[:-1]:
                 folder = _folder_in(folder, name)
             files = self._numbered_files(folder / names[-1])
-            if is_repeat := files.find(draft):
-                return StoredFile(self._below_root(is_repeat), is_repeat=True)
+            if found := files.find(content.size, content.digest):
+                return self._stored(found, content.size, content.digest, is_repeat=True)
             target = files.free_path()
             # This replaces no file: the path is unused, and only this process writes here.
-            draft.publish(target)
-            files.add(target, draft)
-        return StoredFile(self._below_root(target), is_repeat=False)
+            content.publish(target)
+            files.add(target, content.size, content.digest)
+        return self._stored(target, content.size, content.digest, is_repeat=False)
+
+    def find(
+        self, size: int, digest: bytes, path: str, participant_index: int | None
+    ) -> StoredFile | None:
+        """The stored file with this content that was requested at this path, None if none is."""
+        requested = self.folder.joinpath(*requested_names(path, participant_index))
+        with self._lock, write_errors(requested):
+            found = self._numbered_files(requested).find(size, digest)
+        return None if found is None else self._stored(found, size, digest, is_repeat=True)
+
+    def _stored(self, path: Path, size: int, digest: bytes, *, is_repeat: bool) -> StoredFile:
+        below_root, name = path.relative_to(self._root), path.relative_to(self.folder)
+        return StoredFile(below_root.as_posix(), name.as_posix(), size, digest, is_repeat)
 
     def _numbered_files(self, requested: Path) -> _NumberedFiles:
         found = self._numbered_files_cache.get(requested)
@@ -131,8 +203,20 @@ class UploadedFiles:
             found = self._numbered_files_cache[requested] = _NumberedFiles(requested)
         return found
 
-    def _below_root(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix()
+    def _remove_abandoned(self) -> None:
+        """Delete old drafts of a killed server, and files whose other pieces never came."""
+        now = time.time()
+        if now - self._removed_at < RESULT_ABANDONED_INTERVAL_S:
+            return
+        self._removed_at = now
+        # A newer one may belong to another server.
+        before = now - RESULT_ABANDONED_AFTER_S
+        drafts = self.folder.glob(f"{_DRAFT[0]}*{_DRAFT[1]}")
+        unfinished = (self.folder / UNFINISHED).glob(f"*{_DRAFT[1]}")
+        with contextlib.suppress(OSError):
+            for path in itertools.chain(drafts, unfinished):
+                if path.stat().st_mtime < before:
+                    path.unlink()
 
 
 def default_folder(study_file: Path) -> Path:
@@ -142,14 +226,12 @@ def default_folder(study_file: Path) -> Path:
 
 def stored_files(folder: Path, session: str) -> Iterator[tuple[Path, Path]]:
     """The stored files of a session, ascending, each with its path in the session's folder."""
-    own = _of_session(folder, session)
+    own = session_folder(folder, session)
     for path in sorted(own.rglob("*")):
-        if path.is_file() and not path.is_symlink() and not path.name.startswith(_DRAFT[0]):
-            yield path, path.relative_to(own)
-
-
-def _of_session(folder: Path, session: str) -> Path:
-    return folder.joinpath(*_names(session))
+        name = path.relative_to(own)
+        is_hidden = any(part.startswith(_DRAFT[0]) for part in name.parts)
+        if path.is_file() and not path.is_symlink() and not is_hidden:
+            yield path, name
 
 
 class _NumberedFiles:
@@ -165,12 +247,12 @@ class _NumberedFiles:
         self._hashed: dict[tuple[int, bytes], Path] = {}
         self._scan()
 
-    def find(self, draft: Draft) -> Path | None:
-        """The file with the same content as a draft, None if there is none."""
-        for path in self._unhashed.pop(draft.size, ()):
+    def find(self, size: int, digest: bytes) -> Path | None:
+        """The file with this content, None if there is none."""
+        for path in self._unhashed.pop(size, ()):
             with contextlib.suppress(FileNotFoundError):
-                self._hashed[draft.size, _digest(path)] = path
-        same = self._hashed.get((draft.size, draft.digest))
+                self._hashed[size, digest_of(path)] = path
+        same = self._hashed.get((size, digest))
         return same if same is not None and same.is_file() else None
 
     def free_path(self) -> Path:
@@ -178,9 +260,9 @@ class _NumberedFiles:
         self._scan()
         return self._path(self._next)
 
-    def add(self, path: Path, draft: Draft) -> None:
+    def add(self, path: Path, size: int, digest: bytes) -> None:
         """Record a file that was stored at the free path."""
-        self._hashed[draft.size, draft.digest] = path
+        self._hashed[size, digest] = path
         self._next += 1
 
     def _scan(self) -> None:
@@ -191,6 +273,41 @@ class _NumberedFiles:
 
     def _path(self, number: int) -> Path:
         return _numbered(self._requested, number)
+
+
+def session_folder(folder: Path, session: str) -> Path:
+    """The folder of a session's files in the folder of all sessions."""
+    return folder.joinpath(*_names(session))
+
+
+def requested_names(path: str, participant_index: int | None) -> list[str]:
+    """The folders and the name of a requested path; raises ParameterInvalid if there is no name.
+
+    The first folder is that of the participant, if there is one.
+    """
+    names = _names(path)
+    if not names:
+        raise ParameterInvalid(f"the path has to name a file, got {path[:200]!r}")
+    return names if participant_index is None else [f"participant-{participant_index}", *names]
+
+
+def digest_of(path: Path) -> bytes:
+    """The SHA-256 of a file's content; raises OSError."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            found.update(piece)
+    return found.digest()
+
+
+@contextlib.contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Raise StoreUnavailable for an OSError, and StorageFull for one of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        kind = StorageFull if error.errno in _FULL else StoreUnavailable
+        raise kind(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _folder_in(folder: Path, name: str) -> Path:
@@ -222,28 +339,3 @@ def _names(path: str) -> list[str]:
         if part
     ]
     return [name for name in names if name.strip(" .")][-RESULT_PATH_DEPTH_MAX:]
-
-
-def _digest(path: Path) -> bytes:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            found.update(piece)
-    return found.digest()
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Delete old drafts of a killed server; a newer one may belong to another server."""
-    before = time.time() - RESULT_ABANDONED_AFTER_S
-    with contextlib.suppress(OSError):
-        for path in folder.glob(f"{_DRAFT[0]}*{_DRAFT[1]}"):
-            if path.stat().st_mtime < before:
-                path.unlink()
-
-
-@contextlib.contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreUnavailable(f"{path} cannot be written: {error.strerror or error}") from error

@@ -20,6 +20,7 @@ class EventType(str, Enum):
     CONFIG_OVERRIDDEN = "config_overridden"
     PARTICIPANT_RESET = "participant_reset"
     RECORDED = "recorded"
+    FILE_STORED = "file_stored"
     STUDY_LOADED = "study_loaded"
     STUDY_REFUSED = "study_refused"
     CONNECTED = "connected"
@@ -114,6 +115,15 @@ class Recorded(Caused, frozen=True, kw_only=True, omit_defaults=True):
     type: ClassVar = EventType.RECORDED
     table: str
     count: int
+    sha256: str
+
+
+class FileStored(Caused, frozen=True, kw_only=True, omit_defaults=True):
+    """A file that an app sent was stored. `path` is its place in the session's data folder."""
+
+    type: ClassVar = EventType.FILE_STORED
+    path: str
+    bytes: int
     sha256: str
 
 

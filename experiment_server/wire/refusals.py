@@ -6,6 +6,7 @@ from msgspec import UNSET, UnsetType
 
 from experiment_server.errors import (
     ExperimentServerError,
+    FileOffsetWrong,
     ParticipantElsewhere,
     RecordInvalid,
     StudyInvalid,
@@ -23,18 +24,22 @@ def error_info(error: ExperimentServerError) -> ErrorInfo:
     snapshot: ParticipantSnapshot | UnsetType = UNSET
     diagnostics: list[DiagnosticInfo] | UnsetType = UNSET
     record_id: str | UnsetType = UNSET
+    offset: int | UnsetType = UNSET
     if isinstance(error, ParticipantElsewhere):
         snapshot = error.snapshot or UNSET
     if isinstance(error, StudyInvalid):
         diagnostics = [item.on_wire() for item in error.diagnostics]
     if isinstance(error, RecordInvalid):
         record_id = UNSET if error.record_id is None else encodable(error.record_id)
+    if isinstance(error, FileOffsetWrong):
+        offset = error.offset
     return ErrorInfo(
         error.code,
         encodable(error.detail),
         snapshot=snapshot,
         diagnostics=diagnostics,
         record_id=record_id,
+        offset=offset,
     )
 
 

@@ -70,6 +70,9 @@ class ErrorDetails(Struct, frozen=True, kw_only=True):
     record_id: Annotated[
         str | UnsetType, Meta(description="The record of a batch that was refused.")
     ] = UNSET
+    offset: Annotated[
+        int | UnsetType, Meta(description="Where the next piece of a file has to begin.")
+    ] = UNSET
 
 
 class ErrorInfo(ErrorDetails, frozen=True):

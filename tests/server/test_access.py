@@ -41,6 +41,7 @@ PARTICIPANTS_MAY = {
     "record": True,
     "result-tables": False,
     "results": False,
+    "files": False,
     "participants": False,
     "move-to-next": True,
     "move-to-previous": True,

@@ -63,7 +63,7 @@ async def test_the_server_gives_it_with_every_operation(http):
         for path in described["paths"].values()
         for item in path.values()
     }
-    assert ids == {*OPERATIONS, "uxf"}
+    assert ids == {*OPERATIONS, "uxf", "upload-file", "download-file"}
 
 
 async def test_a_program_finds_its_errors_in_it(http: aiohttp.ClientSession):

@@ -52,6 +52,9 @@ describe("the log", () => {
 
   it("counts records and errors, also one", () => {
     const said = (type: string, data: Entry["data"]) => described(entry(1, { type, data }));
+    expect(said("file_stored", { path: "participant-1/hand.csv", bytes: 20480 })).toBe(
+      "participant-1/hand.csv, 20,480 bytes",
+    );
     expect(said("recorded", { count: 1, table: "trials" })).toBe("1 record in trials");
     expect(said("recorded", { count: 12, table: "trials" })).toBe("12 records in trials");
     expect(said("study_refused", { errors: 1 })).toBe("1 error");

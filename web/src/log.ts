@@ -83,6 +83,9 @@ export function described({ type, data }: Entry): string {
         `${String(data["count"])} ${data["count"] === 1 ? "record" : "records"} in ${String(data["table"])}`,
       );
       break;
+    case "file_stored":
+      words.push(`${String(data["path"])}, ${Number(data["bytes"]).toLocaleString("en")} bytes`);
+      break;
     default:
       break;
   }

@@ -84,6 +84,8 @@ export interface ErrorInfo {
   diagnostics?: DiagnosticInfo[];
   /** The record of a batch that was refused. */
   record_id?: string;
+  /** Where the next piece of a file has to begin. */
+  offset?: number;
 }
 
 /** One block of a participant: the reasons for its position, and its values. */
@@ -108,6 +110,15 @@ export interface ExplainedValue {
   factor: boolean;
   /** The function that drew it. */
   function: string | null;
+}
+
+/** A stored file. `participant_index` is null for a file that belongs to no participant. */
+export interface FileInfo {
+  participant_index: number | null;
+  name: string;
+  bytes: number;
+  sha256: string;
+  received_at: string;
 }
 
 /** An entry of the event log. */
@@ -473,6 +484,8 @@ export interface Operations {
   "result-tables": [Record<string, never>, ResultTable[]];
   /** The records of a table of results */
   "results": [{ table: string; participant?: number; latest?: number; formula_safe?: boolean }, StoredRecord[]];
+  /** The files that apps have sent */
+  "files": [{ participant?: number }, FileInfo[]];
 }
 
 /** What is pushed. */

@@ -40,6 +40,8 @@ export interface ErrorInfo {
   diagnostics?: DiagnosticInfo[];
   /** The record of a batch that was refused. */
   record_id?: string;
+  /** Where the next piece of a file has to begin. */
+  offset?: number;
 }
 
 /** A value of a config that was changed for one participant. */

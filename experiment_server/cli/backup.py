@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from experiment_server.cli.output import note
-from experiment_server.cli.stored import place_of, stored_argument
+from experiment_server.cli.stored import data_folder_of, place_of, stored_argument
 
 
 @click.command(
@@ -37,3 +37,16 @@ def command(file: str, out: Path, with_keys: bool) -> None:
 
     back_up(place_of(file), out, show_progress, with_keys=with_keys)
     note(f"\rWrote the backup {out} ({out.stat().st_size:,} bytes).")
+    if files := _count_of_files(out):
+        folder = data_folder_of(file)
+        where = f"are in {folder}" if folder else "are in the folder of --data"
+        note(f"The {files:,} files that apps uploaded {where}; copy it too, they are not in OUT.")
+
+
+def _count_of_files(backup: Path) -> int:
+    from experiment_server.store import records
+    from experiment_server.store.database import DatabaseAddress
+    from experiment_server.store.integrity import open_for_reading
+
+    with open_for_reading(DatabaseAddress.of(backup)) as connection:
+        return records.count_of_files(connection)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from experiment_server.cli.output import data_stream, note, progress
-from experiment_server.cli.stored import session_of, session_option, stored_argument
+from experiment_server.cli.stored import (
+    data_folder_of,
+    data_option,
+    session_of,
+    session_option,
+    stored_argument,
+)
 from experiment_server.errors import LogBroken
 from experiment_server.limits.session import PARTICIPANT_INDEX_MAX
 
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from experiment_server.participants.events import Entry
+    from experiment_server.store.check import Verdict
     from experiment_server.wire.events import LogEntry
     from experiment_server.wire.values import JsonObject
 
@@ -52,7 +60,7 @@ def _parse_hash(
     "--check",
     is_flag=True,
     help="Verify that no entry was changed, removed or inserted, and that the study versions, the "
-    "participants' positions and their overrides match the log.",
+    "participants' positions, their overrides, the records and the uploaded files match the log.",
 )
 @click.option(
     "--noted",
@@ -61,24 +69,38 @@ def _parse_hash(
     callback=_parse_hash,
     help="With --check: a recorded hash that has to be in the log.",
 )
+@data_option
 def command(
-    file: str, session: str, participant_index: int | None, check: bool, expected: str | None
+    file: str,
+    session: str,
+    participant_index: int | None,
+    check: bool,
+    expected: str | None,
+    data: Path | None,
 ) -> None:
     """Show the event log of FILE, also while a server writes it."""
     if expected is not None and not check:
         raise click.UsageError("--noted needs --check")
+    if data is not None and not check:
+        raise click.UsageError("--data needs --check")
     from experiment_server.store import records
 
     with session_of(file, session) as (connection, number):
         if check:
-            _check_log(connection, number, expected)
+            verdict = _check_log(connection, number, expected)
+            _check_files(connection, number, session, data_folder_of(file, data))
+            note(
+                f"Intact: {verdict.head.id} entries, and the stored state matches them. "
+                "The hash of the last entry, to record elsewhere:"
+            )
+            click.echo(verdict.head.hash)
             return
         out = data_stream()
         for entry in records.all_entries(connection, number, participant_index):
             out.write(f"{_format_entry(entry.on_wire())}\n")
 
 
-def _check_log(connection: Connection, session: int, expected: str | None) -> None:
+def _check_log(connection: Connection, session: int, expected: str | None) -> Verdict:
     from experiment_server.store import records
     from experiment_server.store.check import check
 
@@ -92,11 +114,29 @@ def _check_log(connection: Connection, session: int, expected: str | None) -> No
         )
     if expected is not None and not verdict.seen:
         raise LogBroken(f"the log is consistent, but does not contain the hash {expected}")
-    note(
-        f"Intact: {verdict.head.id} entries, and the stored state matches them. "
-        "The hash of the last entry, to record elsewhere:"
-    )
-    click.echo(verdict.head.hash)
+    return verdict
+
+
+def _check_files(connection: Connection, session: int, name: str, folder: Path | None) -> None:
+    from experiment_server.store.file_check import check_files, logged_files
+
+    logged = logged_files(connection, session)
+    if not logged:
+        return
+    if folder is None:
+        note(f"Not compared: {len(logged):,} uploaded files. Name their folder with --data.")
+        return
+    files = progress(list(logged.values()), "Comparing files", len(logged))
+    verdict = check_files(logged, files, folder, name)
+    if verdict.problems:
+        raise LogBroken(
+            f"{len(verdict.problems):,} of {len(logged):,} uploaded files in {folder} are not as "
+            f"the log has them: {'; '.join(verdict.problems[:_LISTED_MAX])}. Restore them from a "
+            "backup, or name another folder with --data"
+        )
+    note(f"Intact: {len(logged):,} uploaded files in {folder}, by their size and SHA-256.")
+    if verdict.unlogged:
+        note(f"The log does not know of: {', '.join(verdict.unlogged[:_LISTED_MAX])}.")
 
 
 def _format_entry(entry: LogEntry) -> str:
@@ -115,6 +155,8 @@ def _format_data(kind: str, data: JsonObject) -> str:
     words += [f"{name} {_format_indices(data[name])}" for name in _LISTS if data.get(name)]
     if "table" in data:
         words.append(f"{data['count']} in {data['table']}")
+    if "path" in data:
+        words.append(f"{data['path']}  {data['bytes']:,} bytes")
     if "patch" in data:
         words.append(str(data["patch"]))
     if data.get("first"):

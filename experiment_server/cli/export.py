@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from experiment_server.cli.output import note, progress
-from experiment_server.cli.stored import session_of, session_option, stored_argument
+from experiment_server.cli.stored import (
+    data_folder_of,
+    data_option,
+    session_of,
+    session_option,
+    stored_argument,
+)
 from experiment_server.participants.events import LOG_COLUMNS, log_cells
 from experiment_server.wire.events import EventType, LogEntry
 from experiment_server.wire.tables import csv_heading, csv_lines, json_lines
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 
     from experiment_server.cli.exporting.codebook import WrittenTable
     from experiment_server.cli.exporting.files import Format, TableFiles
+    from experiment_server.participants.uploads import LoggedFile
     from experiment_server.store.records import StudyVersion
 
 _PAGE = 1000
@@ -59,13 +66,7 @@ _PAGE = 1000
     help="In CSV, put a ' before what a spreadsheet would execute as a formula. This changes "
     "texts that begin with =, +, - or @.",
 )
-@click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="The folder of the files that apps uploaded, as for run. The default is the one beside "
-    "the study, named after it.",
-)
+@data_option
 def command(
     file: str,
     session: str,
@@ -83,9 +84,12 @@ def command(
         export = _Export(connection, number, session, folder)
         tables = export.write_tables(files)
         export.write_descriptions(_name_of(file, session), tables, output_format, formula_safe)
-        copied = _copy_uploads(data or _data_folder(file), session, folder / "files")
+        source = data_folder_of(file, data)
+        copied, changed = _copy_uploads(source, session, folder / "files", export.files)
     listed = ", ".join(f"{table.name} ({table.facts.rows:,})" for table in tables)
     uploads = f" and {copied:,} uploaded files" if copied else ""
+    if changed:
+        note(f"Files that are not as the log has them: {'; '.join(changed)}.")
     note(f"Wrote {listed}{uploads} to {out_dir}; its README.md says what is where.")
 
 
@@ -96,8 +100,10 @@ class _Export:
         from experiment_server.cli.exporting.people import Version
         from experiment_server.cli.exporting.results import ResultTables
         from experiment_server.store import records
+        from experiment_server.store.file_check import logged_files
         from experiment_server.study.parse import parse
 
+        self.files = logged_files(connection, session)
         self._connection = connection
         self._session = session
         self._folder = folder
@@ -177,13 +183,6 @@ def _name_of(file: str, session: str) -> str:
     return f"{Path(file.partition('?')[0]).stem}, session {session}"
 
 
-def _data_folder(file: str) -> Path | None:
-    """The folder for uploads beside a study or its database, None for a database elsewhere."""
-    from experiment_server.store.uploaded_files import default_folder
-
-    return None if "://" in file else default_folder(Path(file))
-
-
 def _write_versions(folder: Path, versions: Iterable[StudyVersion]) -> None:
     for version in versions:
         texts = {f"{version.version}.toml": version.text}
@@ -208,14 +207,23 @@ def _write_log(folder: Path, rows: Iterator[LogEntry], added: dict[int, str]) ->
                     added.setdefault(entry.participant_index, entry.time)
 
 
-def _copy_uploads(source: Path | None, session: str, target: Path) -> int:
-    """Copy the files that a session's apps uploaded; returns their number."""
+def _copy_uploads(
+    source: Path | None, session: str, target: Path, logged: Mapping[str, LoggedFile]
+) -> tuple[int, list[str]]:
+    """Copy the files that a session's apps uploaded, and compare the copies with the log.
+
+    Returns their number, and the differences.
+    """
     if source is None:
-        return 0
+        return 0, [
+            f"{file.path} is not copied (name its folder with --data)" for file in logged.values()
+        ]
+    from experiment_server.store.file_check import problem_of
     from experiment_server.store.uploaded_files import stored_files
 
     paths = list(stored_files(source, session))
     for path, name in progress(paths, "files", len(paths)):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / name)
-    return len(paths)
+    problems = (problem_of(file, target / file.path) for file in logged.values())
+    return len(paths), [problem for problem in problems if problem]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
 import click
@@ -35,6 +36,30 @@ def session_option(function: Callable[P, None]) -> Callable[P, None]:
         metavar="NAME",
         help=f"Which run of the study. {_FILE_HELP}",
     )(function)
+
+
+def data_option(function: Callable[P, None]) -> Callable[P, None]:
+    """Add the option that names the folder of uploaded files."""
+    return click.option(
+        "--data",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="FOLDER",
+        help="The folder of the files that apps uploaded, as for run. The default is the one "
+        "beside the study, named after it.",
+    )(function)
+
+
+def data_folder_of(file: str, data: Path | None = None) -> Path | None:
+    """The folder for uploads: `data`, or the one beside the study; None for a database elsewhere.
+
+    A database of which only a copy was named has no such folder.
+    """
+    from experiment_server.store.uploaded_files import default_folder
+
+    if data is not None or "://" in file:
+        return data
+    folder = default_folder(Path(file))
+    return folder if folder.is_dir() or file.lower().endswith(".toml") else None
 
 
 def place_of(file: str) -> DatabaseAddress:

@@ -181,6 +181,13 @@ def all_file_entries(connection: Connection, session: int) -> Iterator[Entry]:
         after = page[-1].id
 
 
+def count_of_files(connection: Connection) -> int:
+    """The number of entries about stored files, of all sessions."""
+    query = select(func.count()).select_from(events)
+    stored = query.where(events.c.type == EventType.FILE_STORED.value)
+    return int(connection.execute(stored).scalar_one())
+
+
 def last_moves(
     connection: Connection, session: int, participant_index: int, before: int
 ) -> list[Entry]:

@@ -328,3 +328,77 @@ def test_all_that_a_session_can_go_through_is_whole(tmp_path, on_change):
             ours.move_to_next(newest - 1)
             ours.move_to_next(newest - 1)
     cli("events", study, "--check")
+
+
+def upload(server, path, content):
+    request = urllib.request.Request(f"{server.url}/api/files/{path}", content, method="PUT")
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        assert answer.status == 201
+
+
+@pytest.fixture
+def with_files(study_file):
+    """A study with two uploaded files, and the folder of its session."""
+    with server_running(study_file) as server:
+        upload(server, "1/hand.csv", b"a,b\n1,2\n")
+        upload(server, "1/trackers/eye.bin", b"\0" * 5000)
+    return study_file, study_file.with_name("study-data") / "main"
+
+
+def run_cli(*arguments):
+    command = [sys.executable, "-m", "experiment_server", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def test_the_check_reads_uploaded_files(with_files):
+    study, folder = with_files
+    found = run_cli("events", study, "--check")
+    assert (found.returncode, len(found.stdout.strip())) == (0, 64)
+    assert "2 uploaded files" in found.stderr
+    assert "SHA-256" in found.stderr
+    (folder / "participant-1" / "by-hand.txt").write_text("x")
+    assert (
+        "does not know of: participant-1/by-hand.txt" in run_cli("events", study, "--check").stderr
+    )
+    assert any(
+        "participant-1/hand.csv  8 bytes" in line for line in cli("events", study).split("\n")
+    )
+
+
+@pytest.mark.parametrize(("spoiled", "finding"), [
+    (lambda path: path.write_bytes(b"\0" * 4999 + b"\1"), "eye.bin was changed"),
+    (lambda path: path.write_bytes(b"\0" * 4999), "eye.bin was changed"),
+    (lambda path: path.unlink(), "eye.bin is gone"),
+])  # fmt: skip
+def test_a_changed_or_missing_file_is_found(with_files, tmp_path, spoiled, finding):
+    study, folder = with_files
+    spoiled(folder / "participant-1" / "trackers" / "eye.bin")
+    message = cli("events", study, "--check", code=1)
+    assert "1 of 2 uploaded files" in message
+    assert finding in message
+    exported = run_cli("export", study, "-d", tmp_path / "out")
+    assert exported.returncode == 0
+    assert finding in exported.stderr
+
+
+def test_files_elsewhere_are_compared_if_their_folder_is_named(with_files, tmp_path):
+    study, folder = with_files
+    copy = tmp_path / "elsewhere" / "copy.sqlite3"
+    copy.parent.mkdir()
+    backup = run_cli("backup", study, copy)
+    assert f"2 files that apps uploaded are in {folder.parent}" in backup.stderr
+    assert "Not compared: 2 uploaded files" in run_cli("events", copy, "--check").stderr
+    moved = folder.parent.rename(tmp_path / "moved")
+    assert "2 of 2 uploaded files" in cli("events", study, "--check", code=1)
+    found = run_cli("events", copy, "--check", "--data", moved)
+    assert (found.returncode, "Intact: 2 uploaded files" in found.stderr) == (0, True)
+    assert "--data needs --check" in cli("events", study, "--data", moved, code=2)
+
+
+def test_an_export_has_the_files_as_the_log_has_them(with_files, tmp_path):
+    study, folder = with_files
+    exported = run_cli("export", study, "-d", tmp_path / "out")
+    assert "2 uploaded files" in exported.stderr
+    assert "not as the log" not in exported.stderr
+    copied = tmp_path / "out" / "files" / "participant-1" / "trackers" / "eye.bin"
+    assert copied.read_bytes() == (folder / "participant-1" / "trackers" / "eye.bin").read_bytes()

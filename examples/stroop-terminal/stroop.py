@@ -1,4 +1,4 @@
-"""The Stroop task in a terminal: shows what the server says, and keeps every response.
+"""The Stroop task in a terminal: shows what the server says, and records every response.
 
     python examples/stroop-terminal/stroop.py --participant 1
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import csv
 import sys
 import threading
 import time
@@ -28,9 +27,6 @@ from rich.text import Text
 from experiment_server import AsyncClient, StudyError
 from experiment_server_client import Snapshot
 
-COLUMNS = [
-    "participant", "block", "block_started_at", "trial", "word", "ink", "key", "correct", "rt_ms",
-]  # fmt: skip
 CTRL_C = "\x03"
 
 
@@ -96,7 +92,6 @@ class Stroop:
 
     client: AsyncClient
     keyboard: Keyboard
-    results: Path
     console: Console = field(default_factory=Console)
 
     async def take_part(self) -> None:
@@ -109,6 +104,9 @@ class Stroop:
             config = block["config"]
             screen = self.words(block) if config["kind"] == "words" else self.text(config)
             await self.unless_moved(block, screen)
+        if self.client.unsent:
+            self.show("Your answers are being sent. Please leave this window open.")
+            await self.client.flush()
         self.show("The study is over. You may close this window.")
 
     async def unless_moved(self, block: Snapshot, screen: Coroutine[Any, Any, None]) -> None:
@@ -156,13 +154,17 @@ class Stroop:
                 answer = self.keyboard.one_of("".join(config["keys"]))
                 key, pressed_at = await asyncio.wait_for(answer, config["timeout"])
                 took = round((pressed_at - shown_at) * 1000, 1)
-            row = [
-                block["participant_index"],
-                block["block_name"],
-                block["block_started_at"],
-                trial,
-            ]
-            self.keep([*row, word, ink, key, config["keys"].get(key) == ink, took])
+            correct = config["keys"].get(key) == ink
+            block.record(
+                {
+                    "trial": trial,
+                    "word": word,
+                    "ink": ink,
+                    "key": key or None,
+                    "correct": correct,
+                    "rt_ms": took,
+                }
+            )
 
     async def any_key(self) -> None:
         """Wait for the participant."""
@@ -178,15 +180,6 @@ class Stroop:
         self.console.clear()
         self.console.print(Align.center(panel, vertical="middle", height=self.console.height - 1))
 
-    def keep(self, row: list[Any]) -> None:
-        """Write a response down before the next word is shown."""
-        new = not self.results.exists()
-        with self.results.open("a", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            if new:
-                table.writerow(COLUMNS)
-            table.writerow(row)
-
 
 async def main() -> None:
     """Read the command line, and take part."""
@@ -194,15 +187,14 @@ async def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:5000", help="where the server is")
     parser.add_argument("--participant", type=int, help="whom to take part as")
     parser.add_argument("--token", help="what lets you in, where the server asks for it")
-    parser.add_argument("--results", type=Path, default=Path("stroop-results"), help="a folder")
+    parser.add_argument("--storage", type=Path, help="a folder for records that are not sent yet")
     given = parser.parse_args()
     try:
-        async with AsyncClient(given.url, given.participant, token=given.token) as client:
-            given.results.mkdir(parents=True, exist_ok=True)
-            who = client.snapshot["participant_index"]
-            results = given.results / f"participant-{who}.csv"
+        async with AsyncClient(
+            given.url, given.participant, token=given.token, storage=given.storage
+        ) as client:
             with one_key_at_a_time():
-                await Stroop(client, Keyboard(), results).take_part()
+                await Stroop(client, Keyboard()).take_part()
     except StudyError as error:
         sys.exit(f"Not let in: {error}")
 

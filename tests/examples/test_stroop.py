@@ -1,7 +1,6 @@
 """Taking part in the Stroop task, in a real terminal."""
 
 import contextlib
-import csv
 import itertools
 import os
 import re
@@ -16,6 +15,7 @@ import pytest
 
 from experiment_server import Client
 from tests.conftest import ROOT, server_running
+from tests.examples.conftest import tables, trials_by_block
 
 STROOP = ROOT / "examples" / "stroop-terminal"
 INK = re.compile(r"\x1b\[1;3(\d)m([A-Z]+)\x1b\[0m")
@@ -34,7 +34,7 @@ def server(tmp_path):
 
 
 @contextlib.contextmanager
-def terminal(url, results):
+def terminal(url, storage):
     """The program in a terminal: what reads from it, and what presses keys."""
     termios = pytest.importorskip("termios", reason="terminals of this kind are POSIX's")
     import fcntl
@@ -42,7 +42,7 @@ def terminal(url, results):
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    command = [sys.executable, STROOP / "stroop.py", "--url", url, "--results", results]
+    command = [sys.executable, STROOP / "stroop.py", "--url", url, "--storage", storage]
     with subprocess.Popen(
         [*command, "--participant", "1"],
         stdin=theirs,
@@ -81,7 +81,7 @@ def has_a_word(shown):
 
 def test_a_participant_answers_every_word(server, tmp_path):
     words = 0
-    with terminal(server.url, tmp_path / "results") as (program, screen):
+    with terminal(server.url, tmp_path / "unsent") as (program, screen):
         for shown in screens(screen):
             if "press any key" in shown:
                 os.write(screen, b" ")
@@ -92,18 +92,19 @@ def test_a_participant_answers_every_word(server, tmp_path):
                 break
         assert program.wait(10) == 0, program.stderr.read()
     assert words == 8 + 3 * 24
-    with (tmp_path / "results" / "participant-1.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert Counter(row["block"] for row in rows) == {
+    blocks = trials_by_block(server.url)
+    assert {name: len(trials) for name, trials in blocks.items()} == {
         "practice": 8, "neutral": 24, "congruent": 24, "incongruent": 24,
     }  # fmt: skip
-    assert {row["correct"] for row in rows} == {"True"}
-    assert all(float(row["rt_ms"]) > 0 for row in rows)
+    trials = [trial for block in blocks.values() for trial in block]
+    assert all(trial["correct"] is True and trial["rt_ms"] > 0 for trial in trials)
     for block, pairs, often in (("neutral", 4, 6), ("congruent", 4, 6), ("incongruent", 12, 2)):
-        shown = [(row["word"], row["ink"]) for row in rows if row["block"] == block]
+        shown = [(trial["word"], trial["ink"]) for trial in blocks[block]]
         assert sorted(Counter(shown).values()) == [often] * pairs
         assert all(before != after for before, after in itertools.pairwise(shown))
-    same = {row["block"] for row in rows if row["word"] == row["ink"]}
+    same = {
+        name for name, block in blocks.items() if any(one["word"] == one["ink"] for one in block)
+    }
     assert same == {"congruent"}
     host, _, port = server.url.removeprefix("http://").partition(":")
     assert Client(host, port).get_state(participant_index=1)[1]["block_name"] == "END"
@@ -112,7 +113,7 @@ def test_a_participant_answers_every_word(server, tmp_path):
 def test_the_experimenter_can_step_in_and_the_clock_can_run_out(server, tmp_path):
     host, _, port = server.url.removeprefix("http://").partition(":")
     rest = Client(host, port)
-    with terminal(server.url, tmp_path / "results") as (program, screen):
+    with terminal(server.url, tmp_path / "unsent") as (program, screen):
         seen = []
         for shown in screens(screen):
             seen.append(shown)
@@ -130,7 +131,7 @@ def test_the_experimenter_can_step_in_and_the_clock_can_run_out(server, tmp_path
         assert program.wait(10) == 0, program.stderr.read()
     assert sum(map(has_a_word, seen)) == 2, "a word each time, not answered"
     assert sum("Practice" in shown for shown in seen) == 2
-    assert not (tmp_path / "results" / "participant-1.csv").exists()
+    assert tables(server.url) == {}
 
 
 def test_who_is_unknown_is_told_so(server, tmp_path):

@@ -148,7 +148,8 @@ def test_a_program_records_in_its_blocks(server, storage):
         (["events", {}], "record-invalid", "every export"),
         (["trials"], "record-invalid", 'record("trials", {...})'),
         ([[1, 2]], "record-invalid", "record a dictionary"),
-        ([{"rt": float("nan")}], "record-invalid", "Write None"),
+        ([{"seed": 2**64}], "record-invalid", "does not fit into 64 bits"),
+        ([{"text": "a\0b"}], "record-invalid", "the character NUL"),
         ([{"rt": {1, 2}}], "record-invalid", "no value of JSON"),
         ([{"text": "\ud800"}], "record-invalid", "JSON"),
         ([{"text": "x" * 70_000}], "record-too-large", "at most 65,536"),
@@ -192,8 +193,12 @@ def test_numbers_of_numpy_are_recorded(server, storage):
     with Client(server.url, storage=storage) as client:
         _, block = client.get_state()
         block.record({"rt": numpy.float64(0.5), "key": numpy.int64(3), "xy": numpy.arange(2)})
+        block.record({"rt": numpy.float64("nan"), "all": numpy.array([numpy.inf, 1]), "n": 10**18})
         assert client.flush(PATIENCE)
-    assert stored(server.url)[0]["data"] == {"rt": 0.5, "key": 3, "xy": [0, 1]}
+    assert [record["data"] for record in stored(server.url)] == [
+        {"rt": 0.5, "key": 3, "xy": [0, 1]},
+        {"rt": None, "all": [None, 1], "n": 10**18},
+    ]
 
 
 def test_late_records_belong_to_their_block(server, storage):
@@ -404,6 +409,21 @@ def test_a_record_that_the_server_refuses_is_set_aside(server, storage):
     kept = json.loads(aside.read_text())
     assert kept["record"] == lines[1]["record"]
     assert kept["error"]["code"] == "record-conflict"
+
+
+def test_a_record_is_set_aside_if_the_error_does_not_name_it(server, storage):
+    deep: list[object] = []
+    for _ in range(100):
+        deep = [deep]
+    problems: list[RecordProblem] = []
+    with Client(server.url, storage=storage, on_record_problem=problems.append) as client:
+        _, block = client.get_state()
+        block.record({"i": 0})
+        for number in range(1, 40):
+            block.record({"i": number if number != 23 else deep})
+        assert client.flush(PATIENCE)
+    assert [(problem.kind, problem.record) for problem in problems] == [("set-aside", {"i": deep})]
+    assert numbers(server.url) == [number for number in range(40) if number != 23]
 
 
 def test_the_end_of_a_program_sends_what_waits(server, storage):

@@ -17,7 +17,7 @@ from experiment_server_client.record_files import RecordFile, RecordFolder
 from experiment_server_client.records import Record, RecordContext, RecordProblem, new_record
 from experiment_server_client.values import JsonObject, JsonValue
 
-_BATCH_MAX_RECORDS = 100
+BATCH_MAX_RECORDS = 100
 _BATCH_MAX_BYTES = 100_000
 
 
@@ -90,15 +90,15 @@ class RecordQueue:
         if problem:
             self._report(problem)
 
-    def next_batch(self) -> Batch:
-        """The records to send next; none if no record waits."""
+    def next_batch(self, most: int = BATCH_MAX_RECORDS) -> Batch:
+        """The records to send next, at most so many; none if no record waits."""
         with self.changed:
             for table, waiting in self._tables.items():
                 records: list[Record] = []
                 size = 0
                 for record in waiting.values():
                     size += len(record.text.encode())
-                    if records and (size > _BATCH_MAX_BYTES or len(records) == _BATCH_MAX_RECORDS):
+                    if records and (size > _BATCH_MAX_BYTES or len(records) == most):
                         break
                     records.append(record)
                 return Batch(table, records, self.unsent - len(records))

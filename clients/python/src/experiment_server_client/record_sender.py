@@ -11,8 +11,8 @@ from concurrent.futures import Future
 from datetime import datetime
 
 from experiment_server_client.http_api import Answer, HttpApi, api_path, failure
-from experiment_server_client.record_queue import Batch, RecordQueue
-from experiment_server_client.records import RecordProblem
+from experiment_server_client.record_queue import BATCH_MAX_RECORDS, Batch, RecordQueue
+from experiment_server_client.records import Record, RecordProblem, report_exception
 from experiment_server_client.values import JsonObject, JsonValue
 
 # The pause after a batch, in which records for the next one gather.
@@ -49,6 +49,7 @@ class RecordSender:
         self._not_before = 0.0
         self._delay = _RETRY_DELAYS_S[0]
         self._finishing = False
+        self._most = BATCH_MAX_RECORDS
         self._unreachable = False
         self._exchanges: deque[tuple[float, float]] = deque(maxlen=_EXCHANGES)
         self.clock_offset_ms: float | None = None
@@ -98,14 +99,10 @@ class RecordSender:
     def _run(self) -> None:
         while self._wait():
             try:
-                batch = self._queue.next_batch()
+                batch = self._queue.next_batch(self._most)
                 arrived = self._handle(batch, *self._send(batch))
             except Exception as error:  # noqa: BLE001 - the thread must not end
-                threading.excepthook(
-                    threading.ExceptHookArgs(
-                        (type(error), error, error.__traceback__, self._thread)
-                    )
-                )
+                report_exception(error)
                 arrived = self._back_off()
             if self._finishing and not arrived:
                 return
@@ -144,11 +141,15 @@ class RecordSender:
             gather = not self._queue.somebody_waits
             self._pause(_GATHER_S if gather else 0)
             self._delay = _RETRY_DELAYS_S[0]
+            self._most = min(2 * self._most, BATCH_MAX_RECORDS)
             return True
-        named = data.get("record_id")
-        refused = next((record for record in batch.records if record.record_id == named), None)
+        refused = _refused(batch, data)
         if refused:
             self._queue.set_aside(refused, data)
+            return True
+        if _is_about_a_record(data) and len(batch.records) > 1:
+            # The error names no record: smaller batches find it.
+            self._most = len(batch.records) // 2
             return True
         self._unreachable = data["code"] == "unreachable"
         if not self._unreachable:
@@ -182,3 +183,16 @@ class RecordSender:
             return
         self._exchanges.append((round_trip, 1000 * (server - sent_at - round_trip / 2)))
         self.clock_offset_ms = min(self._exchanges)[1]
+
+
+def _refused(batch: Batch, data: JsonObject) -> Record | None:
+    """The record that the server will never accept, if the error is about one."""
+    for record in batch.records:
+        if record.record_id == data.get("record_id"):
+            return record
+    return batch.records[0] if len(batch.records) == 1 and _is_about_a_record(data) else None
+
+
+def _is_about_a_record(data: JsonObject) -> bool:
+    """Whether an error is about some record, and not about the whole request."""
+    return data["code"] == "parameter-invalid" and "records[" in data["message"]

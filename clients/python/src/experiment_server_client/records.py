@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 from collections.abc import Mapping
@@ -20,6 +21,10 @@ DEFAULT_TABLE = "trials"
 RECORD_MAX_BYTES = 64 * 1024
 RESERVED_TABLES = frozenset({"codebook", "events", "participants", "timings"})
 _TABLE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_INTEGERS = range(-(2**63), 2**63)
+
+# JSON that may have an integer beyond 64 bits, or the character NUL.
+_SUSPICIOUS = re.compile(r"[0-9]{19}|\\u0000")
 
 
 class RecordWarning(UserWarning):
@@ -85,18 +90,19 @@ def new_record(
 ) -> Record:
     """Make a record, with the time; raises StudyError for what the server would never accept.
 
-    The codes are `record-invalid` and `record-too-large`. Numbers and arrays of NumPy are accepted.
+    The codes are `record-invalid` and `record-too-large`. Numbers and arrays of NumPy are accepted;
+    NaN and infinite numbers become None.
     """
     _require_table(table)
     if not isinstance(data, Mapping):
         raise StudyError("record-invalid", f"{data!r:.80} is not a record: record a dictionary")
     try:
-        written = _json(data)
+        written = _written(data)
         size = len(written.encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise StudyError(
             "record-invalid",
-            f"a record has to be JSON, and this is not: {error}. Write None for a missing value",
+            f"a record has to be JSON, and this one is not: {error}",
         ) from error
     if size > RECORD_MAX_BYTES:
         raise StudyError(
@@ -155,6 +161,34 @@ def _require_table(name: str) -> None:
             f"{name!r:.80} is no name of a table: it has to have up to 64 lower-case letters, "
             "digits, dashes and underscores, and begin with a letter or a digit",
         )
+
+
+def _written(data: Mapping[str, JsonValue]) -> str:
+    """The data as JSON; raises TypeError, ValueError and RecursionError."""
+    try:
+        written = _json(data)
+        if not _SUSPICIOUS.search(written):
+            return written
+    except ValueError:
+        pass  # A number may be no finite one.
+    return _json(_checked(data))
+
+
+def _checked(value: JsonValue) -> JsonValue:
+    """The value with None for numbers that are not finite; raises TypeError and ValueError."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError(f"{value!r:.80} has the character NUL in it")
+    if isinstance(value, int) and value not in _INTEGERS:
+        raise ValueError(f"{value!r:.80} does not fit into 64 bits; record it as a text")
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, Mapping):
+        return {_checked(key): _checked(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_checked(item) for item in value]
+    return _checked(_plain(value))
 
 
 def _plain(value: JsonValue) -> JsonValue:

@@ -42,6 +42,13 @@ interface Ended {
   unsure: boolean;
 }
 
+/** All blocks of one name that somebody has. */
+interface Block {
+  times: number;
+  over: boolean;
+  ended: Ended;
+}
+
 /**
  * Who ended a block with fewer records in a table than the median of the others who ended it.
  *
@@ -52,7 +59,8 @@ export function compared(table: string, people: readonly Person[]): Compared {
   const blocks = new Map<string, { name: string; ended: Ended[] }>();
   for (const person of people) {
     if (person.unsent > 0) continue;
-    for (const [name, { times, ended }] of endedBy(person)) {
+    for (const [name, { times, over, ended }] of endedBy(person)) {
+      if (!over) continue;
       // A name that somebody has twice is compared with those who have it twice.
       const key = `${times} ${name}`;
       const block = blocks.get(key) ?? { name, ended: [] };
@@ -71,47 +79,46 @@ export function compared(table: string, people: readonly Person[]): Compared {
   return { fewer, unsure: [...unsure] };
 }
 
-function endedBy(person: Person): Map<string, { times: number; ended: Ended }> {
-  const found = new Map<string, { times: number; left: boolean; ended: Ended }>();
-  person.names.forEach((name, block) => {
+function endedBy({ index, names, left, records, visited }: Person): Map<string, Block> {
+  const found = new Map<string, Block>();
+  names.forEach((name, block) => {
+    const count = records.get(block) ?? 0;
+    const over = block < left && visited?.has(block) !== false;
+    const unsure = count === 0 && visited === undefined;
     const before = found.get(name);
-    const records = person.records.get(block) ?? 0;
-    const left = block < person.left && person.visited?.has(block) !== false;
-    const unsure = records === 0 && person.visited === undefined;
-    found.set(name, {
-      times: (before?.times ?? 0) + 1,
-      left: left && before?.left !== false,
-      ended: {
-        index: person.index,
-        records: (before?.ended.records ?? 0) + records,
-        unsure: unsure || before?.ended.unsure === true,
-      },
-    });
+    if (before === undefined) {
+      found.set(name, { times: 1, over, ended: { index, records: count, unsure } });
+    } else {
+      before.times += 1;
+      before.over &&= over;
+      before.ended.records += count;
+      before.ended.unsure ||= unsure;
+    }
   });
-  for (const [name, { left }] of found) if (!left) found.delete(name);
   return found;
 }
 
 function below(ended: readonly Ended[]): (Ended & { usual: number; others: number })[] {
   const others = ended.length - 1;
   if (others < OTHERS_LEAST) return [];
-  const sorted = ended.map(({ records }) => records).sort((a, b) => a - b);
+  const sorted = Float64Array.from(ended, ({ records }) => records).sort();
   const same = new Map<number, number>();
-  const first = new Map<number, number>();
-  sorted.forEach((records, place) => {
-    same.set(records, (same.get(records) ?? 0) + 1);
-    if (!first.has(records)) first.set(records, place);
-  });
-  const found: (Ended & { usual: number; others: number })[] = [];
-  for (const one of ended) {
+  for (const records of sorted) same.set(records, (same.get(records) ?? 0) + 1);
+  // What the others have depends on one's own number only.
+  const usualOf = new Map<number, number>();
+  let own = 0;
+  for (const [records, times] of same) {
     // The others' numbers are the sorted ones without this one.
-    const own = first.get(one.records) ?? 0;
     const at = (place: number) => sorted[place < own ? place : place + 1] ?? 0;
     const usual = (at(Math.floor((others - 1) / 2)) + at(Math.floor(others / 2))) / 2;
     const fixed = (same.get(usual) ?? 0) * 2 >= others;
-    if (one.records < (fixed ? usual : usual / 2)) found.push({ ...one, usual, others });
+    if (records < (fixed ? usual : usual / 2)) usualOf.set(records, usual);
+    own += times;
   }
-  return found;
+  return ended.flatMap((one) => {
+    const usual = usualOf.get(one.records);
+    return usual === undefined ? [] : [{ ...one, usual, others }];
+  });
 }
 
 /** In words: "12 records, others had 40 (median of 23 participants)". */

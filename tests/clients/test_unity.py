@@ -117,7 +117,7 @@ def got(url):
         return json.load(response)
 
 
-def test_blocks_become_those_of_uxf_and_trials_are_sent_as_they_end(scene, server):
+def test_blocks_become_those_of_uxf_and_trials_are_sent_as_they_end(scene, server, tmp_path):
     done = subprocess.run([*scene, "uxf", server.url], capture_output=True, text=True, check=True)
     practice = "instruction=Look around, speed=1, trials=2, participant_index=1, name=Practice"
     slow = "instruction=Catch the ball, trials=1, speed=1, participant_index=1, name=Slow"
@@ -127,7 +127,7 @@ def test_blocks_become_those_of_uxf_and_trials_are_sent_as_they_end(scene, serve
         f"trial 1 of 1: {slow}, block_id=1",
         *(f"trial {number} of 3: {fast}, block_id=2" for number in (1, 2, 3)),
         "session ended after 3 blocks",
-        "all recorded: True",
+        "all arrived: True",
     ]
     trials = got(f"{server.url}/api/results/trials")
     assert [(record["block_name"], record["data"]["trial_num"]) for record in trials] == [
@@ -142,6 +142,18 @@ def test_blocks_become_those_of_uxf_and_trials_are_sent_as_they_end(scene, serve
         "rt": 0.5,
         "hand": {"x": 0, "y": 1, "z": 2.5},
         "head_location_0": "pointing/P001/S001/trackers/head_T001.csv",
+    }
+    files = tmp_path / "study-data" / "main" / "participant-1" / "pointing" / "P001" / "S001"
+    stored = sorted(path.relative_to(files).as_posix() for path in files.rglob("*.*"))
+    assert stored == [
+        "session_info/log.txt",
+        "session_info/settings.json",
+        *(f"trackers/head_T00{number}.csv" for number in range(1, 7)),
+    ]
+    assert (files / "trackers" / "head_T001.csv").read_text("utf-8") == "time,x\n0.1,1.5\n"
+    assert json.loads((files / "session_info" / "settings.json").read_text("utf-8")) == {
+        "hand": "left",
+        "gain": 1.5,
     }
 
 

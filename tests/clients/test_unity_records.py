@@ -209,6 +209,32 @@ async def test_a_device_without_room_is_told_and_records_still_arrive(
     assert numbers(server) == list(range(6))
 
 
+async def test_files_of_a_killed_app_are_sent_by_its_next_start(unity_harness, server, tmp_path):
+    device = tmp_path / "device"
+    content = "time,x\n0.1,1.5\n" * 1000
+    async with between(server) as network:
+        async with app(unity_harness, device) as client:
+            await in_block(client, network.url)
+            await offline(client, network)
+            file = {"name": "trackers/head 1.csv", "content": content}
+            assert await done(client, "file", **file) == {"stored": True}
+            said = await asyncio.wait_for(client.ask("file", name="../x", content="x"), PATIENCE)
+            assert said["error"] == "file-invalid"
+        # A file that this client would not send.
+        (waiting,) = device.rglob("*.waiting")
+        waiting.with_name("bad.waiting").write_text('{"name": "/"}\nx', encoding="utf-8")
+        await network.become("whole")
+        async with app(unity_harness, device) as client:
+            await done(client, "connect", url=network.url, participant=1)
+            await asyncio.wait_for(client.hears({"event": "refused", "name": "/"}), PATIENCE)
+            assert await done(client, "flush") == {"unsent": 0}
+    (stored,) = (tmp_path / "study-data").rglob("head*")
+    assert stored.relative_to(tmp_path).as_posix().endswith("participant-1/trackers/head 1.csv")
+    assert stored.read_text("utf-8") == content
+    assert not list(device.rglob("*.waiting"))
+    assert len(list(device.rglob("*.set-aside"))) == 1
+
+
 async def test_many_records_wait_in_several_files_which_go_when_they_are_sent(
     unity_harness, server, tmp_path
 ):

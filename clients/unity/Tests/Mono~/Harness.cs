@@ -4,6 +4,7 @@ using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Linq;
+using System.Text;
 using System.Threading.Tasks;
 using Newtonsoft.Json.Linq;
 
@@ -44,6 +45,9 @@ namespace ExperimentServer.Tests
                     var within = asked["within"] == null ? (TimeSpan?)null : TimeSpan.FromSeconds((double)asked["within"]);
                     await _study.FlushAsync(within);
                     return new JObject { { "unsent", _study.Unsent } };
+                case "file":
+                    _study.SendFile((string)asked["name"], Encoding.UTF8.GetBytes((string)asked["content"]));
+                    return new JObject { { "stored", _study.WaitForStorage(TimeSpan.FromSeconds(10)) } };
                 case "unsent":
                     return new JObject { { "unsent", _study.Unsent } };
                 default:
@@ -174,6 +178,10 @@ namespace ExperimentServer.Tests
                     { "code", refused.Reason.Code },
                     { "message", refused.Reason.Message },
                     { "data", refused.Data }
+                });
+                study.FileRefused += refused => Say(new JObject
+                {
+                    { "event", "refused" }, { "name", refused.Name }, { "message", refused.Reason.Message }
                 });
                 study.StorageFailed += failed => Say(new JObject { { "event", "storage" }, { "message", failed.Message } });
                 study.ConnectionChanged += to => Say(new JObject { { "event", "connection" }, { "to", to.ToString().ToLowerInvariant() } });

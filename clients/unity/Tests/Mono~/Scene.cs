@@ -224,8 +224,9 @@ namespace ExperimentServer.Tests
                 }
             }
             Say("session ended after " + session.blocks.Count + " blocks");
-            Until(client, () => client.Unsent == 0);
-            Say("all recorded: True");
+            var flush = client.FlushAsync().InCoroutine();
+            Until(client, () => !flush.keepWaiting);
+            Say("all arrived: " + flush.Result);
             Call(client, "OnDestroy");
         }
 

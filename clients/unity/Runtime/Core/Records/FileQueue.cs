@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -60,9 +61,10 @@ namespace ExperimentServer
         /// <summary>Send a file; returns at once. Raises StudyException for what no server would take.</summary>
         public void Add(string name, byte[] content)
         {
-            if (string.IsNullOrEmpty(name) || content == null)
+            if (content == null || name == null || name.Split('/').Any(part => part.Trim(' ', '.').Length == 0))
             {
-                throw new StudyException("file-invalid", "a file has a name and a content");
+                throw new StudyException(
+                    "file-invalid", "a file has a content and a name like \"trackers/head.csv\", and not \"" + name + "\"");
             }
             if (content.Length > MaxBytes)
             {

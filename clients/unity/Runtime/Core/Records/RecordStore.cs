@@ -180,6 +180,12 @@ namespace ExperimentServer
             }
         }
 
+        private string NextPath()
+        {
+            _made++;
+            return Path.Combine(_folder, Prefix + _run + "-" + _made.ToString("D4", CultureInfo.InvariantCulture) + ".jsonl");
+        }
+
         /// <summary>To be called under the lock: the file for the next records.</summary>
         private Segment Current()
         {
@@ -190,9 +196,7 @@ namespace ExperimentServer
             if (_current == null || _current.Length >= SegmentBytes)
             {
                 Directory.CreateDirectory(_folder);
-                _made++;
-                var name = Prefix + _run + "-" + _made.ToString("D4", CultureInfo.InvariantCulture) + ".jsonl";
-                _current = Segment.Make(Path.Combine(_folder, name));
+                _current = Segment.Make(NextPath);
                 _segments.Add(_current);
             }
             return _current;

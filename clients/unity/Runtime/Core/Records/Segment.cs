@@ -11,11 +11,14 @@ namespace ExperimentServer
     /// </summary>
     internal sealed class Segment : IDisposable
     {
-        // A byte that no file gets to: where locks bind everybody, the content stays readable.
-        private const long Locked = long.MaxValue - 1;
+        // A byte that no file gets to, as where locks bind everybody the content has to stay readable; and that
+        // systems of 32 bits can name.
+        private const long Locked = 1 << 30;
 
         // What this process has open: locks of the operating system are between processes.
         private static readonly HashSet<string> Held = new HashSet<string>();
+
+        private static volatile bool _locksFail;
 
         private readonly FileStream _file;
 
@@ -34,16 +37,22 @@ namespace ExperimentServer
         public long Length { get; private set; }
 
         /// <summary>Have a new file; raises IOException or UnauthorizedAccessException if that is not possible.</summary>
-        public static Segment Make(string path)
+        /// <param name="next">Its path, another one each time.</param>
+        public static Segment Make(Func<string> next)
         {
-            var segment = Open(path, FileMode.CreateNew);
-            if (segment == null || !File.Exists(path))
+            for (var attempt = 1; attempt <= 3; attempt++)
             {
-                // Another app has just taken it for a dead one's.
+                var path = next();
+                var segment = Open(path, FileMode.CreateNew);
+                if (segment != null && File.Exists(path))
+                {
+                    return segment;
+                }
+                // Another app has just taken it for a dead one's. Twice in a row it is no other app.
                 segment?.Dispose();
-                throw new IOException("the file " + path + " could not be kept");
+                _locksFail = attempt == 2;
             }
-            return segment;
+            throw new IOException("no file of records could be kept");
         }
 
         /// <summary>Have the file of an app that has ended; null if the app runs, or another has it.</summary>
@@ -141,6 +150,10 @@ namespace ExperimentServer
 
         private static bool TryLock(FileStream file)
         {
+            if (_locksFail)
+            {
+                return true;
+            }
             try
             {
                 file.Lock(Locked, 1);

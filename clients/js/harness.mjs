@@ -2,6 +2,7 @@
 
 import { createInterface } from "node:readline";
 import { connect } from "./dist/index.js";
+import { fileStorage } from "./dist/node.js";
 
 const parser = process.argv.includes("--msgpack")
   ? (await import("socket.io-msgpack-parser")).default
@@ -12,6 +13,8 @@ const kept = {};
 let study;
 let told;
 let attending = [];
+/** The device: records wait in this folder. */
+const storage = process.env.STORAGE && fileStorage(process.env.STORAGE);
 
 // Where what a listener raises is reported to, in Node.
 process.on("uncaughtException", ({ message }) => say({ event: "mistake", message }));
@@ -27,8 +30,10 @@ function attend() {
 
 const actions = {
   connect: async ({ url, participant, token }) => {
-    study = await connect({ url, participant, token, parser });
+    study = await connect({ url, participant, token, parser, storage });
     attend();
+    study.on("refused", ({ record: { record_id }, code }) => say({ event: "refused", record_id, code }));
+    study.on("storage", ({ durable, message }) => say({ event: "storage", durable, message }));
     say({ event: "connection", to: study.connection });
     study.on("connection", (to) => say({ event: "connection", to }));
     return study.snapshot;
@@ -60,6 +65,18 @@ const actions = {
     });
     return (await Promise.all(moves)).at(-1);
   },
+  record: async ({ of, table = "trials", first = 0, count = 1, data }) => {
+    let recorded;
+    for (let i = first; i < first + count; i++) recorded = (of ? kept[of] : study).record(table, data ?? { i });
+    // What was recorded together is written together, before anything else happens.
+    await new Promise((resolve) => setImmediate(resolve));
+    return { block_id: recorded.block_id, unsent: study.unsent };
+  },
+  flush: async ({ within }) => {
+    await study.flush(within === undefined ? {} : { timeout: within * 1000 });
+    return { unsent: study.unsent };
+  },
+  unsent: () => ({ unsent: study.unsent }),
   close: async () => study?.close(),
 };
 

@@ -1,6 +1,8 @@
 import { participantIndex, serverAddress } from "./address.js";
 import { StudyError } from "./errors.js";
 import { Rest } from "./rest.js";
+import { indexedDbStorage } from "./indexeddb.js";
+import { NoStorage, type RecordStorage } from "./storage.js";
 import { Study } from "./study.js";
 
 export interface Options {
@@ -15,6 +17,11 @@ export interface Options {
   token?: string | null;
   /** Of `socket.io-msgpack-parser`, to speak MessagePack instead of JSON. */
   parser?: unknown;
+  /**
+   * Where records wait on the device until the server has them; left out, a browser's IndexedDB. Node
+   * has none: see `fileStorage` in `experiment-server-client/node`.
+   */
+  storage?: RecordStorage;
 }
 
 /**
@@ -38,7 +45,8 @@ export async function connect(options: Options = {}): Promise<Study> {
     ...(participant === undefined ? {} : { participant }),
     ...(token === undefined ? {} : { token }),
   };
-  const study = new Study(url, auth, new Rest(url, participant, token), options.parser);
+  const storage = options.storage ?? ownStorage();
+  const study = new Study(url, auth, new Rest(url, participant, token), options.parser, storage);
   try {
     await study.ready;
   } catch (error) {
@@ -46,4 +54,9 @@ export async function connect(options: Options = {}): Promise<Study> {
     throw error;
   }
   return study;
+}
+
+function ownStorage(): RecordStorage {
+  if (typeof indexedDB !== "undefined") return indexedDbStorage;
+  return new NoStorage("there is no IndexedDB; in Node, give connect a storage: see experiment-server-client/node");
 }

@@ -1,7 +1,9 @@
 // The official client of experiment-server for JavaScript: see README.md and ../README.md.
 
-export type { Block } from "./block.js";
+export type { Block, Recorder } from "./block.js";
 export { connect, type Options } from "./connect.js";
 export { StudyError } from "./errors.js";
-export type { Config, Json, Snapshot } from "./protocol.js";
-export { type Connection, type Events, Study } from "./study.js";
+export type { Connection, Events } from "./events.js";
+export type { Config, Json, ResultRecord, Snapshot } from "./protocol.js";
+export type { RecordStorage, RecordStore, RefusedRecord, StorageState, WaitingRecord } from "./storage.js";
+export { Study } from "./study.js";

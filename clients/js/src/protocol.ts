@@ -2,7 +2,7 @@
 
 import type { Operations } from "./wire.js";
 
-export type { Config, Json, ParticipantSnapshot as Snapshot } from "./wire.js";
+export type { Config, Json, ParticipantSnapshot as Snapshot, RecordsKept, ResultRecord } from "./wire.js";
 
 type Parameters = Operations["move-to-block"][0];
 

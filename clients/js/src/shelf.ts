@@ -43,13 +43,14 @@ export class Shelf {
   }
 
   add(record: WaitingRecord): void {
-    this.#unwritten.push(record);
     // An app listens by now, and without a record nothing is lost.
-    if (this.#refusal) this.#say(false, this.#refusal);
+    if (this.#refusal) return this.#say(false, this.#refusal);
+    this.#unwritten.push(record);
     this.#write();
   }
 
   remove(record_ids: string[]): void {
+    if (this.#refusal) return;
     this.#removed.push(...record_ids);
     this.#write();
   }
@@ -79,6 +80,7 @@ export class Shelf {
     } catch (error) {
       this.#refusal = error instanceof Error ? error : new Error(String(error));
       if (this.#unwritten.length > 0) this.#say(false, error);
+      this.#unwritten = [];
     }
     if (this.#closed) this.#store?.close?.();
     this.#write();

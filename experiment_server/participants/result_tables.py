@@ -5,9 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, count
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from experiment_server.limits.results import RESULT_COLUMNS_MAX
 from experiment_server.participants.results import Record
@@ -28,6 +29,9 @@ _context_of = attrgetter(*_CONTEXT)
 # Psych-DS wants a column of this name to have another value in each row.
 _ROW_ID = "row_id"
 _TAKEN = frozenset({*_BEFORE_DATA, _MORE_DATA, *_AFTER_DATA, _ROW_ID})
+
+Shape: TypeAlias = tuple["str | tuple[str, Shape]", ...]
+"""The keys of an object; the key of an object in it is with the shape of that."""
 
 
 class Stay(NamedTuple):
@@ -181,13 +185,34 @@ def _data_cells(data: JsonObject, factors: JsonObject) -> JsonObject:
     """The data by columns of their own, none of which hides one of the context or a factor."""
     if _is_plain(data, factors):
         return data
-    cells: JsonObject = {}
+    values: list[JsonValue] = []
+    shape = _take_apart(data, values)
+    return dict(zip(_names(shape, tuple(factors)), values, strict=True))
+
+
+def _take_apart(data: JsonObject, values: list[JsonValue]) -> Shape:
+    """The shape of an object; appends its values, and those of the objects in it."""
+    shape: list[str | tuple[str, Shape]] = []
+    for key, value in data.items():
+        if isinstance(value, dict) and value:
+            shape.append((key, _take_apart(value, values)))
+        else:
+            shape.append(key)
+            values.append(value)
+    return tuple(shape)
+
+
+# The records of a table have few shapes. A shape has at most some thousand keys.
+@lru_cache(maxsize=64)
+def _names(shape: Shape, factors: tuple[str, ...]) -> list[str]:
+    """The names of the columns of all values of a shape, in their order."""
+    names: dict[str, None] = {}
     # Where the search for a number goes on: a record can have thousands of keys that look alike.
     numbers: dict[str, Iterator[int]] = {}
-    for key, value in _flat(data, ""):
+    for key in _dotted(shape, ""):
         taken = key in factors or key in _TAKEN
-        cells[_unused(f"data.{key}" if taken else key, cells, numbers)] = value
-    return cells
+        names[_unused(f"data.{key}" if taken else key, names, numbers)] = None
+    return list(names)
 
 
 def _is_plain(data: JsonObject, factors: JsonObject) -> bool:
@@ -207,10 +232,10 @@ def _unused(name: str, used: Container[str], numbers: dict[str, Iterator[int]]) 
     return next(new for number in following if (new := f"{name}.{number}") not in used)
 
 
-def _flat(data: JsonObject, prefix: str) -> Iterator[tuple[str, JsonValue]]:
-    """The keys of an object, those of objects in it dotted: `{"a": {"b": 1}}` has a.b."""
-    for key, value in data.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{key}.")
+def _dotted(shape: Shape, prefix: str) -> Iterator[str]:
+    """The keys of a shape, those of objects in it dotted: `{"a": {"b": 1}}` has a.b."""
+    for key in shape:
+        if isinstance(key, tuple):
+            yield from _dotted(key[1], f"{prefix}{key[0]}.")
         else:
-            yield f"{prefix}{key}", value
+            yield f"{prefix}{key}"

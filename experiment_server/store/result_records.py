@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import NamedTuple
+from itertools import chain, groupby
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select, tuple_
 
@@ -128,7 +128,7 @@ def page(
     A page has at most `limit` records, and fewer if they are large. It is empty only at the end.
     """
     place = tuple_(records.c.participant_index, records.c.event_id, records.c.position)
-    query = select(records).where(records.c.session_id == session, place > after)
+    query = select(*_KEPT).where(records.c.session_id == session, place > after)
     if table is not None:
         query = query.where(records.c.table_name == table)
     if participant_index is not None:
@@ -149,7 +149,7 @@ def latest(
 
     At most `limit` records, and fewer if they are large.
     """
-    query = select(records).where(records.c.session_id == session, records.c.table_name == table)
+    query = select(*_KEPT).where(records.c.session_id == session, records.c.table_name == table)
     if participant_index is not None:
         query = query.where(records.c.participant_index == participant_index)
     query = query.order_by(records.c.event_id.desc(), records.c.position.desc())
@@ -196,22 +196,23 @@ def _bounded(connection: Connection, query: Select[tuple[object, ...]]) -> list[
     kept: list[KeptRecord] = []
     size = 0
     with connection.execute(query) as rows:
-        for row in rows:
+        for row in chain.from_iterable(rows.partitions(_FETCHED)):
             kept.append(_kept(row))
-            size += len(row.data)
+            size += len(kept[-1].record.data)
             if size > RECORD_PAGE_MAX_BYTES:
                 break
     return kept
 
 
-def _kept(row: Row[tuple[object, ...]]) -> KeptRecord:
-    return KeptRecord(
-        RecordKey(row.participant_index, row.event_id, row.position),
-        row.table_name,
-        _record(row),
-        timestamp(row.received_at),
-    )
+_FETCHED = 100
+_KEPT = [
+    records.c[name]
+    for name in ("participant_index", "event_id", "position", "table_name", "received_at")
+] + [records.c[name] for name in Record.__slots__]
 
 
-def _record(row: Row[tuple[object, ...]]) -> Record:
-    return Record(**{name: row._mapping[name] for name in Record.__slots__})
+def _kept(row: Row[tuple[Any, ...]]) -> KeptRecord:
+    values: tuple[Any, ...] = tuple(row)
+    index, event_id, position, table, received_at, *cells = values
+    record = Record(*cells)
+    return KeptRecord(RecordKey(index, event_id, position), table, record, timestamp(received_at))

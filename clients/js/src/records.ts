@@ -29,7 +29,7 @@ const BATCH = { records: 100, bytes: 100_000 };
 const PARTING_BYTES = 60_000;
 const RETRY_MS = { least: 500, most: 15_000 };
 /** Another tab that has not sent a record in this time may be gone; its records are sent from here. */
-const LOOK_MS = 15_000;
+const LOOK_MS = 5000;
 /** A browser that does not write within this time does not hold up what is sent. */
 const WRITTEN_WITHIN_MS = 2000;
 /** The offset of the clock is that of the fastest of the last exchanges. */

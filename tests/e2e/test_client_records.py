@@ -1,5 +1,6 @@
-"""What participants' web pages record with /client.js arrives, whatever happens to tab and server."""
+"""What web pages record with /client.js arrives, whatever happens to the tab and the server."""
 
+import shutil
 import time
 from contextlib import ExitStack
 from urllib.parse import urlsplit
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Error
 
-from tests.conftest import server_running
+from tests.conftest import ROOT, server_running
 from tests.e2e.test_dashboard import client_of
 from tests.waiting import PATIENCE
 
@@ -153,7 +154,8 @@ def test_two_tabs_at_once_lose_nothing_and_send_nothing_twice(lab, window):
     other = another(page, lab)
     page.evaluate(RECORD, [0, 100])
     other.evaluate(RECORD, [100, 100])
-    assert page.evaluate("study.flush()") and other.evaluate("study.flush()")
+    assert page.evaluate("study.flush()")
+    assert other.evaluate("study.flush()")
     until_recorded(page, lab, 200)
 
 
@@ -178,3 +180,37 @@ def test_a_browser_without_room_says_so_and_sends_the_records(lab, window):
     assert page.evaluate("storage[0].durable") is False
     assert page.evaluate("study.flush()") is True
     until_recorded(page, lab, 5)
+
+
+JSPSYCH = """<!doctype html>
+<title>An app</title>
+<link rel="icon" href="data:,">
+<script src="vendor/jspsych.js"></script>
+<script src="vendor/html-keyboard-response.js"></script>
+<script type="module">
+  import { connect } from "/client.js";
+  const study = await connect({ participant: 1 });
+  const block = study.snapshot;
+  const jsPsych = initJsPsych({ on_data_update: (trial) => block.record(trial) });
+  const type = jsPsychHtmlKeyboardResponse;
+  await jsPsych.run([0, 1, 2].map((i) => ({ type, stimulus: `trial ${i}`, data: { i } })));
+  await block.finish();
+  document.title = "ready";
+</script>
+"""
+
+
+def test_each_trial_of_jspsych_is_a_record(lab, tmp_path, window):
+    (tmp_path / "app" / "index.html").write_text(JSPSYCH, encoding="utf-8")
+    vendor = ROOT / "examples" / "jspsych-flanker" / "app" / "vendor"
+    shutil.copytree(vendor, tmp_path / "app" / "vendor")
+    page = window.open(f"{lab.url}/app/")
+    for trial in range(3):
+        page.get_by_text(f"trial {trial}").wait_for()
+        page.keyboard.press("f")
+    ready(page)
+    rows = page.request.get(f"{lab.url}/api/results/trials").json()
+    assert [(row["data"]["i"], row["data"]["response"]) for row in rows] == [
+        (trial, "f") for trial in range(3)
+    ]
+    assert all(row["data"]["rt"] >= 0 for row in rows)

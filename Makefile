@@ -13,7 +13,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help:
 	@echo "make demo    run the example study; prints the dashboard's address (PORT=5001 for another port)"
 	@echo "make test    everything that CI checks"
-	@echo "make test-soak  hundreds of clients that come, go and stall, for a minute each (SOAK_SECONDS=60)"
+	@echo "make test-soak  hundreds of clients that come, go and stall, for a minute each (SOAK_SECONDS=60);"
+	@echo "             apps, servers and networks that are killed (CHAOS_SEED=1)"
 	@echo "make audit   known weaknesses of what is installed; needs the network"
 	@echo "make bench   figures as ratios: to the predecessor, bare aiohttp, and Node; needs wrk"
 	@echo "make protocol  renew the TypeScript types of the wire contract"
@@ -52,8 +53,8 @@ test-python: install tests/clients/node/node_modules/installed clients/js/dist/i
   examples/jspsych-flanker/app/vendor/jspsych.js .venv-predecessor/installed
 	$(BIN)/python -m pytest -n auto --dist worksteal --cov
 
-test-soak: install
-	$(BIN)/python -m pytest -m soak tests/soak -s
+test-soak: install tests/clients/node/node_modules/installed clients/js/dist/index.js
+	$(BIN)/python -m pytest -m soak tests/soak tests/clients/test_chaos.py -s
 
 audit: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit

@@ -1,6 +1,5 @@
 """A person chooses targets in all three ways, in a real browser, from begin to end."""
 
-import csv
 import shutil
 
 import pytest
@@ -10,6 +9,7 @@ from experiment_server.study.expand import block_order
 from experiment_server.study.parse import parse
 from tests.conftest import ROOT, server_running
 from tests.e2e.conftest import screenshot
+from tests.examples.conftest import tables, trials_by_block
 
 EXAMPLE = ROOT / "examples" / "three-techniques"
 
@@ -52,7 +52,7 @@ def choose(page, technique, targets):
         )
 
 
-def test_somebody_takes_part_from_begin_to_end(server, window, tmp_path):
+def test_somebody_takes_part_from_begin_to_end(server, window):
     page = window.open(f"{server.url}/app/?participant=1")
     study = parse((EXAMPLE / "experiment.toml").read_text(encoding="utf-8")).require()
     body = page.locator("body")
@@ -68,9 +68,17 @@ def test_somebody_takes_part_from_begin_to_end(server, window, tmp_path):
         else:
             page.get_by_role("button", name="Continue").click()
     expect(body).to_have_attribute("data-block", "END")
-    files = sorted((tmp_path / "experiment-data" / "main" / "P001").iterdir())
-    assert len(files) == 12
-    with next(path for path in files if "choose-cross-small" in path.name).open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["target"] for row in rows] == [str(number) for number in range(1, 9)]
-    assert all(int(row["ms"]) > 0 for row in rows)
+    expect(page.locator("main")).to_contain_text("You can close this page")
+    trials = trials_by_block(server.url)
+    assert {name: len(rows) for name, rows in trials.items()} == {
+        name: 4 if name.startswith("practice") else 8
+        for name in block_order(study, 1)
+        if name.startswith(("practice", "choose"))
+    }
+    rows = trials["choose-cross-small"]
+    assert [row["target"] for row in rows] == list(range(1, 9))
+    assert all(row["ms"] > 0 and row["misses"] == 0 for row in rows)
+    answers = tables(server.url)["answers"]
+    assert [row["data"] for row in answers] == [
+        {"question": question, "answer": 5} for question in ("easy", "again")
+    ] * 3

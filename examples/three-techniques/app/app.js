@@ -1,8 +1,7 @@
-// Goes through the blocks of one participant; each screen resolves with the rows that it measured.
+// Goes through the blocks of one participant; each screen records what it measures, and resolves at its end.
 
 import { connect } from "/client.js";
 import { choose } from "./choose.js";
-import { keep } from "./results.js";
 
 const screen = document.querySelector("#screen");
 const asked = new URLSearchParams(location.search);
@@ -13,37 +12,41 @@ try {
   if (study.snapshot.block_id < 0) await study.next();
   for await (const block of study.blocks()) {
     document.body.dataset.block = block.block_name;
-    const rows = await Promise.race([SCREENS[block.config.kind](block.config, screen), left(study, block)]);
-    // Null: the experimenter was faster, and there is another block to show.
-    if (rows === null) continue;
-    await keep(block, rows);
+    const ended = SCREENS[block.config.kind](block, screen).then(() => true);
+    // Otherwise the experimenter was faster, and there is another block to show.
+    if (!(await Promise.race([ended, left(study, block)]))) continue;
     await block.finish().catch((error) => {
       if (error.code !== "participant-elsewhere") throw error;
     });
   }
   document.body.dataset.block = "END";
+  if (study.unsent > 0) {
+    screen.replaceChildren(made("p", "Your answers are being sent. Please leave this page open."));
+    await study.flush();
+  }
   screen.replaceChildren(made("p", "You can close this page now."));
 } catch (error) {
   screen.replaceChildren(made("p", `You cannot take part like this: ${error.message}`));
 }
 
-/** Resolves with null when the participant is in another block, or in this one anew. */
+/** Resolves with false when the participant is in another block, or in this one anew. */
 function left(study, { block_id: id, block_started_at: began }) {
   return new Promise((resolve) => {
     const stop = study.on("block", (now) => {
       if (now.block_id === id && now.block_started_at === began) return;
       stop();
-      resolve(null);
+      resolve(false);
     });
   });
 }
 
-function text({ title, text: words }) {
-  return pressed([made("h1", title), made("p", words)]).then(() => []);
+function text({ config: { title, text: words } }) {
+  return pressed([made("h1", title), made("p", words)]);
 }
 
 /** Agreement from 1 (not at all) to 7 (fully); every question has to be answered. */
-async function questions({ title, questions: asked }) {
+async function questions(block) {
+  const { title, questions: asked } = block.config;
   const form = made("form");
   for (const { id, text: words } of asked) {
     const field = made("fieldset");
@@ -64,7 +67,7 @@ async function questions({ title, questions: asked }) {
       resolve(new FormData(form));
     };
   });
-  return asked.map(({ id }) => ({ question: id, answer: answers.get(id) }));
+  for (const { id } of asked) block.record("answers", { question: id, answer: Number(answers.get(id)) });
 }
 
 async function pressed(elements) {

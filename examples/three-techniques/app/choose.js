@@ -6,24 +6,24 @@ const INSTRUCTIONS = {
   rest: "Move onto each target, and rest there until it is gone.",
 };
 
-/** A row for each target: where it was, how long it took, and how often it was missed. */
-export async function choose(config, screen) {
+/** Records for each target where it was, how long it took, and how often it was missed. */
+export async function choose(block, screen) {
+  const { config } = block;
   const { technique, practice, targets } = config;
   const heading = Object.assign(document.createElement("h1"), {
-    textContent: practice ? `Practice: ${technique}` : `Now it counts: ${technique}`,
+    textContent: practice ? "Practice" : "Now it counts",
   });
   const how = Object.assign(document.createElement("p"), { textContent: INSTRUCTIONS[technique] });
   const field = Object.assign(document.createElement("div"), { className: "field" });
   screen.replaceChildren(heading, how, field);
-  const rows = [];
   for (const [index, place] of targets.entries()) {
     const target = shown(field, place, config.diameters[config.size]);
     const began = performance.now();
     const misses = await CHOSEN[technique](field, target, config);
-    rows.push({ target: index + 1, x: place[0], y: place[1], ms: Math.round(performance.now() - began), misses });
+    const [x, y] = place;
+    block.record({ target: index + 1, x, y, ms: Math.round(performance.now() - began), misses });
     target.remove();
   }
-  return rows;
 }
 
 /** Each resolves with the number of misses, once the target is chosen. */

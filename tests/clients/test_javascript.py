@@ -35,6 +35,13 @@ async def test_requests_that_fail_together_leave_one_that_polls(tmp_path, javasc
     await replay({"steps": steps}, tmp_path, *javascript)
 
 
+def test_the_queue_of_records(javascript):
+    node, _ = javascript
+    files = [str(path) for path in sorted((JS / "test").glob("*.test.mjs"))]
+    run = subprocess.run([node, "--test", *files], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+
+
 @pytest.mark.parametrize("participant", ["7", "07"])
 async def test_a_participant_is_taken_as_a_pages_address_has_it(tmp_path, javascript, participant):
     steps = [

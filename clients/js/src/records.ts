@@ -5,6 +5,7 @@ import type { RecordsKept, ResultRecord } from "./protocol.js";
 import { bytesOf, recordData, runId, tableName, type Recorded } from "./record.js";
 import { Shelf } from "./shelf.js";
 import type { RecordStorage, RefusedRecord, StorageState, WaitingRecord } from "./storage.js";
+import { pause } from "./timing.js";
 
 /** Records of one table that are sent together, and the number that waits beside them. */
 export interface Batch {
@@ -47,6 +48,7 @@ export class Records {
   readonly #run = runId();
   /** Whether it is known what an earlier start has left over. */
   #loaded = false;
+  readonly #loading: Promise<void>;
   /** By record_id, in the order in which they are sent. */
   readonly #waiting = new Map<string, WaitingRecord>();
   readonly #watching = new Set<() => void>();
@@ -70,7 +72,7 @@ export class Records {
   constructor(scope: string, storage: RecordStorage, owner: RecordsOwner) {
     this.#owner = owner;
     this.#shelf = new Shelf(scope, storage, (state) => owner.storage(state));
-    void this.#shelf.load().then((found) => {
+    this.#loading = this.#shelf.load().then((found) => {
       this.#loaded = true;
       this.#adopt(found);
     });
@@ -152,6 +154,8 @@ export class Records {
     this.#sending = true;
     try {
       while (this.#maySend && (this.#waiting.size > 0 || this.#reported > 0)) {
+        // What was left over is sent first.
+        if (!this.#loaded) await Promise.race([this.#loading, pause(WRITTEN_WITHIN_MS)]);
         await this.#shelf.written(WRITTEN_WITHIN_MS);
         if (!this.#maySend || !(await this.#exchange(this.#batch()))) return;
       }
@@ -230,7 +234,11 @@ export class Records {
   #timed(record: ResultRecord): ResultRecord {
     const offset = this.#offset();
     if (record.clock_offset_ms !== undefined || offset === undefined) return record;
-    return record.record_id.startsWith(`${this.#run}-`) ? { ...record, clock_offset_ms: offset } : record;
+    return this.#isOwn(record.record_id) ? { ...record, clock_offset_ms: offset } : record;
+  }
+
+  #isOwn(record_id: string): boolean {
+    return record_id.startsWith(`${this.#run}-`);
   }
 
   #offset(): number | undefined {
@@ -257,7 +265,9 @@ export class Records {
     this.#waiting.clear();
     // What was left over is older than what was recorded meanwhile.
     for (const waiting of found) {
-      if (!this.#arrived.has(waiting.record.record_id)) this.#waiting.set(waiting.record.record_id, waiting);
+      const id = waiting.record.record_id;
+      // An own record that is not here any more has arrived since it was read from the device.
+      if (!this.#isOwn(id) && !this.#arrived.has(id)) this.#waiting.set(id, waiting);
     }
     for (const [id, waiting] of own) this.#waiting.set(id, waiting);
     this.#changed();
@@ -267,7 +277,7 @@ export class Records {
   #remove(record_ids: string[]): void {
     for (const id of record_ids) {
       this.#waiting.delete(id);
-      if (!id.startsWith(`${this.#run}-`)) this.#arrived.add(id);
+      if (!this.#isOwn(id)) this.#arrived.add(id);
     }
     if (record_ids.length > 0) this.#shelf.remove(record_ids);
     this.#changed();

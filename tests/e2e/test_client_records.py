@@ -182,6 +182,17 @@ def test_a_browser_without_room_says_so_and_sends_the_records(lab, window):
     until_recorded(page, lab, 5)
 
 
+def test_a_page_that_goes_away_sends_what_waits_in_a_request_that_outlives_it(lab, window):
+    page = ready(window.open(f"{lab.url}/app/"))
+    with page.expect_request("**/api/results/1") as last:
+        page.evaluate("() => { study.record({ i: 0 }); dispatchEvent(new Event('pagehide')); }")
+    batch = last.value.post_data_json
+    assert [record["data"] for record in batch["records"]] == [{"i": 0}]
+    assert page.evaluate("study.flush()") is True
+    # It was sent over the socket too.
+    until_recorded(page, lab, 1)
+
+
 JSPSYCH = """<!doctype html>
 <title>An app</title>
 <link rel="icon" href="data:,">

@@ -1,13 +1,12 @@
 """Taking part in the flanker study, in a real browser."""
 
-import csv
-
 import pytest
 from playwright.sync_api import expect
 
 from experiment_server import Client
 from tests.conftest import ROOT, need, server_running
 from tests.e2e.conftest import screenshot
+from tests.examples.conftest import trials_by_block
 
 FLANKER = ROOT / "examples" / "jspsych-flanker"
 
@@ -42,7 +41,7 @@ def respond(page, trials, *, wrongly=False):
         shown.wait_for_element_state("hidden")
 
 
-def test_a_participant_takes_part_from_begin_to_end(server, window, tmp_path):
+def test_a_participant_takes_part_from_begin_to_end(server, window):
     host, _, port = server.url.removeprefix("http://").partition(":")
     rest = Client(host, port)
     page = window.open(f"{server.url}/app/?participant=1")
@@ -59,20 +58,19 @@ def test_a_participant_takes_part_from_begin_to_end(server, window, tmp_path):
     expect(page.locator("main")).to_contain_text("Thank you")
     screenshot(page, "flanker-end")
     assert rest.get_state(1)[1]["block_name"] == "END"
-    folder = tmp_path / "experiment-data" / "main" / "P001"
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "01-practice.csv", "02-wide.csv", "03-narrow.csv",
-    ]  # fmt: skip
-    with (folder / "02-wide.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row["trial"]) for row in rows] == list(range(1, 9))
-    assert {row["correct"] for row in rows} == {"true"}
-    assert {row["response"].lower() for row in rows} == {"arrowleft", "arrowright"}
-    assert sum(row["congruent"] == "true" for row in rows) == 4
-    assert all(float(row["rt"]) > 0 for row in rows)
+    blocks = trials_by_block(server.url)
+    assert {name: len(trials) for name, trials in blocks.items()} == {
+        "practice": 8, "wide": 8, "narrow": 8,
+    }  # fmt: skip
+    trials = blocks["wide"]
+    assert [trial["trial"] for trial in trials] == list(range(1, 9))
+    assert {trial["correct"] for trial in trials} == {True}
+    assert {trial["response"].lower() for trial in trials} == {"arrowleft", "arrowright"}
+    assert sum(trial["congruent"] for trial in trials) == 4
+    assert all(trial["rt"] > 0 for trial in trials)
 
 
-def test_the_experimenter_moves_a_participant_in_the_middle_of_a_part(server, window, tmp_path):
+def test_the_experimenter_moves_a_participant_in_the_middle_of_a_part(server, window):
     host, _, port = server.url.removeprefix("http://").partition(":")
     rest = Client(host, port)
     page = window.open(f"{server.url}/app/?participant=1")
@@ -84,8 +82,11 @@ def test_the_experimenter_moves_a_participant_in_the_middle_of_a_part(server, wi
     page.get_by_role("button", name="Begin").click()
     respond(page, 8)
     block_is(page, "thanks")
-    files = [path.name for path in (tmp_path / "experiment-data").rglob("*.csv")]
-    assert files == ["03-narrow.csv"], "nothing of the part that was not finished"
+    page.get_by_role("button", name="Finish").click()
+    expect(page.locator("main")).to_contain_text("You may close this window")
+    blocks = trials_by_block(server.url)
+    assert {name: len(trials) for name, trials in blocks.items()} == {"practice": 3, "narrow": 8}
+    assert {trial["correct"] for trial in blocks["practice"]} == {False}
 
 
 def test_who_may_not_take_part_is_told_so(server, window):

@@ -3,8 +3,7 @@
 /* global initJsPsych */
 
 import { connect } from "/client.js";
-import { sent } from "./results.js";
-import { timelineOf } from "./timeline.js";
+import { resultOf, timelineOf } from "./timeline.js";
 
 const place = document.querySelector("#study");
 const asked = new URLSearchParams(location.search);
@@ -30,22 +29,29 @@ async function takePart(study) {
   }
   for await (const block of study.blocks()) {
     document.body.dataset.block = block.block_name;
-    const trials = await run(study, block);
-    // Null: the experimenter was faster, and there is another block to show.
-    if (trials === null) continue;
-    await sent(block, trials);
+    // Otherwise the experimenter was faster, and there is another block to show.
+    if (!(await shownToItsEnd(study, block))) continue;
     await block.finish().catch((error) => {
       if (error.code !== "participant-elsewhere") throw error;
     });
   }
   document.body.dataset.block = "END";
+  if (study.unsent > 0) {
+    say("Your answers are being sent. Please leave this page open.");
+    await study.flush();
+  }
   say("The study is over. Thank you! You may close this window.");
 }
 
-/** Show a block to its end; null if the participant was moved out of it. */
-async function run(study, block) {
+/** Show a block, and record each of its trials when it ends; false if the participant was moved out of it. */
+async function shownToItsEnd(study, block) {
   place.replaceChildren();
-  const jsPsych = initJsPsych({ display_element: place });
+  const jsPsych = initJsPsych({
+    display_element: place,
+    on_data_update: (trial) => {
+      if (trial.task === "flanker") block.record(resultOf(trial));
+    },
+  });
   let moved = false;
   const stop = study.on("block", (now) => {
     // The same block may have been begun anew.
@@ -58,7 +64,7 @@ async function run(study, block) {
   } finally {
     stop();
   }
-  return moved ? null : jsPsych.data.get().filter({ task: "flanker" }).values();
+  return !moved;
 }
 
 function say(words) {

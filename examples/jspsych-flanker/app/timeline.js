@@ -4,6 +4,11 @@
 
 const KEYS = { left: "ArrowLeft", right: "ArrowRight" };
 
+/** What is recorded of a trial's data. */
+export function resultOf({ trial, arrows, congruent, response, correct, rt }) {
+  return { trial, arrows, congruent, response, correct, rt };
+}
+
 /** The timeline of a block, by the `kind` in its config. */
 export function timelineOf({ block_name, config }, jsPsych) {
   if (config.kind === "text") return [text(config)];

@@ -1,6 +1,5 @@
 """A pair takes part, each in a browser of their own, both moved from the dashboard."""
 
-import csv
 import re
 import shutil
 
@@ -10,6 +9,7 @@ from playwright.sync_api import expect
 from experiment_server import Client
 from tests.conftest import ROOT, server_running
 from tests.e2e.conftest import screenshot
+from tests.examples.conftest import tables, trials_by_block
 
 PAIRED = ROOT / "examples" / "paired-lab"
 
@@ -24,7 +24,7 @@ def server(tmp_path):
         yield running
 
 
-def test_a_pair_takes_part_from_begin_to_end(server, window, tmp_path):
+def test_a_pair_takes_part_from_begin_to_end(server, window):
     guide = window.open(f"{server.url}/app/?participant=1")
     follower = window.open(f"{server.url}/app/?participant=2")
     dashboard = window.open(server.url)
@@ -55,13 +55,15 @@ def test_a_pair_takes_part_from_begin_to_end(server, window, tmp_path):
         screenshot(follower, f"paired-{name}")
     dashboard.get_by_test_id("bulk-next").click()
     both_are_in("END")
-    folder = tmp_path / "experiment-data" / "main" / "pair-01"
-    assert {path.stem for path in folder.iterdir()} == {"harbour", "forest", "town"}
-    for path in folder.iterdir():
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        assert [row["point"] for row in rows] == ["1", "2"]
-        assert all(0 < float(row[axis]) < 100 for row in rows for axis in "xy")
+    expect(follower.locator("main")).to_contain_text("That was all")
+    assert tables(server.url, 1) == {"trials": []}, "the guide draws nothing"
+    blocks = trials_by_block(server.url, 2)
+    assert list(blocks) == ["harbour", "forest", "town"]
+    for changes in blocks.values():
+        assert [(change["action"], change["point"]) for change in changes] == [
+            ("draw", 1), ("draw", 2), ("draw", 3), ("take back", 3),
+        ]  # fmt: skip
+        assert all(0 < change[axis] < 100 for change in changes[:3] for axis in "xy")
 
 
 def points(count):

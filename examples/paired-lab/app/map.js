@@ -14,7 +14,7 @@ export function guidesMap({ landmarks, way }) {
 
 /**
  * The map alone; each press adds a point to `points`, in percent of width and height, and `changed` is
- * called.
+ * called with it, or without one that was taken back.
  */
 export function followersMap({ landmarks, way }, points, changed) {
   const line = make("polyline", { class: "way", "data-testid": "drawn" });
@@ -24,12 +24,13 @@ export function followersMap({ landmarks, way }, points, changed) {
   const draw = () => line.setAttribute("points", [start, ...points.map(placed)].join(" "));
   element.onpointerdown = (event) => {
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(element.getScreenCTM().inverse());
-    points.push([round(at.x), round((at.y / HEIGHT) * 100)]);
+    const point = [round(at.x), round((at.y / HEIGHT) * 100)];
+    points.push(point);
     draw();
-    changed();
+    changed(point);
   };
   const undo = () => {
-    points.pop();
+    if (points.pop() === undefined) return;
     draw();
     changed();
   };

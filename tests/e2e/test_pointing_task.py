@@ -1,6 +1,5 @@
 """Taking part in the pointing study, from the first page to the last, in a real browser."""
 
-import csv
 import subprocess
 
 from playwright.sync_api import expect
@@ -8,6 +7,7 @@ from playwright.sync_api import expect
 from experiment_server import Client
 from tests.conftest import ROOT
 from tests.e2e.conftest import screenshot
+from tests.examples.conftest import tables, trials_by_block
 
 
 def block_is(page, name):
@@ -19,7 +19,7 @@ def press_targets(page, movements):
         page.get_by_test_id("target").click()
 
 
-def test_a_participant_takes_part_from_begin_to_end(pointing_task, window, tmp_path):
+def test_a_participant_takes_part_from_begin_to_end(pointing_task, window):
     host, _, port = pointing_task.url.removeprefix("http://").partition(":")
     rest = Client(host, port)
     order = [config["name"] for config in rest.get_all_configs()[1]]
@@ -46,27 +46,24 @@ def test_a_participant_takes_part_from_begin_to_end(pointing_task, window, tmp_p
         screenshot(page, f"pointing-{config['kind']}-{config['block_id']}")
         page.get_by_test_id("continue").click()
     block_is(page, "END")
-    expect(page.get_by_test_id("whereabouts")).to_contain_text("The server has them")
+    expect(page.get_by_test_id("farewell")).to_contain_text("You may close this page")
     screenshot(page, "pointing-end")
-    folder = tmp_path / "experiment-data" / "main" / "P001"
-    measured = [name for name in order if name not in ("welcome", "thanks")]
-    files = sorted(folder.iterdir())
-    assert [path.stem.partition("-")[2] for path in files] == measured
-    with files[1].open(encoding="utf-8", newline="") as file:
-        assert len(list(csv.DictReader(file))) == 26
-    with page.expect_download() as caught:
-        page.get_by_test_id("download-movements").click()
-    path = tmp_path / "movements.csv"
-    caught.value.save_as(path)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 8 + 6 * 26
-    assert {row["hit"] for row in rows} <= {"true", "1"}, "the middle of a target is a hit"
+    blocks = trials_by_block(pointing_task.url)
+    pointing = [name for name in order if name not in ("welcome", "questionnaire", "thanks")]
+    assert {name: len(movements) for name, movements in blocks.items()} == {
+        name: 8 if name == "practice" else 26 for name in pointing
+    }
+    for movements in blocks.values():
+        assert [movement["movement"] for movement in movements] == [*range(1, len(movements) + 1)]
+        assert all(movement["hit"] for movement in movements), "the middle of a target is a hit"
+    results = tables(pointing_task.url)
+    assert [row["block_name"] for row in results["conditions"]] == pointing
+    assert all(row["data"]["errors"] == 0 for row in results["conditions"])
+    assert {row["block_name"] for row in results["answers"]} == {"questionnaire"}
+    assert "1" in {row["data"]["answer"] for row in results["answers"]}
 
 
-def test_the_page_follows_when_the_experimenter_moves_the_participant(
-    pointing_task, window, tmp_path
-):
+def test_the_page_follows_when_the_experimenter_moves_the_participant(pointing_task, window):
     host, _, port = pointing_task.url.removeprefix("http://").partition(":")
     rest = Client(host, port)
     page = window.open(f"{pointing_task.url}/app/?participant=1")
@@ -77,12 +74,14 @@ def test_the_page_follows_when_the_experimenter_moves_the_participant(
     screenshot(page, "pointing-task")
     page.reload()
     block_is(page, "ring-260-56")
-    with page.expect_response("**/api/uxf"):
-        rest.move_to_block(8)
+    expect(page.get_by_role("progressbar")).to_have_js_property("value", 3)
+    rest.move_to_block(8)
     block_is(page, "questionnaire")
-    kept = tmp_path / "experiment-data" / "main" / "P001" / "02-ring-260-56.csv"
-    with kept.open(encoding="utf-8", newline="") as file:
-        assert len(list(csv.DictReader(file))) == 3, "also of a part that was not finished"
+    rest.move_to_block(9)
+    page.get_by_test_id("continue").click()
+    expect(page.get_by_test_id("farewell")).to_contain_text("You may close this page")
+    movements = trials_by_block(pointing_task.url)["ring-260-56"]
+    assert [movement["movement"] for movement in movements] == [1, 2, 3], "of a part not finished"
 
 
 def test_an_unknown_participant_is_told_what_to_do(pointing_task, window):

@@ -6,19 +6,12 @@ import { h } from "./dom.js";
 import { summarise } from "./fitts.js";
 import { pointingScreen, problemOf } from "./pointing.js";
 import { questionnaireScreen } from "./questionnaire.js";
-import { Records, runId, toCsv } from "./records.js";
-import { Results } from "./results.js";
+import { runId, runOf, save } from "./runs.js";
 import { doneScreen, problemScreen, refusedScreen, restScreen, startScreen, textScreen } from "./screens.js";
 
-const KEEP_FILE_MS = 10_000;
+const [main, progress, banner, alert] = ["main", "progress", "banner", "alert"].map((id) => document.getElementById(id));
 
-const [main, blockName, progress, banner, alert] = ["main", "block-name", "progress", "banner", "alert"].map(
-  (id) => document.getElementById(id),
-);
-
-let records = null;
-let results = null;
-const whereabouts = h("p", { class: "quiet", testid: "whereabouts", role: "status" });
+const farewell = h("p", { class: "quiet", testid: "farewell", role: "status" });
 
 let screen = null;
 let shown = null;
@@ -27,9 +20,6 @@ let online = false;
 const connection = connect(participantAsked(), {
   snapshot(snapshot) {
     const { participant_index: participant, block_id: id, blocks_count: count, block_name: name } = snapshot;
-    records ??= new Records(participant);
-    results ??= new Results(records, tellWhereabouts);
-    blockName.textContent = name;
     progress.textContent = `Participant ${participant} \u00b7 ${place(id, count)}`;
     document.body.dataset.block = name;
     document.body.dataset.blockId = id;
@@ -37,18 +27,14 @@ const connection = connect(participantAsked(), {
     const identity = runId(snapshot);
     if (identity !== shown) {
       shown = identity;
-      records.leave();
       show(screenOf(snapshot));
     }
-    results.send();
   },
+  unsent: sayFarewell,
   online(connected) {
     online = connected;
     banner.hidden = connected;
-    if (connected) {
-      say("");
-      results?.send();
-    }
+    if (connected) say("");
     screen?.pause?.(!connected);
   },
   refused(problem) {
@@ -61,12 +47,15 @@ const connection = connect(participantAsked(), {
 function screenOf(snapshot) {
   const { block_id: id, blocks_count: count, config } = snapshot;
   if (id < 0) return startScreen(snapshot, next);
-  if (id >= count) return resultsScreen();
+  if (id >= count) {
+    sayFarewell();
+    return doneScreen(farewell);
+  }
   if (config.kind === "text") return textScreen(snapshot, next);
   if (config.kind === "pointing") return pointing(snapshot);
   if (config.kind === "questionnaire") {
-    const run = records.run(snapshot);
-    return questionnaireScreen(run, { save: () => records.save(run), submit: next });
+    const run = runOf(snapshot);
+    return questionnaireScreen(run, { save: () => save(run), submit: (button) => submit(run, button) });
   }
   const reason = `Its kind is "${config.kind ?? ""}"; this app knows "text", "pointing" and "questionnaire".`;
   return problemScreen(snapshot, reason, next);
@@ -75,24 +64,29 @@ function screenOf(snapshot) {
 function pointing(snapshot) {
   const problem = problemOf(snapshot.config);
   if (problem) return problemScreen(snapshot, problem, next);
-  const run = records.run(snapshot);
+  const run = runOf(snapshot);
   const rest = () => restScreen(snapshot, summarise(run.movements, run.config), next);
   if (run.complete) return rest();
-  return pointingScreen(run, { save: () => records.save(run), done: () => show(rest()) });
+  return pointingScreen(run, { save: () => keep(run), done: () => show(rest()) });
 }
 
-function resultsScreen() {
-  const counts = Object.fromEntries(
-    ["movements", "conditions", "answers"].map((what) => [what, records[what]().length]),
-  );
-  tellWhereabouts();
-  return doneScreen(counts, whereabouts, { download, clear: () => records.clear() });
+/** Record the last movement, and after the last one of the block its measures. */
+function keep(run) {
+  const { block, config, movements, complete } = run;
+  const practice = config.practice ?? false;
+  block.record({ practice, ...movements.at(-1) });
+  if (complete) block.record("conditions", { practice, ...summarise(movements, config) });
+  save(run);
 }
 
-function tellWhereabouts() {
-  if (records.unsent().length === 0) whereabouts.textContent = "The server has them. You may close this page.";
-  else if (records.kept) whereabouts.textContent = "They are in this browser, and go to the server as soon as it answers. Please leave this page open.";
-  else whereabouts.textContent = "This browser keeps nothing, and the server does not answer: please leave this page open, or download them.";
+function submit({ block, answers }, button) {
+  for (const [question, answer] of Object.entries(answers)) block.record("answers", { question, answer });
+  return next(button);
+}
+
+function sayFarewell() {
+  farewell.textContent =
+    connection.unsent() > 0 ? "Your results are being sent. Please leave this page open." : "You may close this page.";
 }
 
 function show(next) {
@@ -123,16 +117,6 @@ async function next(button) {
 function say(problem) {
   alert.textContent = problem;
   alert.hidden = !problem;
-}
-
-function download(what) {
-  const file = new Blob([toCsv(records[what]())], { type: "text/csv" });
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = `pointing-${what}-participant_${records.participant}.csv`;
-  link.click();
-  // Some browsers begin to read only after this function has returned.
-  setTimeout(() => URL.revokeObjectURL(link.href), KEEP_FILE_MS);
 }
 
 function place(id, count) {

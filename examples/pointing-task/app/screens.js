@@ -59,74 +59,21 @@ export function restScreen({ config }, measures, next) {
   );
 }
 
-/**
- * After the last block: the data. `whereabouts` is an element that says where it is; `download(what)` offers
- * a file, `clear()` forgets it all.
- */
-export function doneScreen(counts, whereabouts, { download, clear }) {
-  const files = [
-    ["movements", "Movements", "every press with its time and place"],
-    ["conditions", "Conditions", "mean time, errors and throughput of each part"],
-    ["answers", "Answers", "the questionnaire"],
-  ];
-  const cleared = h("p", { role: "status" });
+/** After the last block; `farewell` is an element that says whether the page may be closed. */
+export function doneScreen(farewell) {
   return card(
     "All done",
     h("p", { class: "lead" }, "Thank you for taking part. Please tell the experimenter that you have finished."),
-    h("h2", {}, "Results"),
-    whereabouts,
-    h(
-      "ul",
-      { class: "files" },
-      files.map(([what, name, content]) =>
-        h(
-          "li",
-          {},
-          h("span", {}, h("strong", {}, name), h("span", { class: "quiet" }, `${counts[what]} rows: ${content}`)),
-          h(
-            "button",
-            {
-              type: "button",
-              testid: `download-${what}`,
-              disabled: counts[what] === 0,
-              "aria-label": `Download ${name.toLowerCase()} as CSV`,
-              onclick: () => download(what),
-            },
-            "CSV",
-          ),
-        ),
-      ),
-    ),
-    h(
-      "details",
-      {},
-      h("summary", {}, "For the experimenter"),
-      h("p", { class: "quiet" }, "Remove this participant's results from this browser. They cannot be brought back."),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "danger",
-          testid: "clear",
-          onclick: (event) => {
-            clear();
-            event.currentTarget.disabled = true;
-            cleared.textContent = "Removed from this browser.";
-          },
-        },
-        "Remove results",
-      ),
-      cleared,
-    ),
+    farewell,
   );
 }
 
 /** A block that this app cannot show, and why. */
-export function problemScreen({ block_name: name }, reason, next) {
+export function problemScreen({ block_id: id }, reason, next) {
   return card(
     "This part cannot be shown",
     h("p", { class: "lead" }, "Please tell the experimenter."),
-    h("p", { class: "said", testid: "problem" }, `The block "${name}" does not fit this app. ${reason}`),
+    h("p", { class: "said", testid: "problem" }, `Part ${id + 1} of the study does not fit this app. ${reason}`),
     actions(button("Skip this part", "continue", next)),
   );
 }

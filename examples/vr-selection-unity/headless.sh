@@ -13,5 +13,5 @@ built=$(mktemp -d)
 trap 'rm -rf "$built"' EXIT
 cp "$json" "$built"
 mcs -out:"$built/headless.exe" -r:System.Net.Http.dll -r:"$json" "$core"/*.cs "$core"/*/*.cs \
-  "$here"/Assets/Scripts/{SelectionTask,ResultsToServer}.cs "$here"/Headless/Program.cs
+  "$here"/Assets/Scripts/SelectionTask.cs "$here"/Headless/Program.cs
 mono "$built/headless.exe" "$@"

@@ -1,7 +1,6 @@
 """The headset study, with participants that have none: compiled and run under Mono."""
 
 import asyncio
-import csv
 import shutil
 import subprocess
 import urllib.request
@@ -11,6 +10,7 @@ import pytest
 from experiment_server import Client
 from tests.clients.mono import CORE, UNITY, compiled, newtonsoft, run_by_mono, sources
 from tests.conftest import ROOT, need, server_running
+from tests.examples.conftest import tables, trials_by_block
 
 STUDY = ROOT / "examples" / "vr-selection-unity"
 SCRIPTS = STUDY / "Assets" / "Scripts"
@@ -29,12 +29,11 @@ def server(tmp_path):
 def headset(tmp_path_factory):
     """What starts a participant without a headset."""
     folder = tmp_path_factory.mktemp("headset")
-    plain = [SCRIPTS / "SelectionTask.cs", SCRIPTS / "ResultsToServer.cs"]
-    files = sources(CORE, *plain, STUDY / "Headless")
+    files = sources(CORE, SCRIPTS / "SelectionTask.cs", STUDY / "Headless")
     return run_by_mono(compiled(folder / "headless.exe", files))
 
 
-def test_a_lab_full_of_headsets_takes_part(headset, server, tmp_path):
+def test_a_lab_full_of_headsets_takes_part(headset, server):
     host, _, port = server.url.removeprefix("http://").partition(":")
     rest = Client(host, port)
     for index in (2, 3, 4):
@@ -49,16 +48,16 @@ def test_a_lab_full_of_headsets_takes_part(headset, server, tmp_path):
         assert told.splitlines()[-1] == f"participant {index}: finished"
         assert rest.get_state(index)[1]["block_name"] == "END"
         order = [config["name"] for config in rest.get_all_configs(index)[1]]
-        folder = tmp_path / "experiment-data" / "main" / f"P{index:03}"
-        files = sorted(folder.iterdir())
-        assert [path.stem.partition("-")[2] for path in files] == order
+        blocks = trials_by_block(server.url, index)
+        assert list(blocks) == order
         assert set(order) == {"practice", *CONDITIONS}
-        with files[1].open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        assert len(rows) == 16
-        assert {row["block"] for row in rows} == {order[1]}
-        assert sorted(int(row["direction"]) for row in rows) == sorted(2 * list(range(0, 360, 45)))
-        assert {row["block_started_at"] for row in rows} != {""}
+        trials = blocks[order[1]]
+        assert [trial["trial"] for trial in trials] == list(range(1, 17))
+        assert sorted(trial["direction"] for trial in trials) == sorted(2 * list(range(0, 360, 45)))
+        assert all(trial["time_s"] > 0 and trial["error_m"] >= 0 for trial in trials)
+        assert True in {trial["hit"] for block in blocks.values() for trial in block}
+        levels = [row["factors"] for row in tables(server.url, index)["trials"]]
+        assert {level["technique"] for level in levels if level} == {"ray", "hand"}
 
 
 async def test_a_headset_is_moved_from_the_dashboard(headset, server, tmp_path):

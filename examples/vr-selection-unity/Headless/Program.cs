@@ -5,7 +5,6 @@
 using System;
 using System.Collections.Concurrent;
 using System.Globalization;
-using System.Threading;
 using System.Threading.Tasks;
 using ExperimentServer;
 
@@ -35,23 +34,22 @@ internal static class Program
         var blocks = new BlockingCollection<Snapshot>();
         var options = new Options { Url = url, Participant = participant };
         var study = await Study.ConnectAsync(options, joined => joined.BlockChanged += blocks.Add);
-        using (var results = new ResultsToServer(url))
+        var chance = new Random(participant);
+        while (true)
         {
-            var chance = new Random(participant);
-            while (true)
+            var block = blocks.Take();
+            if (block.Ended)
             {
-                var block = blocks.Take();
-                if (block.Ended)
-                {
-                    break;
-                }
-                if (block.Active)
-                {
-                    await WorkAsync(block, study, results, chance, speed);
-                }
-                await LeaveAsync(block);
+                break;
             }
+            if (block.Active)
+            {
+                await WorkAsync(block, study, chance, speed);
+            }
+            await LeaveAsync(block);
         }
+        // Records wait in memory here, since Options has no Storage; in Unity they wait in files.
+        await study.FlushAsync();
         Console.WriteLine("participant {0}: finished", participant);
         await study.CloseAsync();
     }
@@ -60,7 +58,7 @@ internal static class Program
     {
         try
         {
-            await block.NextAsync();
+            await block.FinishAsync();
         }
         catch (StudyException refusal) when (refusal.Code == "participant-elsewhere")
         {
@@ -68,7 +66,7 @@ internal static class Program
         }
     }
 
-    private static async Task WorkAsync(Snapshot block, Study study, ResultsToServer results, Random chance, double speed)
+    private static async Task WorkAsync(Snapshot block, Study study, Random chance, double speed)
     {
         var now = 0.0;
         var task = new SelectionTask(block, now);
@@ -94,7 +92,6 @@ internal static class Program
                 CultureInfo.InvariantCulture,
                 "participant {0}: {1,-9} {2} targets, {3} missed, {4:F2} s each",
                 block.ParticipantIndex, block.BlockName, task.Config.targets, task.Errors, now / task.Config.targets));
-        await results.SendAsync(task.Path(), task.Csv(), CancellationToken.None);
     }
 
     private static float Noise(Random chance, float spread)

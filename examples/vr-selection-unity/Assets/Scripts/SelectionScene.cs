@@ -1,5 +1,3 @@
-using System.Threading;
-using System.Threading.Tasks;
 using ExperimentServer;
 using UnityEngine;
 
@@ -19,8 +17,7 @@ public sealed class SelectionScene : MonoBehaviour
     public TextMesh message;
 
     private SelectionTask _task;
-    private ResultsToServer _results;
-    private readonly CancellationTokenSource _stop = new CancellationTokenSource();
+    private bool _ended;
 
     public void Press()
     {
@@ -54,7 +51,6 @@ public sealed class SelectionScene : MonoBehaviour
     private void OnDisable()
     {
         study.BlockChanged.RemoveListener(Show);
-        _stop.Cancel();
     }
 
     private void Update()
@@ -63,10 +59,17 @@ public sealed class SelectionScene : MonoBehaviour
         {
             Press();
         }
+        if (_ended)
+        {
+            message.text = study.Unsent > 0
+                ? "Your results are being sent. Please keep the headset on."
+                : "Thank you! You can take off the headset.";
+        }
     }
 
     private void Show(Snapshot snapshot)
     {
+        _ended = snapshot.Ended;
         _task = snapshot.Active ? new SelectionTask(snapshot, Time.time) : null;
         if (_task != null)
         {
@@ -75,7 +78,7 @@ public sealed class SelectionScene : MonoBehaviour
         }
         else
         {
-            message.text = snapshot.Ended ? "Thank you! You can take off the headset." : "Press to begin";
+            message.text = _ended ? "" : "Press to begin";
         }
     }
 
@@ -85,24 +88,12 @@ public sealed class SelectionScene : MonoBehaviour
         target.position = new Vector3(place[0], place[1], place[2]);
     }
 
-    /// <summary>First the results, then the next block: nobody is finished whose data is not safe.</summary>
+    /// <summary>The results first, for three seconds at most; what has not arrived by then is sent later.</summary>
     private void Finish(SelectionTask task)
     {
         _task = null;
         message.text = "One moment...";
-        _results = _results ?? new ResultsToServer(study.ServerUrl, study.Token);
-        _results.SendAsync(task.Path(), task.Csv(), _stop.Token).ContinueWith(
-            done =>
-            {
-                if (done.IsFaulted)
-                {
-                    Debug.LogException(done.Exception.GetBaseException(), this);
-                }
-                // By now the experimenter may have moved the participant: only this block is left.
-                study.Next(task.Block);
-            },
-            CancellationToken.None,
-            TaskContinuationOptions.NotOnCanceled,
-            TaskScheduler.Default);
+        // The experimenter may have moved the participant: only this block is left.
+        study.Finish(task.Block);
     }
 }

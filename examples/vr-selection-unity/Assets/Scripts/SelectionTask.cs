@@ -1,7 +1,4 @@
 using System;
-using System.Collections.Generic;
-using System.Globalization;
-using System.Text;
 using ExperimentServer;
 
 /// <summary>What a block of the study says about its targets.</summary>
@@ -23,7 +20,6 @@ public sealed class SelectionConfig
 /// </summary>
 public sealed class SelectionTask
 {
-    private readonly StringBuilder _rows = new StringBuilder();
     private int _selected;
     private double _shownAt;
 
@@ -32,7 +28,6 @@ public sealed class SelectionTask
         Block = block;
         Config = block.GetConfig<SelectionConfig>();
         _shownAt = now;
-        _rows.Append("participant,block,block_started_at,trial,technique,diameter_cm,direction,hit,error_m,time_s\n");
     }
 
     public Snapshot Block { get; private set; }
@@ -61,7 +56,9 @@ public sealed class SelectionTask
         }
     }
 
-    /// <summary>The participant has pressed, with the end of ray or hand at a place; whether that is a hit.</summary>
+    /// <summary>
+    /// The participant has pressed, with the end of ray or hand at a place; records that, and returns whether it is a hit.
+    /// </summary>
     public bool Press(float[] at, double now)
     {
         var target = Target;
@@ -73,37 +70,17 @@ public sealed class SelectionTask
         var error = Math.Sqrt(distance);
         var hit = error <= Config.diameter / 200;
         Errors += hit ? 0 : 1;
-        Write(hit, error, now - _shownAt);
+        Block.Record(new RecordValues
+        {
+            { "trial", _selected + 1 },
+            { "practice", Config.practice },
+            { "direction", Config.directions[_selected % Config.directions.Length] },
+            { "hit", hit },
+            { "error_m", Math.Round(error, 4) },
+            { "time_s", Math.Round(now - _shownAt, 4) }
+        });
         _selected++;
         _shownAt = now;
         return hit;
-    }
-
-    /// <summary>A row for each press.</summary>
-    public string Csv()
-    {
-        return _rows.ToString();
-    }
-
-    /// <summary>Where the results of this block belong, below the session's folder on the server.</summary>
-    public string Path()
-    {
-        return string.Format(
-            CultureInfo.InvariantCulture, "P{0:000}/{1:00}-{2}.csv", Block.ParticipantIndex, Block.BlockId, Block.BlockName);
-    }
-
-    private void Write(bool hit, double error, double took)
-    {
-        var direction = Config.directions[_selected % Config.directions.Length];
-        var values = new List<object>
-        {
-            Block.ParticipantIndex, Block.BlockName, Block.BlockStartedAt, _selected + 1, Config.technique, Config.diameter,
-            direction, hit ? 1 : 0, error.ToString("F4", CultureInfo.InvariantCulture), took.ToString("F4", CultureInfo.InvariantCulture)
-        };
-        for (var column = 0; column < values.Count; column++)
-        {
-            _rows.Append(column == 0 ? "" : ",").Append(Convert.ToString(values[column], CultureInfo.InvariantCulture));
-        }
-        _rows.Append('\n');
     }
 }

@@ -175,7 +175,11 @@ class PreconditionMissing(ExperimentServerError, code="precondition-missing", st
 
 
 class ParameterInvalid(ExperimentServerError, code="parameter-invalid", status=400):
-    """A parameter is missing or has the wrong type."""
+    """A parameter is missing or has the wrong type; `record_id` names the record that it is in."""
+
+    def __init__(self, message: str, record_id: str | None = None) -> None:
+        super().__init__(message)
+        self.record_id = record_id
 
 
 class MediaTypeUnsupported(ExperimentServerError, code="media-type-unsupported", status=415):

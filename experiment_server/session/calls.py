@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 
 from msgspec import Struct, ValidationError, convert, structs
@@ -186,7 +187,8 @@ def _check(operation: Operation, parameter: Parameter, value: JsonValue) -> None
     elif parameter.minimum is not None and value < parameter.minimum:
         problem = f"has to be {parameter.minimum} or more, got {value}"
     elif wrong := values.problem(value, parameter.name):
-        raise ParameterInvalid(f"{operation.name}.{wrong}")
+        place = wrong.removeprefix(parameter.name)
+        raise ParameterInvalid(f"{operation.name}.{wrong}", _record_id(value, place))
     if problem:
         raise ParameterInvalid(f"{operation.name}: {parameter.name} {problem}")
 
@@ -203,6 +205,7 @@ def _check_index(operation: Operation, participant_index: int | None) -> None:
 
 
 _MOST = {Kind.INTEGER: "at most", Kind.TEXT: "characters at most", Kind.LIST: "items at most"}
+_ITEM = re.compile(r"\[(\d+)\]")
 _PYTHON_TYPES = {Kind.BOOLEAN: bool, Kind.TEXT: str, Kind.OBJECT: dict, Kind.LIST: list}
 
 
@@ -220,8 +223,17 @@ def _typed(operation: Operation, parameter: Parameter, value: JsonValue) -> Json
     except ValidationError as error:
         wrong, _, where = str(error).partition(" - at `$")
         raise ParameterInvalid(
-            f"{operation.name}: {parameter.name}{where.rstrip('`')}: {wrong}"
+            f"{operation.name}: {parameter.name}{where.rstrip('`')}: {wrong}",
+            _record_id(value, where),
         ) from None
+
+
+def _record_id(value: JsonValue, place: str) -> str | None:
+    """The id of the record that a place like `[3].data.answer` is in, None if it has none."""
+    found = _ITEM.match(place)
+    item = value[int(found[1])] if found and isinstance(value, list) else None
+    record_id = item.get("record_id") if isinstance(item, dict) else None
+    return record_id if isinstance(record_id, str) else None
 
 
 def _size(value: int | str | list[JsonValue]) -> int:

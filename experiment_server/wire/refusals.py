@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 from experiment_server.errors import (
     ExperimentServerError,
     FileOffsetWrong,
+    ParameterInvalid,
     ParticipantElsewhere,
     RecordInvalid,
     StudyInvalid,
@@ -29,7 +30,7 @@ def error_info(error: ExperimentServerError) -> ErrorInfo:
         snapshot = error.snapshot or UNSET
     if isinstance(error, StudyInvalid):
         diagnostics = [item.on_wire() for item in error.diagnostics]
-    if isinstance(error, RecordInvalid):
+    if isinstance(error, ParameterInvalid | RecordInvalid):
         record_id = UNSET if error.record_id is None else encodable(error.record_id)
     if isinstance(error, FileOffsetWrong):
         offset = error.offset

@@ -127,6 +127,28 @@ def table(folder, name="trials"):
     return folder / "data" / f"description-{name}_data.csv"
 
 
+def test_tables_whose_names_are_alike_have_files_of_their_own_on_every_system(tmp_path):
+    """Also where a file system takes both cases of a letter for one."""
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    path.with_name("words.csv").write_text("word\nchair\n", encoding="utf-8")
+    names = ("a-b", "a_b", "ab", "parti-cipants", "participants-", "timings_", "events-")
+    with server_running(path) as server:
+        for name in names:
+            record = {"record_id": name, "block_id": -1, "revision": 0, "data": {"of": name}}
+            call(f"{server.url}/api/results/1", "POST", {"table": name, "records": [record]})
+    out = tmp_path / "exported"
+    export(path, out)
+    files = [file.name.casefold() for file in (out / "data").iterdir()]
+    assert len(files) == len(set(files)) == len(names) + 2
+    assert "of" not in pd.read_csv(table(out, "participants"))
+    assert "of" not in pd.read_csv(table(out, "timings"))
+    codebook = pd.read_csv(out / "codebook.csv")
+    for name in names:
+        (file,) = set(codebook[codebook["table"] == name]["file"])
+        assert list(pd.read_csv(out / file)["of"]) == [name]
+
+
 def test_pandas_reads_a_table_with_the_right_types_and_a_known_mean(exported):
     trials = pd.read_csv(table(exported))
     means = trials.groupby("size")["rt"].mean().round(12).to_dict()

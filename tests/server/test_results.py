@@ -111,6 +111,34 @@ async def test_what_is_no_record_is_named(http, record, status, said):
     assert await read_json(http, "/api/results") == []
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"data": {"deep": [{"n": 2**64}]}},
+        {"data": {"text": "\0"}},
+        {"recorded_at": "\ud800"},
+        {"data": [1]},
+        {"revision": -1},
+        {"block_id": None},
+    ],
+)
+async def test_a_refusal_names_the_record_that_a_value_is_in(connect, http, wrong):
+    app = await connect()
+    sent = [a_record(1), a_record(2, **wrong), a_record(3, **wrong)]
+    status, problem = await keep(http, *sent)
+    assert (status, problem["code"], problem["record_id"]) == (400, "parameter-invalid", "app-2")
+    refused = await app.ask("record", {"records": sent})
+    assert (refused["error"]["code"], refused["error"]["record_id"]) == (problem["code"], "app-2")
+
+
+@pytest.mark.parametrize("wrong", [7, "\ud800", "", [1], None])
+async def test_a_refusal_of_an_id_that_is_none_has_no_other(http, wrong):
+    status, problem = await keep(http, a_record(1), a_record(2, record_id=wrong))
+    assert (status, problem["code"]) == (400, "parameter-invalid")
+    assert "records[1].record_id" in problem["detail"]
+    assert problem.get("record_id") != "app-1"
+
+
 @pytest.mark.parametrize("table", ["", "Trials", "a/b", "ä", "x" * 65, "-a", "events"])
 async def test_a_table_has_a_plain_name(http, table):
     assert (await keep(http, a_record(1), table=table))[0] in (400, 422)

@@ -13,6 +13,7 @@ from typing import Literal
 
 from experiment_server.cli.exporting.columns import Column, Kind
 from experiment_server.errors import ExtraMissing
+from experiment_server.participants.results import RESERVED_TABLES
 from experiment_server.wire.encoding import to_json
 from experiment_server.wire.tables import csv_heading, csv_lines
 from experiment_server.wire.values import JsonObject, JsonValue
@@ -39,7 +40,8 @@ class TableFiles:
         self._folder = folder
         self._is_csv = output_format == "csv"
         self._formula_safe = formula_safe
-        self._names: set[str] = set()
+        # A table of an app does not get the file of a table that every export has.
+        self._names = set(RESERVED_TABLES)
         self._arrow = None if self._is_csv else import_arrow()
         (folder / DATA).mkdir()
 
@@ -60,14 +62,18 @@ class TableFiles:
                 file.write(csv_lines(page, names, formula_safe=safe))
 
     def _csv_name(self, table: str) -> str:
-        """A name that Psych-DS accepts: a keyword of its list, and letters and digits only."""
+        """A name that Psych-DS accepts: a keyword of its list, and letters and digits only.
+
+        No two differ only in the case of letters, which some file systems ignore.
+        """
         first, *more = re.split("[-_]+", table.strip("-_"))
         plain = first + "".join(part.capitalize() for part in more)
         name = plain
-        numbers = count(2)
-        while name in self._names:
-            name = f"{plain}{next(numbers)}"
-        self._names.add(name)
+        if table not in RESERVED_TABLES:
+            numbers = count(2)
+            while name.lower() in self._names:
+                name = f"{plain}{next(numbers)}"
+            self._names.add(name.lower())
         return f"description-{name}_data.csv"
 
 

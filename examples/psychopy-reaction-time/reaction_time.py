@@ -12,8 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiment_server_client import Client, StudyError
-from experiment_server_client.rest import Block
+from experiment_server_client import Block, Client, StudyError
 
 if "--no-window" in sys.argv:
     from no_window import core, event, visual

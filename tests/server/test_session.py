@@ -12,7 +12,7 @@ from experiment_server.session.requests import BY_SERVER
 from experiment_server.session.session import StudySession
 from experiment_server.session.tasks import Tasks
 from experiment_server.session.tokens import Tokens
-from experiment_server.store import writer
+from experiment_server.store import jobs
 from experiment_server.store.commits import Commit
 from experiment_server.store.database import DatabaseAddress
 from experiment_server.store.store import Store
@@ -69,7 +69,7 @@ async def outcomes(*requests):
 async def test_moves_that_lined_up_behind_a_refused_one_start_over(
     session, store, refusals, grouped, monkeypatch
 ):
-    monkeypatch.setattr(writer, "COMMIT_GROUP_MAX", grouped)
+    monkeypatch.setattr(jobs, "COMMIT_GROUP_MAX", grouped)
     store.refusals = refusals
     moves = [session.move_to_block(BY_SERVER, 1, number % 5) for number in range(100)]
     done = await outcomes(*moves)

@@ -67,6 +67,11 @@ def need(tool: str | None, what: str) -> str:
     pytest.skip(f"{what} is not on this machine")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """The workers of `-n auto`: two for each processor, since many tests wait for their clients."""
+    return 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
+
+
 @pytest.fixture
 def study_file(tmp_path: Path) -> Path:
     """A small study in a folder of its own: Hello, then A B C D in two groups."""

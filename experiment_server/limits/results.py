@@ -76,6 +76,8 @@ RESULT_ABANDONED_INTERVAL_S: Final = 60 * 60
 # File names whose next number is cached. For others the folder is read again.
 RESULT_NAME_CACHE_MAX: Final = 4096
 
-# Names in the path of a file of results, and length of each: below the limit of Windows.
+# Names in the path of a file of results, and bytes of each: below the limit of Windows. A longer
+# suffix is no type of a file, and is not kept when a name is shortened.
 RESULT_PATH_DEPTH_MAX: Final = 8
 RESULT_NAME_MAX_LENGTH: Final = 100
+RESULT_SUFFIX_MAX_LENGTH: Final = 16

@@ -26,6 +26,7 @@ from experiment_server.limits.results import (
     RESULT_NAME_CACHE_MAX,
     RESULT_NAME_MAX_LENGTH,
     RESULT_PATH_DEPTH_MAX,
+    RESULT_SUFFIX_MAX_LENGTH,
 )
 from experiment_server.store.drafts import FileDraft, flush_folder
 
@@ -332,10 +333,17 @@ def _names(path: str) -> list[str]:
     parts = [part.strip(" .") for part in re.split(r"[/\\]", path)]
     # A path that is too deep keeps its last names.
     names = [
-        sanitize_filename(
-            part, replacement_text="_", platform="universal", max_len=RESULT_NAME_MAX_LENGTH
-        )
+        sanitize_filename(_shortened(part), "_", "universal", max_len=RESULT_NAME_MAX_LENGTH)
         for part in parts
         if part
     ]
     return [name for name in names if name.strip(" .")][-RESULT_PATH_DEPTH_MAX:]
+
+
+def _shortened(name: str) -> str:
+    """The beginning of a name that has too many bytes, with its suffix."""
+    encoded, suffix = name.encode("utf-8", "replace"), Path(name).suffix
+    if len(encoded) <= RESULT_NAME_MAX_LENGTH or len(suffix) > RESULT_SUFFIX_MAX_LENGTH:
+        return name
+    room = RESULT_NAME_MAX_LENGTH - len(suffix.encode("utf-8", "replace"))
+    return encoded[:room].decode("utf-8", "ignore").rstrip(" .") + suffix

@@ -221,6 +221,10 @@ async def test_other_algorithms_are_ignored(http):
     ("line%0Abreak%00.csv", "line_break_.csv"),
     ("caf%C3%A9.txt", "caf\u00e9.txt"),
     ("7/con.csv", "con_.csv"),
+    ("7/" + "x" * 300 + ".csv", "x" * 96 + ".csv"),
+    ("%F0%9F%98%80" * 60 + ".csv", "\U0001f600" * 24 + ".csv"),
+    ("y" * 95 + "%20" * 40 + "z.csv", "y" * 95 + ".csv"),
+    ("a." + "b" * 300, "a." + "b" * 98),
 ])  # fmt: skip
 async def test_names_are_made_safe(http, study_file, path, name):
     await add_participants(http, 7)

@@ -55,6 +55,21 @@ async def test_a_participant_is_taken_as_a_pages_address_has_it(tmp_path, javasc
     await replay({"steps": steps}, tmp_path, *javascript)
 
 
+TYPED_APP = """
+import { connect } from "experiment-server-client";
+import { recordTrials } from "experiment-server-client/jspsych";
+import { useBlock, useUnsent } from "experiment-server-client/react";
+
+const study = await connect({ participant: 1 });
+export const record: (trial: object) => void = recordTrials(study.snapshot, { table: "flanker" });
+export const name = (): string => useBlock(study).block_name;
+export const joined = (): string | undefined => useBlock(null)?.block_name;
+export const unsent = (): number => useUnsent(study);
+// @ts-expect-error: there may be no study yet.
+export const wrong = (): string => useBlock(null).block_name;
+"""
+
+
 def test_the_package_of_a_clean_copy_has_its_code(tmp_path, node):
     """As who clones the repository packs it: nothing is installed or built there."""
     copy, app = tmp_path / "clone", tmp_path / "app"
@@ -79,8 +94,9 @@ def test_the_package_of_a_clean_copy_has_its_code(tmp_path, node):
     npm(app, "install", "--no-fund", "--no-audit", f"./{packed.name}")
     program = (
         'import { connect, StudyError } from "experiment-server-client";'
+        'import { recordTrials } from "experiment-server-client/jspsych";'
         'const refused = await connect({ url: "localhost:5000" }).catch((error) => error);'
-        "console.log(refused instanceof StudyError, refused.code);"
+        "console.log(refused instanceof StudyError, refused.code, typeof recordTrials);"
     )
     said = subprocess.run(
         [node, "--input-type=module", "--eval", program],
@@ -89,8 +105,24 @@ def test_the_package_of_a_clean_copy_has_its_code(tmp_path, node):
         text=True,
         check=True,
     )
-    assert said.stdout == "true address-invalid\n", said.stderr
+    assert said.stdout == "true address-invalid function\n", said.stderr
     installed = app / "node_modules" / "experiment-server-client"
     files = {path.relative_to(installed).as_posix() for path in installed.rglob("*")}
     assert {"dist/index.d.ts", "README.md", "LICENSE"} <= files
     assert not any(file.startswith("src/") for file in files)
+    # React and jsPsych are not fetched for those who do without.
+    assert not any((app / "node_modules" / name).exists() for name in ("react", "jspsych"))
+
+    (app / "app.ts").write_text(TYPED_APP, encoding="utf-8")
+    for resolution in ("bundler", "nodenext"):
+        module = "esnext" if resolution == "bundler" else resolution
+        options = ["--module", module, "--moduleResolution", resolution, "--target", "es2022"]
+        compiler = copy / "node_modules" / "typescript" / "bin" / "tsc"
+        checked = subprocess.run(
+            [node, compiler, "--noEmit", "--strict", *options, "app.ts"],
+            cwd=app,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert checked.returncode == 0, checked.stdout

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Error
 
-from tests.conftest import ROOT, server_running
+from tests.conftest import ROOT, need, server_running
 from tests.e2e.test_dashboard import client_of
 from tests.waiting import PATIENCE
 
@@ -200,28 +200,89 @@ JSPSYCH = """<!doctype html>
 <script src="vendor/html-keyboard-response.js"></script>
 <script type="module">
   import { connect } from "/client.js";
-  const study = await connect({ participant: 1 });
-  const block = study.snapshot;
-  const jsPsych = initJsPsych({ on_data_update: (trial) => block.record(trial) });
+  import { recordTrials } from "./package/jspsych.js";
+  window.study = await connect({ participant: 1 });
+  const stimuli = [0, 1, 2].map((i) => `trial ${i}`);
+  CHANGES
+  const jsPsych = initJsPsych({ on_data_update: RECORD });
   const type = jsPsychHtmlKeyboardResponse;
-  await jsPsych.run([0, 1, 2].map((i) => ({ type, stimulus: `trial ${i}`, data: { i } })));
-  await block.finish();
+  await jsPsych.run(stimuli.map((stimulus, i) => ({ type, stimulus, data: DATA })));
+  await study.flush();
   document.title = "ready";
 </script>
 """
 
+ONE_LINE = "(trial) => block.record(trial)"
 
-def test_each_trial_of_jspsych_is_a_record(lab, tmp_path, window):
-    (tmp_path / "app" / "index.html").write_text(JSPSYCH, encoding="utf-8")
-    vendor = ROOT / "examples" / "jspsych-flanker" / "app" / "vendor"
-    shutil.copytree(vendor, tmp_path / "app" / "vendor")
-    page = window.open(f"{lab.url}/app/")
+
+def run_jspsych(lab, app, page, record=ONE_LINE, changes="", data="{ i }", after_first=None):
+    """Answer three trials; returns what the server has of them."""
+    package = ROOT / "clients" / "js" / "dist"
+    need(str(package) if (package / "jspsych.js").exists() else None, "the client's build")
+    shutil.copytree(package, app / "package")
+    shutil.copytree(ROOT / "examples" / "jspsych-flanker" / "app" / "vendor", app / "vendor")
+    changes = f"const block = study.snapshot; {changes}"
+    text = JSPSYCH.replace("CHANGES", changes).replace("RECORD", record).replace("DATA", data)
+    (app / "index.html").write_text(text, encoding="utf-8")
+    page.goto(f"{lab.url}/app/")
     for trial in range(3):
         page.get_by_text(f"trial {trial}").wait_for()
+        if trial == 1 and after_first:
+            after_first()
         page.keyboard.press("f")
     ready(page)
-    rows = page.request.get(f"{lab.url}/api/results/trials").json()
+
+
+def rows_of(page, lab, table="trials"):
+    """The records that the server has in a table."""
+    return page.request.get(f"{lab.url}/api/results/{table}").json()
+
+
+RECORDERS = [ONE_LINE, "recordTrials(block)", "recordTrials(study)"]
+
+
+@pytest.mark.parametrize("record", RECORDERS)
+def test_each_trial_of_jspsych_is_a_record(lab, tmp_path, window, record):
+    page = window.open(lab.url)
+    run_jspsych(lab, tmp_path / "app", page, record)
+    rows = rows_of(page, lab)
     assert [(row["data"]["i"], row["data"]["response"]) for row in rows] == [
         (trial, "f") for trial in range(3)
     ]
+    assert [row["data"]["stimulus"] for row in rows] == ["trial 0", "trial 1", "trial 2"]
     assert all(row["data"]["rt"] >= 0 for row in rows)
+
+
+def test_a_trial_of_jspsych_is_recorded_under_the_block_that_was_shown(lab, tmp_path, window):
+    page = window.open(lab.url)
+
+    def move():
+        client_of(lab.url).move_to_next(1)
+        page.wait_for_function("study.snapshot.block_id === 2")
+
+    record = 'recordTrials(block, { table: "flanker" })'
+    run_jspsych(lab, tmp_path / "app", page, record, after_first=move)
+    rows = rows_of(page, lab, "flanker")
+    assert [(row["data"]["i"], row["block_id"]) for row in rows] == [(0, 1), (1, 1), (2, 1)]
+
+
+def test_a_long_stimulus_of_jspsych_is_cut_in_its_record(lab, tmp_path, window):
+    page = window.open(lab.url)
+    longer = 'stimuli[1] += `<img alt="" src="data:image/gif;base64,${"A".repeat(100_000)}">`;'
+    run_jspsych(lab, tmp_path / "app", page, "recordTrials(block)", longer)
+    stimuli = [row["data"]["stimulus"] for row in rows_of(page, lab)]
+    assert [len(stimulus) for stimulus in stimuli] == [7, 1001, 7]
+    assert stimuli[1].startswith("trial 1<img")
+    assert stimuli[1].endswith("A\u2026")
+
+
+def test_a_trial_of_jspsych_that_cannot_be_a_record_is_reported_and_the_others_go_on(
+    lab, tmp_path, window
+):
+    page = window.open(lab.url)
+    large = '{ i, drawing: i === 1 ? "A".repeat(100_000) : "" }'
+    run_jspsych(lab, tmp_path / "app", page, "recordTrials(block)", data=large)
+    assert [row["data"]["i"] for row in rows_of(page, lab)] == [0, 2]
+    (error,) = window.errors
+    window.errors.clear()
+    assert "a record has at most 65,536" in error

@@ -197,13 +197,10 @@ class Store:
     def log_page(self, *, after: int, participant_index: int | None) -> Future[list[Entry]]:
         """The first entries after an id, read by the reader thread, for reading the whole log."""
         return self._query_reader(
-            partial(
-                records.entries,
-                session=self._session,
-                after=after,
-                participant_index=participant_index,
-                limit=EVENTS_PAGE_MAX,
-            )
+            records.entries,
+            after=after,
+            participant_index=participant_index,
+            limit=EVENTS_PAGE_MAX,
         )
 
     def moves(
@@ -213,18 +210,11 @@ class Store:
 
         The reader thread reads them.
         """
-        return self._query_reader(
-            partial(
-                records.moves,
-                session=self._session,
-                after=after,
-                participant_index=participant_index,
-            )
-        )
+        return self._query_reader(records.moves, after=after, participant_index=participant_index)
 
     def file_entries(self, *, after: int) -> Future[list[Entry]]:
         """The first entries about stored files after an id, read by the reader thread."""
-        return self._query_reader(partial(records.file_entries, session=self._session, after=after))
+        return self._query_reader(records.file_entries, after=after)
 
     def record_page(
         self,
@@ -236,14 +226,11 @@ class Store:
     ) -> Future[list[KeptRecord]]:
         """The next records of a table after a key, read beside the writer."""
         return self._query_reader(
-            partial(
-                result_records.page,
-                session=self._session,
-                after=after,
-                table=table,
-                participant_index=participant_index,
-                limit=limit,
-            )
+            result_records.page,
+            after=after,
+            table=table,
+            participant_index=participant_index,
+            limit=limit,
         )
 
     def latest_records(
@@ -251,13 +238,7 @@ class Store:
     ) -> Future[list[KeptRecord]]:
         """The records of a table that arrived last, in this order, read beside the writer."""
         return self._query_reader(
-            partial(
-                result_records.latest,
-                session=self._session,
-                table=table,
-                participant_index=participant_index,
-                limit=limit,
-            )
+            result_records.latest, table=table, participant_index=participant_index, limit=limit
         )
 
     def record_counts(self) -> Future[list[RecordCount]]:
@@ -265,8 +246,7 @@ class Store:
 
         They include the batches that were sent to the store before.
         """
-        session = self._session
-        return self._query(lambda found: result_records.counts(found, session), among_records=True)
+        return self._query(self._bound(result_records.counts), among_records=True)
 
     def last_moves(self, participant_index: int, before: int) -> Future[list[Entry]]:
         """A participant's moves before an id, the latest first."""
@@ -285,11 +265,26 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Future[Result]:
-        return self._query(lambda connection: query(connection, self._session, *args, **kwargs))
+        return self._query(self._bound(query, *args, **kwargs))
 
-    def _query_reader(self, query: Callable[[Connection], Result]) -> Future[Result]:
+    def _query_reader(
+        self,
+        query: Callable[Concatenate[Connection, int, P], Result],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Future[Result]:
+        bound = self._bound(query, *args, **kwargs)
         # Only the writer's connection sees a database in memory.
-        return self._query(query) if self._place.in_memory else self._reader.read(query)
+        return self._query(bound) if self._place.in_memory else self._reader.read(bound)
+
+    def _bound(
+        self,
+        query: Callable[Concatenate[Connection, int, P], Result],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Callable[[Connection], Result]:
+        """A query of this session, which needs the connection only."""
+        return lambda connection: query(connection, self._session, *args, **kwargs)
 
     def _query(
         self, query: Callable[[Connection], Result], *, among_records: bool = False

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from decimal import Decimal
 
 from experiment_server.errors import RecordInvalid, RecordTooLarge
 from experiment_server.limits.results import RECORD_MAX_BYTES
 from experiment_server.participants.events import Cause
 from experiment_server.participants.state import timestamp
 from experiment_server.study.values import text_problem
-from experiment_server.wire.encoding import from_json, to_json, to_json_bytes
+from experiment_server.wire.encoding import to_json, to_json_bytes
 from experiment_server.wire.results import ResultRecord
+from experiment_server.wire.values import JsonValue
 
 RESERVED_TABLES = frozenset({"codebook", "events", "participants", "timings"})
 """Names of files that every export has, which no table can have."""
@@ -54,7 +57,7 @@ class Record:
             other.block_id,
             other.revision,
             other.recorded_at,
-        ) and (self.data == other.data or from_json(self.data, dict) == from_json(other.data, dict))
+        ) and (self.data == other.data or _comparable(self.data) == _comparable(other.data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,16 @@ def batch_hash(records: Iterable[Record]) -> str:
     for record in records:
         digest.update(to_json_bytes(record.cells))
     return digest.hexdigest()
+
+
+def _comparable(data: str) -> JsonValue:
+    """The value of JSON text, which equals that of another text with the same content."""
+
+    def number(text: str) -> tuple[Decimal]:
+        # Python has 1 == True, but (1,) is not True; 1 and 1.0 are the same number.
+        return (Decimal(text),)
+
+    return json.loads(data, parse_int=number, parse_float=number)
 
 
 def _utc(record: ResultRecord) -> str | None:

@@ -70,6 +70,21 @@ async def test_a_late_record_belongs_to_the_block_it_was_recorded_in(http):
     assert found == [("Hello", "1"), ("A", "2"), ("Hello", "4"), ("", "")]
 
 
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ({"list": [1], "n": 2.0}, 200),
+        ({"n": 2, "list": [1.0]}, 200),
+        ({"n": 2, "list": [True]}, 409),
+        ({"n": 2, "list": ["1"]}, 409),
+        ({"n": 2, "list": [[1]]}, 409),
+    ],
+)
+async def test_a_repeat_is_compared_by_the_values_of_json(http, data, status):
+    await keep(http, a_record(1, data={"n": 2, "list": [1]}))
+    assert (await keep(http, a_record(1, data=data)))[0] == status
+
+
 async def test_another_record_under_a_known_id_is_refused_with_all_of_its_batch(http):
     await keep(http, a_record(1))
     status, problem = await keep(http, a_record(2), a_record(1, data={"trial": 99}))

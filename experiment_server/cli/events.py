@@ -83,21 +83,30 @@ def command(
         raise click.UsageError("--noted needs --check")
     if data is not None and not check:
         raise click.UsageError("--data needs --check")
+    if check:
+        _check(file, session, expected, data_folder_of(file, data))
+        return
     from experiment_server.store import records
 
     with session_of(file, session) as (connection, number):
-        if check:
-            verdict = _check_log(connection, number, expected)
-            _check_files(connection, number, session, data_folder_of(file, data))
-            note(
-                f"Intact: {verdict.head.id} entries, and the stored state matches them. "
-                "The hash of the last entry, to record elsewhere:"
-            )
-            click.echo(verdict.head.hash)
-            return
         out = data_stream()
         for entry in records.all_entries(connection, number, participant_index):
             out.write(f"{_format_entry(entry.on_wire())}\n")
+
+
+def _check(file: str, session: str, expected: str | None, folder: Path | None) -> None:
+    from experiment_server.store.uploaded_files import stored_files
+
+    # Listed before the log is read, because a running server stores files, and logs them later.
+    present = [] if folder is None else [name for _, name in stored_files(folder, session)]
+    with session_of(file, session) as (connection, number):
+        verdict = _check_log(connection, number, expected)
+        _check_files(connection, number, session, folder, present)
+    note(
+        f"Intact: {verdict.head.id} entries, and the stored state matches them. "
+        "The hash of the last entry, to record elsewhere:"
+    )
+    click.echo(verdict.head.hash)
 
 
 def _check_log(connection: Connection, session: int, expected: str | None) -> Verdict:
@@ -117,8 +126,11 @@ def _check_log(connection: Connection, session: int, expected: str | None) -> Ve
     return verdict
 
 
-def _check_files(connection: Connection, session: int, name: str, folder: Path | None) -> None:
+def _check_files(
+    connection: Connection, session: int, name: str, folder: Path | None, present: Iterable[Path]
+) -> None:
     from experiment_server.store.file_check import check_files, logged_files
+    from experiment_server.store.uploaded_files import session_folder
 
     logged = logged_files(connection, session)
     if not logged:
@@ -127,7 +139,7 @@ def _check_files(connection: Connection, session: int, name: str, folder: Path |
         note(f"Not compared: {len(logged):,} uploaded files. Name their folder with --data.")
         return
     files = progress(list(logged.values()), "Comparing files", len(logged))
-    verdict = check_files(logged, files, folder, name)
+    verdict = check_files(logged, files, session_folder(folder, name), present)
     if verdict.problems:
         raise LogBroken(
             f"{len(verdict.problems):,} of {len(logged):,} uploaded files in {folder} are not as "

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from experiment_server.participants.uploads import LoggedFile, logged_file
 from experiment_server.store import records
-from experiment_server.store.uploaded_files import digest_of, session_folder, stored_files
+from experiment_server.store.uploaded_files import digest_of
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class FilesVerdict:
     """The result of a comparison: the changed or missing files, and those without an entry."""
 
-    problems: list[str] = field(default_factory=list)
-    unlogged: list[str] = field(default_factory=list)
+    problems: list[str]
+    unlogged: list[str]
 
 
 def logged_files(connection: Connection, session: int) -> dict[str, LoggedFile]:
@@ -28,20 +28,22 @@ def logged_files(connection: Connection, session: int) -> dict[str, LoggedFile]:
 
 
 def check_files(
-    logged: Mapping[str, LoggedFile], files: Iterable[LoggedFile], folder: Path, session: str
+    logged: Mapping[str, LoggedFile],
+    files: Iterable[LoggedFile],
+    folder: Path,
+    present: Iterable[Path],
 ) -> FilesVerdict:
     """Read `files`, all of those that the log has, and compare size and SHA-256 with the log.
 
-    `folder` has the files of all sessions.
+    `folder` has the files of the session. `present` are their paths in it, listed before the log
+    was read: so none of them was stored later.
     """
-    own = session_folder(folder, session)
-    verdict = FilesVerdict()
-    for file in files:
-        if problem := problem_of(file, own / file.path):
-            verdict.problems.append(problem)
-    names = (name.as_posix() for _, name in stored_files(folder, session))
-    verdict.unlogged = [name for name in names if name not in logged]
-    return verdict
+    problems = (problem_of(file, folder / file.path) for file in files)
+    names = (path.as_posix() for path in present)
+    return FilesVerdict(
+        [problem for problem in problems if problem],
+        [name for name in names if name not in logged],
+    )
 
 
 def problem_of(file: LoggedFile, path: Path) -> str | None:

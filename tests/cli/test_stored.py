@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -19,15 +20,15 @@ from tests.conftest import SMALL_STUDY, server_running
 from tests.waiting import PATIENCE
 
 
-def cli(*arguments, code=0):
-    result = subprocess.run(
-        [sys.executable, "-m", "experiment_server", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=30,
-        check=False,
+def run_cli(*arguments):
+    command = [sys.executable, "-m", "experiment_server", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE, check=False
     )
+
+
+def cli(*arguments, code=0):
+    result = run_cli(*arguments)
     assert result.returncode == code, result.stderr
     assert "Traceback" not in result.stderr
     return result.stdout if code == 0 else result.stderr
@@ -345,11 +346,6 @@ def with_files(study_file):
     return study_file, study_file.with_name("study-data") / "main"
 
 
-def run_cli(*arguments):
-    command = [sys.executable, "-m", "experiment_server", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-
-
 def test_the_check_reads_uploaded_files(with_files):
     study, folder = with_files
     found = run_cli("events", study, "--check")
@@ -363,6 +359,25 @@ def test_the_check_reads_uploaded_files(with_files):
     assert any(
         "participant-1/hand.csv  8 bytes" in line for line in cli("events", study).split("\n")
     )
+
+
+def test_a_file_that_is_stored_during_the_check_is_not_reported(study_file):
+    folder = study_file.with_name("study-data") / "main" / "participant-1"
+    with server_running(study_file) as server:
+        upload(server, "1/empty.csv", b"")
+        # The check has read the log, and waits here for the content of the file.
+        (folder / "empty.csv").unlink()
+        os.mkfifo(folder / "empty.csv")
+        command = [sys.executable, "-m", "experiment_server", "events", study_file, "--check"]
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as checking:
+            with (folder / "empty.csv").open("wb"):
+                upload(server, "1/later.csv", b"a,b\n1,2\n")
+            _, said = checking.communicate(timeout=PATIENCE)
+    assert checking.returncode == 0, said
+    assert "Intact: 1 uploaded files" in said
+    assert "does not know" not in said
 
 
 @pytest.mark.parametrize(("spoiled", "finding"), [

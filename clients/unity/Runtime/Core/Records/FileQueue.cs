@@ -26,19 +26,18 @@ namespace ExperimentServer
         private readonly object _lock = new object();
         private readonly List<WaitingFile> _waiting = new List<WaitingFile>();
         private readonly Signal _changed = new Signal();
-        private readonly Signal _reached = new Signal();
         private readonly string _run = Guid.NewGuid().ToString("N");
         private readonly Transport _transport;
         private readonly Background _background;
         private readonly RecordEvents _events;
         private readonly Func<int, string> _open;
+        private readonly SendLoop<WaitingFile> _sending;
 
         private string _folder;
         private int _participant;
         private int _made;
         private int _writing;
         private bool _opened;
-        private bool _sending;
 
         /// <param name="transport">The way to the server.</param>
         /// <param name="background">Runs the writing and the sending.</param>
@@ -50,6 +49,7 @@ namespace ExperimentServer
             _background = background;
             _events = events;
             _open = open;
+            _sending = new SendLoop<WaitingFile>(transport, background, events, Next, SendAsync, SetAside);
         }
 
         /// <summary>The number of files that the server has not got yet.</summary>
@@ -95,7 +95,7 @@ namespace ExperimentServer
                     _writing--;
                     Monitor.PulseAll(_lock);
                 }
-                Send();
+                _sending.Send();
                 return Task.CompletedTask;
             });
         }
@@ -113,8 +113,7 @@ namespace ExperimentServer
                     Try(TakeOver);
                 }
             }
-            _reached.Raise();
-            Send();
+            _sending.Reached();
         }
 
         /// <summary>Block until no file is only in memory; whether that came about within the time.</summary>
@@ -164,71 +163,39 @@ namespace ExperimentServer
             }
         }
 
-        private void Send()
-        {
-            lock (_lock)
-            {
-                if (_sending || !HasWork())
-                {
-                    return;
-                }
-                _sending = true;
-            }
-            _background.Run(SendAllAsync);
-        }
-
-        /// <summary>To be called under the lock. A file that is being written is not sent: one of both would delete it.</summary>
-        private bool HasWork()
-        {
-            return _waiting.Count > 0 && _writing == 0 && _transport.Connection != Connection.None
-                && !_background.Closing.IsCancellationRequested;
-        }
-
+        /// <summary>A file that is being written is not sent: one of both would delete it.</summary>
         private WaitingFile Next()
         {
             lock (_lock)
             {
-                _sending = HasWork();
-                return _sending ? _waiting[0] : null;
+                return _writing == 0 ? _waiting.FirstOrDefault() : null;
             }
         }
 
-        private async Task SendAllAsync()
+        private async Task SendAsync(WaitingFile file)
         {
-            var retry = new Retry();
-            WaitingFile file;
-            while ((file = Next()) != null)
+            try
             {
-                var reached = _reached.Next;
-                try
-                {
-                    await _transport.PutFileAsync(_participant, file.Name, file.Read()).ConfigureAwait(false);
-                    Done(file, file.Delete);
-                    retry.Worked();
-                    continue;
-                }
-                catch (FileNotFoundException)
-                {
-                    // Another app of the participant has sent it.
-                    Done(file, () => { });
-                    continue;
-                }
-                catch (StudyException refusal)
-                {
-                    if (Never.Contains(refusal.Code))
-                    {
-                        Done(file, file.SetAside);
-                        _events.FileSetAside(file.Name, refusal);
-                        continue;
-                    }
-                    reached = null;
-                }
-                catch (Exception error)
-                {
-                    _events.Report(error);
-                }
-                await _background.PauseAsync(retry.Pause(), reached).ConfigureAwait(false);
+                await _transport.PutFileAsync(_participant, file.Name, file.Read()).ConfigureAwait(false);
             }
+            catch (FileNotFoundException)
+            {
+                // Another app of the participant has sent it.
+                Done(file, () => { });
+                return;
+            }
+            Done(file, file.Delete);
+        }
+
+        private bool SetAside(WaitingFile file, StudyException refusal)
+        {
+            if (!Never.Contains(refusal.Code))
+            {
+                return false;
+            }
+            Done(file, file.SetAside);
+            _events.FileSetAside(file.Name, refusal);
+            return true;
         }
 
         private void Done(WaitingFile file, Action onDevice)

@@ -22,18 +22,15 @@ namespace ExperimentServer
         private readonly object _lock = new object();
         private readonly string _run = NewRun();
         private readonly ClockOffset _clock = new ClockOffset();
-        private readonly Signal _reached = new Signal();
         private readonly WaitingRecords _waiting;
         private readonly Transport _transport;
         private readonly Background _background;
-        private readonly RecordEvents _events;
         private readonly Func<int, string, RecordStore> _open;
+        private readonly SendLoop<List<Record>> _sending;
 
         private long _made;
         private int _reported;
         private bool _opened;
-        private bool _sending;
-        private bool _closed;
 
         /// <param name="transport">The way to the server.</param>
         /// <param name="background">Runs the sending.</param>
@@ -45,8 +42,8 @@ namespace ExperimentServer
             _waiting = new WaitingRecords(events);
             _transport = transport;
             _background = background;
-            _events = events;
             _open = open;
+            _sending = new SendLoop<List<Record>>(transport, background, events, Next, SendAsync, SetAside);
         }
 
         /// <summary>The number of records that the server has not got yet.</summary>
@@ -73,7 +70,7 @@ namespace ExperimentServer
                 var id = _run + "-" + _made.ToString(CultureInfo.InvariantCulture);
                 return Record.Now(table, id, block, data, _clock.Milliseconds);
             });
-            Send();
+            _sending.Send();
         }
 
         /// <summary>The server is reached, and the participant known. Before that nothing can be recorded.</summary>
@@ -85,21 +82,17 @@ namespace ExperimentServer
                 first = !_opened;
                 _opened = true;
             }
-            _reached.Raise();
             if (first)
             {
                 _waiting.Open(_open(participant, _run));
                 _background.Run(() =>
                 {
                     _waiting.TakeOver();
-                    Send();
+                    _sending.Send();
                     return Task.CompletedTask;
                 });
             }
-            else
-            {
-                Send();
-            }
+            _sending.Reached();
         }
 
         /// <summary>Wait until none of these records waits; whether that came about before `late`.</summary>
@@ -117,10 +110,6 @@ namespace ExperimentServer
         /// <summary>Send nothing more: what waits is left to the next run.</summary>
         public void Dispose()
         {
-            lock (_lock)
-            {
-                _closed = true;
-            }
             _waiting.Dispose();
         }
 
@@ -134,75 +123,26 @@ namespace ExperimentServer
             return string.Concat(bytes.Select(one => one.ToString("x2", CultureInfo.InvariantCulture)));
         }
 
-        private void Send()
-        {
-            lock (_lock)
-            {
-                if (_sending || !HasWork())
-                {
-                    return;
-                }
-                _sending = true;
-            }
-            _background.Run(SendAllAsync);
-        }
-
-        /// <summary>To be called under the lock.</summary>
-        private bool HasWork()
-        {
-            return !_closed && _transport.Connection != Connection.None && (_waiting.Batch().Count > 0 || _reported > 0);
-        }
-
-        private async Task SendAllAsync()
-        {
-            var retry = new Retry();
-            List<Record> batch;
-            while ((batch = Next()) != null)
-            {
-                // Taken before it is sent: the server may be reached again while it is on its way.
-                var reached = _reached.Next;
-                try
-                {
-                    await SendAsync(batch).ConfigureAwait(false);
-                    retry.Worked();
-                    if (batch.Count < WaitingRecords.BatchRecords)
-                    {
-                        await _background.PauseAsync(Gather).ConfigureAwait(false);
-                    }
-                    continue;
-                }
-                catch (StudyException refusal)
-                {
-                    var refused = batch.FirstOrDefault(record => record.Id == refusal.RecordId);
-                    if (refused != null)
-                    {
-                        _waiting.SetAside(refused, refusal);
-                        continue;
-                    }
-                    // Of the whole batch: a limit, or a token. Being reached does not change that.
-                    reached = null;
-                }
-                catch (Exception error)
-                {
-                    // Nobody knows whether it arrived: it is sent again, with the same ids.
-                    _events.Report(error);
-                }
-                await _background.PauseAsync(retry.Pause(), reached).ConfigureAwait(false);
-            }
-        }
-
-        /// <summary>What is to be sent: no records if only their number is. Null ends the sending.</summary>
+        /// <summary>The next batch: no records if only their number is to be told.</summary>
         private List<Record> Next()
         {
+            var batch = _waiting.Batch();
             lock (_lock)
             {
-                if (HasWork())
-                {
-                    return _waiting.Batch();
-                }
-                _sending = false;
-                return null;
+                return batch.Count > 0 || _reported > 0 ? batch : null;
             }
+        }
+
+        /// <summary>A refusal that names none of these records is of the whole batch.</summary>
+        private bool SetAside(List<Record> batch, StudyException refusal)
+        {
+            var refused = batch.FirstOrDefault(record => record.Id == refusal.RecordId);
+            if (refused == null)
+            {
+                return false;
+            }
+            _waiting.SetAside(refused, refusal);
+            return true;
         }
 
         private async Task SendAsync(List<Record> batch)
@@ -231,6 +171,10 @@ namespace ExperimentServer
                 _reported = unsent;
             }
             _waiting.Sent(batch);
+            if (batch.Count < WaitingRecords.BatchRecords)
+            {
+                await _background.PauseAsync(Gather).ConfigureAwait(false);
+            }
         }
     }
 }

@@ -53,31 +53,48 @@ namespace ExperimentServer
             DontDestroyOnLoad(gameObject);
         }
 
-        /// <summary>The events of the first client are this one's too, for what the scene has set on it.</summary>
         private void Join()
         {
-            _first.configChanged.AddListener(configChanged.Invoke);
-            _first.ended.AddListener(ended.Invoke);
-            _first.connectionChanged.AddListener(connectionChanged.Invoke);
-            _first.refused.AddListener(refused.Invoke);
-            _first.recordRefused.AddListener(recordRefused.Invoke);
-            _first.storageFailed.AddListener(storageFailed.Invoke);
-            _first.Follow(blockChanged.Invoke);
-            if (_first._shown != null && _first._shown.Ended)
+            Pass(true);
+            var shown = _first._shown;
+            if (shown == null)
             {
-                ended.Invoke(_first._shown);
+                return;
+            }
+            blockChanged.Invoke(shown);
+            if (shown.Ended)
+            {
+                ended.Invoke(shown);
             }
         }
 
         private void Leave()
         {
-            _first.configChanged.RemoveListener(configChanged.Invoke);
-            _first.ended.RemoveListener(ended.Invoke);
-            _first.connectionChanged.RemoveListener(connectionChanged.Invoke);
-            _first.refused.RemoveListener(refused.Invoke);
-            _first.recordRefused.RemoveListener(recordRefused.Invoke);
-            _first.storageFailed.RemoveListener(storageFailed.Invoke);
-            _first.Unfollow(blockChanged.Invoke);
+            Pass(false);
+        }
+
+        /// <summary>Have the first client's events raise this one's, for what the scene has set on it, or no longer.</summary>
+        private void Pass(bool on)
+        {
+            Pass(_first.blockChanged, blockChanged, on);
+            Pass(_first.configChanged, configChanged, on);
+            Pass(_first.ended, ended, on);
+            Pass(_first.connectionChanged, connectionChanged, on);
+            Pass(_first.refused, refused, on);
+            Pass(_first.recordRefused, recordRefused, on);
+            Pass(_first.storageFailed, storageFailed, on);
+        }
+
+        private static void Pass<T>(UnityEvent<T> raised, UnityEvent<T> raises, bool on)
+        {
+            if (on)
+            {
+                raised.AddListener(raises.Invoke);
+            }
+            else
+            {
+                raised.RemoveListener(raises.Invoke);
+            }
         }
     }
 }

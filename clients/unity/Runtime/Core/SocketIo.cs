@@ -31,6 +31,7 @@ namespace ExperimentServer
         private const char ConnectError = '4';
 
         private static readonly TimeSpan OpensWithin = TimeSpan.FromSeconds(5);
+        private static readonly TimeSpan GoneWithin = TimeSpan.FromSeconds(2);
 
         private readonly Uri _address;
         private readonly JObject _auth;
@@ -42,6 +43,7 @@ namespace ExperimentServer
         private readonly Dictionary<int, TaskCompletionSource<JToken>> _calls =
             new Dictionary<int, TaskCompletionSource<JToken>>();
 
+        private Task _opening = Task.CompletedTask;
         private int _lastCall;
         private bool _over;
         private TimeSpan _pinged;
@@ -148,6 +150,15 @@ namespace ExperimentServer
             _socket.Abort();
         }
 
+        /// <summary>
+        /// Ends when nothing of an ended connection runs any more. A program that exits while Mono still makes its
+        /// socket hangs; with a server that is silent, Mono's opening never ends, so that this ends without it.
+        /// </summary>
+        public Task GoneAsync()
+        {
+            return Task.WhenAny(_opening, Task.Delay(GoneWithin));
+        }
+
         public void Dispose()
         {
             End();
@@ -156,14 +167,14 @@ namespace ExperimentServer
 
         private async Task OpenAsync()
         {
-            var opened = _socket.ConnectAsync(_address, _ended.Token);
+            _opening = _socket.ConnectAsync(_address, _ended.Token);
             // Mono's does not end when it is cancelled while a server is silent.
             var late = Task.Delay(OpensWithin, _ended.Token);
-            if (await Task.WhenAny(opened, late).ConfigureAwait(false) != opened)
+            if (await Task.WhenAny(_opening, late).ConfigureAwait(false) != _opening)
             {
                 throw new TimeoutException("the server has not answered");
             }
-            await opened.ConfigureAwait(false);
+            await _opening.ConfigureAwait(false);
         }
 
         /// <summary>Whether the connection goes on.</summary>

@@ -90,6 +90,10 @@ namespace ExperimentServer
                 }
             }
             _transport.SocketEnded();
+            if (_background.Closing.IsCancellationRequested)
+            {
+                await socket.GoneAsync().ConfigureAwait(false);
+            }
             if (refusal != null && refusal.IsNotLetIn)
             {
                 _transport.TellRefused(refusal);

@@ -135,20 +135,9 @@ namespace ExperimentServer
         }
 
         /// <summary>Wait until none waits; whether that came about before `late`.</summary>
-        public async Task<bool> SettledAsync(Task late)
+        public Task<bool> SettledAsync(Task late)
         {
-            while (true)
-            {
-                var changed = _changed.Next;
-                if (Unsent == 0)
-                {
-                    return true;
-                }
-                if (await Task.WhenAny(changed, late).ConfigureAwait(false) == late)
-                {
-                    return false;
-                }
-            }
+            return _changed.UntilAsync(() => Unsent == 0, late);
         }
 
         private void TakeOver()
@@ -181,8 +170,6 @@ namespace ExperimentServer
             catch (FileNotFoundException)
             {
                 // Another app of the participant has sent it.
-                Done(file, () => { });
-                return;
             }
             Done(file, file.Delete);
         }

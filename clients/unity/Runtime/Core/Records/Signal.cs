@@ -1,3 +1,4 @@
+using System;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -17,6 +18,24 @@ namespace ExperimentServer
         public void Raise()
         {
             Interlocked.Exchange(ref _next, New()).TrySetResult(true);
+        }
+
+        /// <summary>Wait until something is so, which is asked each time; whether that came about before `late`.</summary>
+        public async Task<bool> UntilAsync(Func<bool> isSo, Task late)
+        {
+            while (true)
+            {
+                // Taken before it is asked: it may come about in between.
+                var next = Next;
+                if (isSo())
+                {
+                    return true;
+                }
+                if (await Task.WhenAny(next, late).ConfigureAwait(false) == late)
+                {
+                    return false;
+                }
+            }
         }
 
         private static TaskCompletionSource<bool> New()

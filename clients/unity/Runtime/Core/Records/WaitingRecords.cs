@@ -127,23 +127,9 @@ namespace ExperimentServer
         }
 
         /// <summary>Wait until none of these records waits; whether that came about before `late`.</summary>
-        public async Task<bool> SettledAsync(Func<Record, bool> which, Task late)
+        public Task<bool> SettledAsync(Func<Record, bool> which, Task late)
         {
-            while (true)
-            {
-                var changed = _changed.Next;
-                lock (_lock)
-                {
-                    if (!_takingOver && !_waiting.Any(which))
-                    {
-                        return true;
-                    }
-                }
-                if (await Task.WhenAny(changed, late).ConfigureAwait(false) == late)
-                {
-                    return false;
-                }
-            }
+            return _changed.UntilAsync(() => HasNone(which), late);
         }
 
         /// <summary>Take no more; what waits is left to the next run.</summary>
@@ -156,6 +142,14 @@ namespace ExperimentServer
             lock (_writing)
             {
                 Try(() => _store?.Dispose());
+            }
+        }
+
+        private bool HasNone(Func<Record, bool> which)
+        {
+            lock (_lock)
+            {
+                return !_takingOver && !_waiting.Any(which);
             }
         }
 

@@ -26,6 +26,12 @@ namespace ExperimentServer
             return value.ToString(Formatting.None);
         }
 
+        /// <summary>For an answer that the server would not give: somebody on the way did.</summary>
+        public static JsonException NotTheServers()
+        {
+            return new JsonException("somebody on the way answered in the server's place");
+        }
+
         /// <summary>A member of an object, null if it is not there or is null.</summary>
         public static JToken Member(JToken value, string name)
         {

@@ -41,7 +41,7 @@ namespace ExperimentServer
             {
                 if (_closed)
                 {
-                    return Failed(Closed());
+                    return Failed(StudyException.Closed());
                 }
                 if (_waiting.Count >= Limit)
                 {
@@ -50,7 +50,7 @@ namespace ExperimentServer
                 var from = shown == null ? Reckoned() : Origin.Of(shown);
                 if (from == null)
                 {
-                    return Failed(new StudyException("not-ready", "the server has not said yet where the participant is"));
+                    return Failed(StudyException.NotReady());
                 }
                 move = make(from);
                 _waiting.Enqueue(move);
@@ -95,7 +95,7 @@ namespace ExperimentServer
             {
                 _closed = true;
             }
-            Reject(Closed());
+            Reject(StudyException.Closed());
         }
 
         /// <summary>Where the participant is once the moves that wait are made; null if that is not known.</summary>
@@ -201,11 +201,6 @@ namespace ExperimentServer
         private bool IsFirst(Move move)
         {
             return _waiting.Count > 0 && _waiting.Peek() == move;
-        }
-
-        internal static StudyException Closed()
-        {
-            return new StudyException("closed", "the app has stopped taking part");
         }
 
         private static Task<Snapshot> Failed(StudyException error)

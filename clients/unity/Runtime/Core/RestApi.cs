@@ -79,7 +79,7 @@ namespace ExperimentServer
                 var said = await SaidAsync(answer).ConfigureAwait(false);
                 if (said.Type != JTokenType.Integer && Json.Text(said, "name") == null)
                 {
-                    throw new JsonException("somebody on the way answered in the server's place");
+                    throw Json.NotTheServers();
                 }
             }
             return (await StateAsync(null, stop).ConfigureAwait(false)).Snapshot;
@@ -110,7 +110,7 @@ namespace ExperimentServer
             {
                 if (Json.Text(await SaidAsync(answer).ConfigureAwait(false), "sha256") == null)
                 {
-                    throw new JsonException("somebody on the way answered in the server's place");
+                    throw Json.NotTheServers();
                 }
             }
         }

@@ -247,7 +247,7 @@ namespace ExperimentServer
             _transport.Dispose();
             _moves.Close();
             _records.Dispose();
-            _ready.TrySetException(new StudyException("closed", "the app has stopped taking part"));
+            _ready.TrySetException(StudyException.Closed());
         }
 
         /// <summary>

@@ -41,6 +41,16 @@ namespace ExperimentServer
             };
         }
 
+        internal static StudyException NotReady()
+        {
+            return new StudyException("not-ready", "the server has not said yet where the participant is");
+        }
+
+        internal static StudyException Closed()
+        {
+            return new StudyException("closed", "the app has stopped taking part");
+        }
+
         /// <summary>Whether the server does not let this app in, whatever it asks for.</summary>
         internal bool IsNotLetIn
         {

@@ -77,7 +77,7 @@ namespace ExperimentServer
             {
                 if (!_opened)
                 {
-                    throw new StudyException("not-ready", "the server has not said yet where the participant is");
+                    throw StudyException.NotReady();
                 }
                 _waiting.Add(file);
                 _made++;

@@ -5,7 +5,6 @@ using System.Globalization;
 using System.Linq;
 using System.Security.Cryptography;
 using System.Threading.Tasks;
-using Newtonsoft.Json;
 using Newtonsoft.Json.Linq;
 
 namespace ExperimentServer
@@ -62,7 +61,7 @@ namespace ExperimentServer
             var data = RecordValues.Text(values);
             if (block == null)
             {
-                throw new StudyException("not-ready", "the server has not said yet where the participant is");
+                throw StudyException.NotReady();
             }
             _waiting.Add(() =>
             {
@@ -163,7 +162,7 @@ namespace ExperimentServer
             var answer = await _transport.RecordAsync(body).ConfigureAwait(false);
             if (Json.Member(answer, "accepted")?.Type != JTokenType.Integer)
             {
-                throw new JsonException("somebody on the way answered in the server's place");
+                throw Json.NotTheServers();
             }
             _clock.Take(sent, watch.Elapsed, answer);
             lock (_lock)

@@ -77,7 +77,7 @@ namespace ExperimentServer
                 {
                     if (_closed)
                     {
-                        throw MoveQueue.Closed();
+                        throw StudyException.Closed();
                     }
                     _waiting.Add(record);
                 }

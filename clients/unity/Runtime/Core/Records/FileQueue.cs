@@ -86,9 +86,9 @@ namespace ExperimentServer
             }
             _background.Run(() =>
             {
-                if (_folder != null)
+                if (_folder != null && _events.TryStorage(() => file.Write(_folder, id)))
                 {
-                    Try(() => file.Write(_folder, id));
+                    _events.StorageWorks();
                 }
                 lock (_lock)
                 {
@@ -110,7 +110,7 @@ namespace ExperimentServer
                     _opened = true;
                     _participant = participant;
                     _folder = _open(participant);
-                    Try(TakeOver);
+                    _events.TryStorage(TakeOver);
                 }
             }
             _sending.Reached();
@@ -187,24 +187,12 @@ namespace ExperimentServer
 
         private void Done(WaitingFile file, Action onDevice)
         {
-            Try(onDevice);
+            _events.TryStorage(onDevice);
             lock (_lock)
             {
                 _waiting.Remove(file);
             }
             _changed.Raise();
-        }
-
-        private void Try(Action write)
-        {
-            try
-            {
-                write();
-            }
-            catch (Exception error) when (error is IOException || error is UnauthorizedAccessException)
-            {
-                _events.StorageFails(error);
-            }
         }
     }
 }

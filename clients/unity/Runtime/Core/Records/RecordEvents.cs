@@ -1,4 +1,6 @@
 using System;
+using System.IO;
+using System.Security;
 
 namespace ExperimentServer
 {
@@ -77,6 +79,22 @@ namespace ExperimentServer
             _events.Raise();
         }
 
+        /// <summary>Use the device's storage; whether that worked. The app is told once for all failures in a row.</summary>
+        public bool TryStorage(Action use)
+        {
+            try
+            {
+                use();
+                return true;
+            }
+            catch (Exception error) when (error is IOException || error is UnauthorizedAccessException || error is SecurityException)
+            {
+                StorageFails(error);
+                return false;
+            }
+        }
+
+        /// <summary>Something was written: what fails after this is told again.</summary>
         public void StorageWorks()
         {
             lock (_lock)
@@ -85,8 +103,7 @@ namespace ExperimentServer
             }
         }
 
-        /// <summary>The app is told once for all failures in a row.</summary>
-        public void StorageFails(Exception error)
+        private void StorageFails(Exception error)
         {
             lock (_lock)
             {

@@ -1,8 +1,6 @@
 using System;
 using System.Collections.Generic;
-using System.IO;
 using System.Linq;
-using System.Security;
 using System.Threading.Tasks;
 
 namespace ExperimentServer
@@ -49,7 +47,7 @@ namespace ExperimentServer
             lock (_writing)
             {
                 _store = store;
-                Try(() => _store?.Prepare());
+                _events.TryStorage(() => _store?.Prepare());
             }
         }
 
@@ -57,7 +55,7 @@ namespace ExperimentServer
         public void TakeOver()
         {
             var found = new List<Record>();
-            Try(() => found.AddRange(_store?.TakeOver() ?? found));
+            _events.TryStorage(() => found.AddRange(_store?.TakeOver() ?? found));
             lock (_lock)
             {
                 _waiting.InsertRange(0, found);
@@ -82,9 +80,10 @@ namespace ExperimentServer
                     _waiting.Add(record);
                 }
                 _unwritten.Add(record);
-                if (_store != null && Try(() => _store.Append(_unwritten)))
+                if (_store != null && _events.TryStorage(() => _store.Append(_unwritten)))
                 {
                     _unwritten.Clear();
+                    _events.StorageWorks();
                 }
             }
         }
@@ -141,7 +140,7 @@ namespace ExperimentServer
             }
             lock (_writing)
             {
-                Try(() => _store?.Dispose());
+                _events.TryStorage(() => _store?.Dispose());
             }
         }
 
@@ -153,21 +152,6 @@ namespace ExperimentServer
             }
         }
 
-        private bool Try(Action write)
-        {
-            try
-            {
-                write();
-                _events.StorageWorks();
-                return true;
-            }
-            catch (Exception error) when (error is IOException || error is UnauthorizedAccessException || error is SecurityException)
-            {
-                _events.StorageFails(error);
-                return false;
-            }
-        }
-
         private void Remove(IReadOnlyCollection<Record> records, Action<RecordStore> fromStore)
         {
             var gone = new HashSet<Record>(records);
@@ -176,7 +160,7 @@ namespace ExperimentServer
                 _unwritten.RemoveAll(gone.Contains);
                 if (_store != null)
                 {
-                    Try(() => fromStore(_store));
+                    _events.TryStorage(() => fromStore(_store));
                 }
             }
             lock (_lock)

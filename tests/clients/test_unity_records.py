@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shutil
 import signal
 import urllib.request
 from collections import Counter
@@ -235,6 +236,19 @@ async def test_files_of_a_killed_app_are_sent_by_its_next_start(unity_harness, s
     assert stored.read_text("utf-8") == content
     assert not list(device.rglob("*.waiting"))
     assert len(list(device.rglob("*.set-aside"))) == 1
+
+
+async def test_files_that_are_deleted_on_the_device_are_waited_for_no_longer(
+    unity_harness, server, tmp_path
+):
+    device = tmp_path / "device"
+    async with between(server) as network, app(unity_harness, device) as client:
+        await in_block(client, network.url)
+        await offline(client, network)
+        assert await done(client, "file", name="gone.csv", content="x") == {"stored": True}
+        shutil.rmtree(device)
+        await network.become("whole")
+        await done(client, "flush")
 
 
 async def test_many_records_wait_in_several_files_which_go_when_they_are_sent(

@@ -167,9 +167,11 @@ namespace ExperimentServer
             {
                 await _transport.PutFileAsync(_participant, file.Name, file.Read()).ConfigureAwait(false);
             }
-            catch (FileNotFoundException)
+            catch (Exception error) when (error is FileNotFoundException || error is DirectoryNotFoundException)
             {
-                // Another app of the participant has sent it.
+                // Another app of the participant has sent it, or somebody has deleted it.
+                Done(file, () => { });
+                return;
             }
             Done(file, file.Delete);
         }

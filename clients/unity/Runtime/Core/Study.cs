@@ -1,6 +1,5 @@
 using System;
 using System.Collections.Generic;
-using System.IO;
 using System.Threading;
 using System.Threading.Tasks;
 using Newtonsoft.Json.Linq;
@@ -54,13 +53,11 @@ namespace ExperimentServer
                 refused => RaiseOrReport(events, RecordRefused, refused, refused.Reason),
                 (name, reason) => RaiseOrReport(events, FileRefused, new RefusedFile(name, reason), reason),
                 failure => RaiseOrReport(events, StorageFailed, failure, failure));
-            var folder = string.IsNullOrEmpty(options.Storage) ? null : options.Storage;
-            _records = new RecordQueue(
-                _transport, _background, recording,
-                (participant, run) => folder == null ? null : new RecordStore(folder, server, participant, run));
-            _files = new FileQueue(
-                _transport, _background, recording,
-                participant => folder == null ? null : Path.Combine(RecordStore.FolderOf(folder, server, participant), "files"));
+            var storage = options.Storage;
+            Func<int, string> folderOf = participant =>
+                string.IsNullOrEmpty(storage) ? null : RecordStore.FolderOf(storage, server, participant);
+            _records = new RecordQueue(_transport, _background, recording, folderOf);
+            _files = new FileQueue(_transport, _background, recording, folderOf);
             _snapshots.Moves = _moves;
             _snapshots.Records = _records;
         }

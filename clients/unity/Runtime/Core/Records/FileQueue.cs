@@ -30,7 +30,7 @@ namespace ExperimentServer
         private readonly Transport _transport;
         private readonly Background _background;
         private readonly RecordEvents _events;
-        private readonly Func<int, string> _open;
+        private readonly Func<int, string> _folderOf;
         private readonly SendLoop<WaitingFile> _sending;
 
         private string _folder;
@@ -42,13 +42,13 @@ namespace ExperimentServer
         /// <param name="transport">The way to the server.</param>
         /// <param name="background">Runs the writing and the sending.</param>
         /// <param name="events">Tell the app what becomes of files.</param>
-        /// <param name="open">The folder for a participant's files; null is none.</param>
-        public FileQueue(Transport transport, Background background, RecordEvents events, Func<int, string> open)
+        /// <param name="folderOf">The folder for what waits of a participant; null is none.</param>
+        public FileQueue(Transport transport, Background background, RecordEvents events, Func<int, string> folderOf)
         {
             _transport = transport;
             _background = background;
             _events = events;
-            _open = open;
+            _folderOf = folderOf;
             _sending = new SendLoop<WaitingFile>(transport, background, events, Next, SendAsync, SetAside);
         }
 
@@ -109,7 +109,8 @@ namespace ExperimentServer
                 {
                     _opened = true;
                     _participant = participant;
-                    _folder = _open(participant);
+                    var folder = _folderOf(participant);
+                    _folder = folder == null ? null : Path.Combine(folder, "files");
                     _events.TryStorage(TakeOver);
                 }
             }

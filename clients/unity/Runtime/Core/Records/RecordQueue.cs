@@ -24,7 +24,7 @@ namespace ExperimentServer
         private readonly WaitingRecords _waiting;
         private readonly Transport _transport;
         private readonly Background _background;
-        private readonly Func<int, string, RecordStore> _open;
+        private readonly Func<int, string> _folderOf;
         private readonly SendLoop<List<Record>> _sending;
 
         private long _made;
@@ -34,14 +34,14 @@ namespace ExperimentServer
         /// <param name="transport">The way to the server.</param>
         /// <param name="background">Runs the sending.</param>
         /// <param name="events">Tell the app what becomes of records.</param>
-        /// <param name="open">Makes the store for a participant and a run; null without a folder.</param>
+        /// <param name="folderOf">The folder for what waits of a participant; null is none.</param>
         public RecordQueue(
-            Transport transport, Background background, RecordEvents events, Func<int, string, RecordStore> open)
+            Transport transport, Background background, RecordEvents events, Func<int, string> folderOf)
         {
             _waiting = new WaitingRecords(events);
             _transport = transport;
             _background = background;
-            _open = open;
+            _folderOf = folderOf;
             _sending = new SendLoop<List<Record>>(transport, background, events, Next, SendAsync, SetAside);
         }
 
@@ -83,7 +83,8 @@ namespace ExperimentServer
             }
             if (first)
             {
-                _waiting.Open(_open(participant, _run));
+                var folder = _folderOf(participant);
+                _waiting.Open(folder == null ? null : new RecordStore(folder, _run));
                 _background.Run(() =>
                 {
                     _waiting.TakeOver();

@@ -27,13 +27,11 @@ namespace ExperimentServer
         private int _made;
         private bool _closed;
 
-        /// <param name="folder">Where the app may keep files.</param>
-        /// <param name="server">The server's address. Its records are no other's.</param>
-        /// <param name="participant">The participant's index.</param>
+        /// <param name="folder">The folder for what waits of the participant.</param>
         /// <param name="run">The id of this run of the queue.</param>
-        public RecordStore(string folder, Uri server, int participant, string run)
+        public RecordStore(string folder, string run)
         {
-            _folder = FolderOf(folder, server, participant);
+            _folder = folder;
             _run = run;
         }
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate, count
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
@@ -114,8 +114,10 @@ def levels_in(study: Study | None, block_name: str) -> Binding:
 class Columns:
     """The columns of a table: those of the context, the factors, and the keys of all data.
 
-    The data have at most RESULT_COLUMNS_MAX columns, in the order in which their keys are first
-    met. Further keys are together in one more column, `more_data`, as JSON.
+    A key of the data with the name of a factor is the column `data.KEY` for the whole table, also
+    for blocks without this factor. The data have at most RESULT_COLUMNS_MAX columns, in the order
+    in which their keys are first met. Further keys are together in one more column, `more_data`,
+    as JSON.
     """
 
     def __init__(self) -> None:
@@ -126,34 +128,22 @@ class Columns:
     def take(self, records: Iterable[StoredRecord]) -> None:
         """Take the next records of the table."""
         for record in records:
-            self.add(record)
-
-    def add(self, record: StoredRecord) -> JsonObject:
-        """Take the next record of the table; returns its cells, as `cells` does later."""
-        factors = _factor_cells(record)
-        data = _data_cells(record.data, factors)
-        if not factors.keys() <= self._factors.keys():
-            self._factors.update(dict.fromkeys(factors))
-        if not data.keys() <= self._data.keys():
-            self._add_data(data)
-        return self._row(record, factors, data)
+            self._factors.update(dict.fromkeys(_factor_cells(record)))
+            data = _data_cells(record.data)
+            if not data.keys() <= self._data.keys():
+                self._add_data(data)
 
     @property
-    def factors(self) -> Iterable[str]:
+    def factors(self) -> Collection[str]:
         """The columns that are factors."""
         return self._factors.keys()
 
     def layout(self, *, formula_safe: bool = False) -> Layout:
-        """The columns and the cells of a record."""
-        data = [name for name in self._data if name not in self._factors]
+        """The columns, and the cells of each record that was taken."""
+        data = self._data_columns()
         more = (_MORE_DATA,) if self._has_more else ()
-        columns = (*_BEFORE_DATA, *self._factors, *data, *more, *_AFTER_DATA)
-        return Layout(columns, self.cells, formula_safe)
-
-    def cells(self, record: StoredRecord) -> JsonObject:
-        """The cells of a record by column, some of which may have none."""
-        factors = _factor_cells(record)
-        return self._row(record, factors, _data_cells(record.data, factors))
+        columns = (*_BEFORE_DATA, *self._factors, *data.values(), *more, *_AFTER_DATA)
+        return Layout(columns, partial(self._cells, data), formula_safe)
 
     def _add_data(self, names: Iterable[str]) -> None:
         for name in names:
@@ -162,12 +152,29 @@ class Columns:
             elif name not in self._data:
                 self._has_more = True
 
-    def _row(self, record: StoredRecord, factors: JsonObject, data: JsonObject) -> JsonObject:
+    def _data_columns(self) -> dict[str, str]:
+        """The columns of the data by the names of their cells: none of them is that of a factor."""
+        used = {*self._data, *self._factors}
+        numbers: dict[str, Iterator[int]] = {}
+        columns = {}
+        for name in self._data:
+            columns[name] = name
+            if name in self._factors:
+                columns[name] = _unused(f"data.{name}", used, numbers)
+                used.add(columns[name])
+        return columns
+
+    def _cells(self, columns: Mapping[str, str], record: StoredRecord) -> JsonObject:
+        """The cells of a record by column, some of which may have none."""
         context = dict(zip(_CONTEXT, _context_of(record), strict=True))
+        factors = {
+            name: level for name, level in _factor_cells(record).items() if name in self._factors
+        }
+        data = _data_cells(record.data)
+        own = {columns[name]: value for name, value in data.items() if name in columns}
         if not self._has_more:
-            return {**factors, **data, **context}
-        own = {name: value for name, value in data.items() if name in self._data}
-        more = {name: value for name, value in data.items() if name not in self._data}
+            return {**factors, **own, **context}
+        more = {name: value for name, value in data.items() if name not in columns}
         return {**factors, **own, **context, _MORE_DATA: more or None}
 
 
@@ -181,13 +188,13 @@ def _factor_cells(record: StoredRecord) -> JsonObject:
     }
 
 
-def _data_cells(data: JsonObject, factors: JsonObject) -> JsonObject:
-    """The data by columns of their own, none of which hides one of the context or a factor."""
-    if _is_plain(data, factors):
+def _data_cells(data: JsonObject) -> JsonObject:
+    """The data by names of their own, none of which is a column of the context."""
+    if _is_plain(data):
         return data
     values: list[JsonValue] = []
     shape = _take_apart(data, values)
-    return dict(zip(_names(shape, tuple(factors)), values, strict=True))
+    return dict(zip(_names(shape), values, strict=True))
 
 
 def _take_apart(data: JsonObject, values: list[JsonValue]) -> Shape:
@@ -204,23 +211,20 @@ def _take_apart(data: JsonObject, values: list[JsonValue]) -> Shape:
 
 # The records of a table have few shapes. A shape has at most some thousand keys.
 @lru_cache(maxsize=64)
-def _names(shape: Shape, factors: tuple[str, ...]) -> list[str]:
-    """The names of the columns of all values of a shape, in their order."""
+def _names(shape: Shape) -> list[str]:
+    """The names of the cells of all values of a shape, in their order."""
     names: dict[str, None] = {}
     # Where the search for a number goes on: a record can have thousands of keys that look alike.
     numbers: dict[str, Iterator[int]] = {}
     for key in _dotted(shape, ""):
-        taken = key in factors or key in _TAKEN
-        names[_unused(f"data.{key}" if taken else key, names, numbers)] = None
+        names[_unused(f"data.{key}" if key in _TAKEN else key, names, numbers)] = None
     return list(names)
 
 
-def _is_plain(data: JsonObject, factors: JsonObject) -> bool:
-    """Whether the keys of the data are columns as they are, as they nearly always are."""
-    return (
-        data.keys().isdisjoint(_TAKEN)
-        and data.keys().isdisjoint(factors)
-        and not any(isinstance(value, dict) for value in data.values())
+def _is_plain(data: JsonObject) -> bool:
+    """Whether the keys of the data are names of cells as they are, as they nearly always are."""
+    return data.keys().isdisjoint(_TAKEN) and not any(
+        isinstance(value, dict) for value in data.values()
     )
 
 

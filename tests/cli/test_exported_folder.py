@@ -210,6 +210,33 @@ def test_the_table_over_rest_is_the_same_byte_for_byte(exported, studied):
     assert table(exported).read_bytes() == studied.with_name("over-rest.csv").read_bytes()
 
 
+def test_a_key_with_the_name_of_a_factor_has_one_column_in_all_blocks(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(
+        '[configuration]\norder = [["practice"], ["{size}"]]\n'
+        '[configuration.factors]\nsize = ["small"]\n'
+        '[[blocks]]\nname = "practice"\nconfig = {}\n'
+        '[[blocks]]\nname = "{size}"\nfactors = ["size"]\nconfig = {}\n',
+        encoding="utf-8",
+    )
+    with server_running(path) as server:
+        for block_id in (0, 1):
+            call(f"{server.url}/api/move-to-next", "POST")
+            record = {"record_id": f"{block_id}", "block_id": block_id, "revision": block_id + 1}
+            sent = {**record, "data": {"size": block_id + 7, "data.size": block_id}}
+            call(f"{server.url}/api/results", "POST", {"records": [sent]})
+        over_rest = urllib.request.urlopen(f"{server.url}/api/results/trials.csv").read()
+    export(path, tmp_path / "out")
+    assert table(tmp_path / "out").read_bytes() == over_rest
+    trials = pd.read_csv(table(tmp_path / "out"), keep_default_na=False)
+    assert trials[["size", "data.size.2", "data.size"]].values.tolist() == [
+        ["", 7, 0],
+        ["small", 8, 1],
+    ]
+    codebook = pd.read_csv(tmp_path / "out" / "codebook.csv").set_index(["table", "column"])
+    assert codebook["type"]["trials"][["size", "data.size.2"]].to_list() == ["string", "integer"]
+
+
 def test_the_folder_is_valid_psych_ds(exported):
     assert psych_ds.problems(exported) == []
 

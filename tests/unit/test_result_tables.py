@@ -113,7 +113,9 @@ def test_thousands_of_keys_that_look_alike_are_numbered_at_once(monkeypatch):
 
 @given(st.lists(DATA, max_size=4))
 def test_every_value_has_a_cell_and_csv_reads_it_back(data):
-    records = [stored(item, {"size": "small"}) for item in data]
+    factor = {"size": "small"}
+    records = [stored(item, factor if place % 2 else {}) for place, item in enumerate(data)]
+    records.append(stored({}, factor))
     names, text = table_of(records)
     assert len(set(names)) == len(names)
     heading, *rows = csv.reader(io.StringIO(text, newline=""))

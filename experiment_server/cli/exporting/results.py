@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from experiment_server.cli.exporting.columns import (
     declared_columns,
 )
 from experiment_server.cli.exporting.people import Version
-from experiment_server.cli.exporting.row_draft import RowDraft
+from experiment_server.cli.exporting.record_draft import RecordDraft
 from experiment_server.cli.output import progress
 from experiment_server.participants.result_tables import (
     Columns,
@@ -62,17 +63,22 @@ class ResultTables:
     def read(self, table: str) -> tuple[list[Column], TableFacts, Iterator[JsonObject]]:
         """The columns of a table, the facts of their values, and its rows.
 
-        The columns and their types are known at the end of the table only; meanwhile its rows are
-        in a temporary file, which is faster to read again than the database.
+        The columns and their types are known at the end of the table only; meanwhile its records
+        are in a temporary file, which is faster to read again than the database.
         """
-        columns, facts, draft = Columns(), TableFacts(), RowDraft(self._folder)
-        found = progress(self._records(table), f"{table}: columns", self.counts[table])
-        for record in found:
-            cells = columns.add(record)
-            facts.take(cells)
-            draft.add(cells)
-        rows = progress(draft.rows(), table, self.counts[table])
-        return _described(columns, facts), facts, iter(rows)
+        columns, facts, draft = Columns(), TableFacts(), RecordDraft(self._folder)
+        count = self.counts[table]
+        found = progress(self._records(table), f"{table}: columns", count)
+        columns.take(draft.written(found))
+        layout = columns.layout()
+        for record in draft.records():
+            facts.take(layout.cells(record))
+
+        def rows() -> Iterator[JsonObject]:
+            with closing(draft):
+                yield from map(layout.cells, progress(draft.records(), table, count))
+
+        return _described(layout.columns, columns.factors, facts), facts, rows()
 
     def _records(self, table: str) -> Iterator[StoredRecord]:
         found = result_records.all_records(self._connection, self._session, table)
@@ -99,11 +105,10 @@ def _in_context(
     )
 
 
-def _described(columns: Columns, facts: TableFacts) -> list[Column]:
+def _described(names: Iterable[str], factors: Container[str], facts: TableFacts) -> list[Column]:
     context = declared_columns(StoredRecord, f"{OF_SERVER}: context of the record")
-    factors = set(columns.factors)
     described = []
-    for name in columns.layout().columns:
+    for name in names:
         if name in factors:
             of_study = f"{OF_STUDY}: factor"
             described.append(

@@ -1,4 +1,4 @@
-"""The timeouts of commits. All have the same length, so one timer serves all of them."""
+"""The timeouts of commits. Those of participants have one timer, since all are equally long."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from experiment_server.errors import StoreUnavailable
 from experiment_server.limits.store import COMMIT_TIMEOUT_S
 
 Result = TypeVar("Result")
+
+
+async def within_commit_timeout(commit: asyncio.Future[Result], advice: str) -> Result:
+    """The result of a commit; raises StoreUnavailable with the advice if it takes too long.
+
+    The commit itself goes on, also if the caller is cancelled.
+    """
+    done, _ = await asyncio.wait([commit], timeout=COMMIT_TIMEOUT_S)
+    if not done:
+        raise StoreUnavailable(f"the database has not answered yet; {advice}")
+    return commit.result()
 
 
 class CommitDeadlines(Generic[Result]):

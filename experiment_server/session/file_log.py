@@ -8,15 +8,15 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from experiment_server.errors import FileUnknown, LimitReached, StoreUnavailable
+from experiment_server.errors import FileUnknown, LimitReached
 from experiment_server.limits.results import (
     PARTICIPANT_FILES_MAX,
     SESSION_FILES_MAX,
     SESSION_FILES_MAX_BYTES,
 )
-from experiment_server.limits.store import COMMIT_TIMEOUT_S
 from experiment_server.participants.events import Cause, Entry, Event
 from experiment_server.participants.uploads import LoggedFile, logged_file
+from experiment_server.session.deadlines import within_commit_timeout
 from experiment_server.store.commits import Commit, Written
 from experiment_server.store.store import Store
 from experiment_server.wire.events import FileStored
@@ -79,12 +79,7 @@ class FileLog:
             pending = asyncio.wrap_future(self._store.commit(Commit(events=[event])))
             self._pending[path] = pending
             pending.add_done_callback(partial(self._committed, path))
-        done, _ = await asyncio.wait([pending], timeout=COMMIT_TIMEOUT_S)
-        if not done:
-            raise StoreUnavailable(
-                "the database has not answered yet; send the same file again: it is stored once"
-            )
-        pending.result()
+        await within_commit_timeout(pending, "send the same file again: it is stored once")
 
     async def require_room(self, participant_index: int | None, size: int) -> None:
         """Raise LimitReached if a participant or the session has too many or too large files."""

@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from datetime import datetime
 from functools import partial
 
-from experiment_server.errors import LimitReached, StoreUnavailable
+from experiment_server.errors import LimitReached
 from experiment_server.limits.results import PARTICIPANT_RECORDS_MAX, RESULT_TABLES_MAX
-from experiment_server.limits.store import COMMIT_TIMEOUT_S
 from experiment_server.participants.events import Entry
 from experiment_server.participants.result_tables import (
     Columns,
@@ -21,6 +20,7 @@ from experiment_server.participants.result_tables import (
 )
 from experiment_server.participants.results import Batch, require_table, stored
 from experiment_server.participants.state import row_of, timestamp
+from experiment_server.session.deadlines import within_commit_timeout
 from experiment_server.session.requests import Request
 from experiment_server.session.result_counts import (
     CountKey,
@@ -192,12 +192,7 @@ class Results:
         work = asyncio.wrap_future(self._store.commit(Commit(batch=batch)))
         # Stored records are counted, also if the request is cancelled meanwhile.
         work.add_done_callback(partial(self._handle_written, number))
-        done, _ = await asyncio.wait([work], timeout=COMMIT_TIMEOUT_S)
-        if not done:
-            raise StoreUnavailable(
-                "the database has not answered yet; send the same records again: each is kept once"
-            )
-        return work.result()
+        return await within_commit_timeout(work, "send the same records again: each is kept once")
 
     def _handle_written(self, number: int, work: asyncio.Future[Written]) -> None:
         if work.cancelled() or work.exception():

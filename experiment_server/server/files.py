@@ -40,8 +40,9 @@ from experiment_server.session.calls import participant_of, require_role
 from experiment_server.session.operations import EXPERIMENTER
 from experiment_server.session.requests import Caller
 from experiment_server.session.session import StudySession
+from experiment_server.store.file_names import requested_names
 from experiment_server.store.unfinished_files import Upload, require_digest
-from experiment_server.store.uploaded_files import StoredFile, requested_names
+from experiment_server.store.uploaded_files import StoredFile
 from experiment_server.wire.files import FileReceived
 from experiment_server.wire.values import JsonObject
 

@@ -19,12 +19,12 @@ from typing import BinaryIO
 from experiment_server.errors import FileConflict, FileHashWrong, FileOffsetWrong, LimitReached
 from experiment_server.limits.results import FINISHED_FILES_CACHE_MAX, UNFINISHED_FILES_MAX
 from experiment_server.store.drafts import flush_folder
+from experiment_server.store.file_names import requested_names
 from experiment_server.store.uploaded_files import (
     UNFINISHED,
     Draft,
     StoredFile,
     UploadedFiles,
-    requested_names,
     write_errors,
 )
 

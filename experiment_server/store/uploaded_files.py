@@ -7,7 +7,6 @@ import errno
 import hashlib
 import itertools
 import os
-import re
 import shutil
 import threading
 import time
@@ -16,19 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pathvalidate import sanitize_filename
-
-from experiment_server.errors import ParameterInvalid, StorageFull, StoreUnavailable
+from experiment_server.errors import StorageFull, StoreUnavailable
 from experiment_server.limits.results import (
     DISK_RESERVE_BYTES,
     RESULT_ABANDONED_AFTER_S,
     RESULT_ABANDONED_INTERVAL_S,
     RESULT_NAME_CACHE_MAX,
-    RESULT_NAME_MAX_LENGTH,
-    RESULT_PATH_DEPTH_MAX,
-    RESULT_SUFFIX_MAX_LENGTH,
 )
 from experiment_server.store.drafts import FileDraft, flush_folder
+from experiment_server.store.file_names import numbered, requested_names, session_folder
 
 # A stored file or folder never begins with a dot.
 _DRAFT = ".", ".part"
@@ -273,23 +268,7 @@ class _NumberedFiles:
             self._next += 1
 
     def _path(self, number: int) -> Path:
-        return _numbered(self._requested, number)
-
-
-def session_folder(folder: Path, session: str) -> Path:
-    """The folder of a session's files in the folder of all sessions."""
-    return folder.joinpath(*_names(session))
-
-
-def requested_names(path: str, participant_index: int | None) -> list[str]:
-    """The folders and the name of a requested path; raises ParameterInvalid if there is no name.
-
-    The first folder is that of the participant, if there is one.
-    """
-    names = _names(path)
-    if not names:
-        raise ParameterInvalid(f"the path has to name a file, got {path[:200]!r}")
-    return names if participant_index is None else [f"participant-{participant_index}", *names]
+        return numbered(self._requested, number)
 
 
 def digest_of(path: Path) -> bytes:
@@ -314,7 +293,7 @@ def write_errors(path: Path) -> Iterator[None]:
 def _folder_in(folder: Path, name: str) -> Path:
     """The folder with this name, created if necessary; numbered if a file has the name."""
     for number in itertools.count(1):
-        requested = _numbered(folder / name, number)
+        requested = numbered(folder / name, number)
         if requested.is_dir():
             return requested
         if not os.path.lexists(requested):
@@ -322,28 +301,3 @@ def _folder_in(folder: Path, name: str) -> Path:
             flush_folder(folder)
             return requested
     raise AssertionError("there is always another number")
-
-
-def _numbered(path: Path, number: int) -> Path:
-    return path if number == 1 else path.with_name(f"{path.stem} ({number}){path.suffix}")
-
-
-def _names(path: str) -> list[str]:
-    """The parts of a path as names that are valid and safe on every system."""
-    parts = [part.strip(" .") for part in re.split(r"[/\\]", path)]
-    # A path that is too deep keeps its last names.
-    names = [
-        sanitize_filename(_shortened(part), "_", "universal", max_len=RESULT_NAME_MAX_LENGTH)
-        for part in parts
-        if part
-    ]
-    return [name for name in names if name.strip(" .")][-RESULT_PATH_DEPTH_MAX:]
-
-
-def _shortened(name: str) -> str:
-    """The beginning of a name that has too many bytes, with its suffix."""
-    encoded, suffix = name.encode("utf-8", "replace"), Path(name).suffix
-    if len(encoded) <= RESULT_NAME_MAX_LENGTH or len(suffix) > RESULT_SUFFIX_MAX_LENGTH:
-        return name
-    room = RESULT_NAME_MAX_LENGTH - len(suffix.encode("utf-8", "replace"))
-    return encoded[:room].decode("utf-8", "ignore").rstrip(" .") + suffix

@@ -130,7 +130,7 @@ def _check_files(
     connection: Connection, session: int, name: str, folder: Path | None, present: Iterable[Path]
 ) -> None:
     from experiment_server.store.file_check import check_files, logged_files
-    from experiment_server.store.uploaded_files import session_folder
+    from experiment_server.store.file_names import session_folder
 
     logged = logged_files(connection, session)
     if not logged:

@@ -57,7 +57,7 @@ namespace ExperimentServer
             }
         }
 
-        /// <summary>Something was written: what fails after this is told again.</summary>
+        /// <summary>What fails after this is told again.</summary>
         public void StorageWorks()
         {
             lock (_lock)

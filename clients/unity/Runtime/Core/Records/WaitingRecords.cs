@@ -47,7 +47,7 @@ namespace ExperimentServer
             lock (_writing)
             {
                 _store = store;
-                _events.TryStorage(() => _store?.Prepare());
+                Try(() => _store?.Prepare());
             }
         }
 
@@ -55,7 +55,7 @@ namespace ExperimentServer
         public void TakeOver()
         {
             var found = new List<Record>();
-            _events.TryStorage(() => found.AddRange(_store?.TakeOver() ?? found));
+            Try(() => found.AddRange(_store?.TakeOver() ?? found));
             lock (_lock)
             {
                 _waiting.InsertRange(0, found);
@@ -80,10 +80,9 @@ namespace ExperimentServer
                     _waiting.Add(record);
                 }
                 _unwritten.Add(record);
-                if (_store != null && _events.TryStorage(() => _store.Append(_unwritten)))
+                if (_store != null && Try(() => _store.Append(_unwritten)))
                 {
                     _unwritten.Clear();
-                    _events.StorageWorks();
                 }
             }
         }
@@ -140,7 +139,7 @@ namespace ExperimentServer
             }
             lock (_writing)
             {
-                _events.TryStorage(() => _store?.Dispose());
+                Try(() => _store?.Dispose());
             }
         }
 
@@ -152,6 +151,16 @@ namespace ExperimentServer
             }
         }
 
+        private bool Try(Action use)
+        {
+            if (!_events.TryStorage(use))
+            {
+                return false;
+            }
+            _events.StorageWorks();
+            return true;
+        }
+
         private void Remove(IReadOnlyCollection<Record> records, Action<RecordStore> fromStore)
         {
             var gone = new HashSet<Record>(records);
@@ -160,7 +169,7 @@ namespace ExperimentServer
                 _unwritten.RemoveAll(gone.Contains);
                 if (_store != null)
                 {
-                    _events.TryStorage(() => fromStore(_store));
+                    Try(() => fromStore(_store));
                 }
             }
             lock (_lock)

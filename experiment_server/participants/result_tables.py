@@ -111,6 +111,23 @@ def levels_in(study: Study | None, block_name: str) -> Binding:
     return block.levels if block else {}
 
 
+class Row(NamedTuple):
+    """The values of a record: those of the context, the factors, and the data by their names.
+
+    `more` are the data beyond the largest number of columns.
+    """
+
+    context: tuple[JsonValue, ...]
+    factors: JsonObject
+    data: JsonObject
+    more: JsonObject | None
+
+    def named(self) -> JsonObject:
+        """All values but the data, by their columns."""
+        context = dict(zip(_CONTEXT, self.context, strict=True))
+        return {**self.factors, **context, _MORE_DATA: self.more}
+
+
 class Columns:
     """The columns of a table: those of the context, the factors, and the keys of all data.
 
@@ -128,10 +145,15 @@ class Columns:
     def take(self, records: Iterable[StoredRecord]) -> None:
         """Take the next records of the table."""
         for record in records:
-            self._factors.update(dict.fromkeys(_factor_cells(record)))
-            data = _data_cells(record.data)
-            if not data.keys() <= self._data.keys():
-                self._add_data(data)
+            self.add(record)
+
+    def add(self, record: StoredRecord) -> Row:
+        """Take the next record of the table; returns its values."""
+        self._factors.update(dict.fromkeys(_factor_cells(record)))
+        data = _data_cells(record.data)
+        if not data.keys() <= self._data.keys():
+            self._add_data(data)
+        return self._row(record, data)
 
     @property
     def factors(self) -> Collection[str]:
@@ -140,10 +162,26 @@ class Columns:
 
     def layout(self, *, formula_safe: bool = False) -> Layout:
         """The columns, and the cells of each record that was taken."""
-        data = self._data_columns()
+        cells_of = self.cells_of_rows()
+        data = self.data.values()
         more = (_MORE_DATA,) if self._has_more else ()
-        columns = (*_BEFORE_DATA, *self._factors, *data.values(), *more, *_AFTER_DATA)
-        return Layout(columns, partial(self._cells, data), formula_safe)
+        columns = (*_BEFORE_DATA, *self._factors, *data, *more, *_AFTER_DATA)
+
+        def cells(record: StoredRecord) -> JsonObject:
+            return cells_of(self._row(record, _data_cells(record.data)))
+
+        return Layout(columns, cells, formula_safe)
+
+    def cells_of_rows(self) -> Callable[[Row], JsonObject]:
+        """A function that returns the cells of a row by column, some of which may have none."""
+        return partial(_cells, self.data)
+
+    def _row(self, record: StoredRecord, data: JsonObject) -> Row:
+        more = None
+        if not data.keys() <= self._data.keys():
+            more = {name: value for name, value in data.items() if name not in self._data}
+            data = {name: value for name, value in data.items() if name in self._data}
+        return Row(_context_of(record), _factor_cells(record), data, more or None)
 
     def _add_data(self, names: Iterable[str]) -> None:
         for name in names:
@@ -152,8 +190,9 @@ class Columns:
             elif name not in self._data:
                 self._has_more = True
 
-    def _data_columns(self) -> dict[str, str]:
-        """The columns of the data by the names of their cells: none of them is that of a factor."""
+    @property
+    def data(self) -> Mapping[str, str]:
+        """The columns of the data by the names of the data: none of them is that of a factor."""
         used = {*self._data, *self._factors}
         numbers: dict[str, Iterator[int]] = {}
         columns = {}
@@ -164,18 +203,12 @@ class Columns:
                 used.add(columns[name])
         return columns
 
-    def _cells(self, columns: Mapping[str, str], record: StoredRecord) -> JsonObject:
-        """The cells of a record by column, some of which may have none."""
-        context = dict(zip(_CONTEXT, _context_of(record), strict=True))
-        factors = {
-            name: level for name, level in _factor_cells(record).items() if name in self._factors
-        }
-        data = _data_cells(record.data)
-        own = {columns[name]: value for name, value in data.items() if name in columns}
-        if not self._has_more:
-            return {**factors, **own, **context}
-        more = {name: value for name, value in data.items() if name not in columns}
-        return {**factors, **own, **context, _MORE_DATA: more or None}
+
+def _cells(columns: Mapping[str, str], row: Row) -> JsonObject:
+    cells = row.named()
+    for name, value in row.data.items():
+        cells[columns[name]] = value
+    return cells
 
 
 def _factor_cells(record: StoredRecord) -> JsonObject:

@@ -117,6 +117,11 @@ class TableFacts:
         """The facts of a column."""
         return self._columns.get(name) or Facts()
 
+    def include(self, others: TableFacts, columns: Mapping[str, str]) -> None:
+        """Include the facts of others under the names that their columns have here."""
+        for name, column in columns.items():
+            self._columns[column] = others.of(name)
+
     def counted(self, rows: Iterable[JsonObject]) -> Iterator[JsonObject]:
         """The same rows, each counted as it is read."""
         for cells in rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from experiment_server.cli.exporting.columns import (
     declared_columns,
 )
 from experiment_server.cli.exporting.people import Version
-from experiment_server.cli.exporting.record_draft import RecordDraft
+from experiment_server.cli.exporting.row_draft import RowDraft
 from experiment_server.cli.output import progress
 from experiment_server.participants.result_tables import (
     Columns,
@@ -63,22 +62,20 @@ class ResultTables:
     def read(self, table: str) -> tuple[list[Column], TableFacts, Iterator[JsonObject]]:
         """The columns of a table, the facts of their values, and its rows.
 
-        The columns and their types are known at the end of the table only; meanwhile its records
-        are in a temporary file, which is faster to read again than the database.
+        The columns and their types are known at the end of the table only; meanwhile its rows are
+        in a temporary file, which is faster to read again than the database.
         """
-        columns, facts, draft = Columns(), TableFacts(), RecordDraft(self._folder)
+        columns, draft = Columns(), RowDraft(self._folder)
+        facts, of_data = TableFacts(), TableFacts()
         count = self.counts[table]
-        found = progress(self._records(table), f"{table}: columns", count)
-        columns.take(draft.written(found))
-        layout = columns.layout()
-        for record in draft.records():
-            facts.take(layout.cells(record))
-
-        def rows() -> Iterator[JsonObject]:
-            with closing(draft):
-                yield from map(layout.cells, progress(draft.records(), table, count))
-
-        return _described(layout.columns, columns.factors, facts), facts, rows()
+        for record in progress(self._records(table), f"{table}: columns", count):
+            row = columns.add(record)
+            facts.take(row.named())
+            of_data.take(row.data)
+            draft.add(row)
+        facts.include(of_data, columns.data)
+        rows = map(columns.cells_of_rows(), progress(draft.rows(), table, count))
+        return _described(columns.layout().columns, columns.factors, facts), facts, rows
 
     def _records(self, table: str) -> Iterator[StoredRecord]:
         found = result_records.all_records(self._connection, self._session, table)

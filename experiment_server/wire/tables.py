@@ -58,15 +58,16 @@ def _line(values: Iterable[JsonValue], quote: Callable[[str], str]) -> str:
 
 
 def _cell(value: JsonValue, quote: Callable[[str], str]) -> str:
-    if type(value) is str:
+    kind = type(value)
+    if kind is str:
         return quote(value)
     if value is None:
         return ""
-    if isinstance(value, bool):
+    if kind is int or kind is float:
+        return str(value)
+    if kind is bool:
         # R takes true for a text; pandas and spreadsheets read both.
         return "TRUE" if value else "FALSE"
-    if isinstance(value, int | float):
-        return str(value)
     return quote(to_json(value))
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -288,6 +289,20 @@ def test_the_end_of_a_block_does_not_wait_long_for_its_records(server, proxy, st
         assert block.finish()[0]
         assert client.flush(PATIENCE)
     assert numbers(server.url) == [1]
+
+
+def test_a_closed_client_waits_no_longer_for_a_server_that_is_away(study_file, storage):
+    with server_running(study_file) as server:
+        client = Client(server.url, storage=storage, retries=0)
+        client.move_to_next()
+        _, block = client.get_state()
+    with ThreadPoolExecutor() as threads:
+        ended, found = threads.submit(block.finish), threads.submit(client.wait_for_block)
+        blocks = threads.submit(list, client.blocks())
+        client.close()
+        assert ended.result(PATIENCE)[1]["code"] == "unreachable"
+        assert found.result(PATIENCE)[1]["code"] == "closed"
+        assert blocks.result(PATIENCE) == []
 
 
 def test_records_wait_while_the_token_is_refused(study_file, storage):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import wait
@@ -37,25 +38,27 @@ class Block(RecordingSnapshot):
         recorder: Recorder,
         client: Client,
         participant_index: int | None,
+        closed: threading.Event,
     ) -> None:
         super().__init__(members, recorder)
         self._client = client
         self._participant_index = participant_index
+        self._closed = closed
 
     def finish(self) -> Answer:
         """Wait at most 3 seconds for the records of this block, and move to the next one.
 
         Records that have not arrived then are sent later. Repeats the move, which is made once,
-        until the server answers. Returns as `move_to_next` with this block as `from_block`.
+        until the server answers or the client is closed. Returns as `move_to_next` with this block
+        as `from_block`.
         """
         arrived = self._arrived()
         if arrived is not None:
             wait([arrived], FINISH_TIMEOUT_S)
         while True:
             ok, data = self._client.move_to_next(self._participant_index, from_block=self)
-            if ok or data["code"] not in _RETRIED:
+            if ok or data["code"] not in _RETRIED or self._closed.wait(_POLL_INTERVAL_S):
                 return ok, data
-            time.sleep(_POLL_INTERVAL_S)
 
 
 class Client:
@@ -95,6 +98,7 @@ class Client:
         self._recorder = Recorder(self._api, storage_folder(storage), on_record_problem)
         self._last: dict[int | None, Block] = {}
         self._changes = Changes(self._ask, retries)
+        self._closed = threading.Event()
 
     def __enter__(self) -> Client:
         return self
@@ -105,8 +109,10 @@ class Client:
     def close(self) -> None:
         """End recording: send waiting records for at most 3 seconds; the next start sends the rest.
 
-        The end of the program does the same.
+        The end of the program does the same. Other threads no longer wait in `wait_for_block`,
+        which returns not ok (`closed`), in `blocks`, which ends, and in `block.finish`.
         """
+        self._closed.set()
         self._recorder.close()
 
     def server_is_active(self, participant_index: int | None = None) -> Answer:
@@ -161,18 +167,20 @@ class Client:
                 return False, state
             if until is not None and time.monotonic() >= until:
                 return False, failure("timeout", f"no block within {timeout:g} seconds")
-            time.sleep(_POLL_INTERVAL_S)
+            if self._closed.wait(_POLL_INTERVAL_S):
+                return False, failure("closed", "the client is closed")
 
     def blocks(self, participant_index: int | None = None) -> Iterator[Block]:
         """Wait for each block that the participant enters, from the current one to the last.
 
-        Each has `record` and `finish`. Raises StudyError if the server refuses.
+        Each has `record` and `finish`. Ends when the client is closed. Raises StudyError if the
+        server refuses.
         """
         ok, block = self.wait_for_block(participant_index)
         while ok and block["active"]:
             yield block
             ok, block = self.wait_for_block(participant_index, after=block)
-        if not ok:
+        if not ok and block["code"] != "closed":
             raise StudyError(block["code"], block["message"])
 
     @overload
@@ -265,7 +273,7 @@ class Client:
         ok, state = self._ask("GET", api_path("state", participant_index), retries=retries)
         if not ok:
             return False, state
-        block = Block(state, self._recorder, self, participant_index)
+        block = Block(state, self._recorder, self, participant_index, self._closed)
         self._changes.note_place(participant_index, block.place)
         self._recorder.start(block["participant_index"])
         self._last[participant_index] = block

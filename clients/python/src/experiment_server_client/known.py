@@ -86,6 +86,11 @@ class KnownState:
             self.publish(ClientEvent("config", snapshot))
         return snapshot
 
+    @property
+    def given(self) -> Snapshot:
+        """The snapshot that the app got last; raises StudyError as `snapshot` does."""
+        return self.handed_over or self.snapshot
+
     def hand_over(self, snapshot: Snapshot) -> Snapshot:
         """Return a snapshot to the app; its next move starts from the latest one."""
         if self.handed_over is None or snapshot.time >= self.handed_over.time:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from typing import overload
+from collections.abc import AsyncIterator, Coroutine
 
 from experiment_server_client.address import participant_index, server_url
 from experiment_server_client.errors import StudyError
@@ -15,15 +14,15 @@ from experiment_server_client.known import Blocks, ClientEvent, Connection, Know
 from experiment_server_client.moves import Action, Move, Moves
 from experiment_server_client.record_files import storage_folder
 from experiment_server_client.recorder import OnRecordProblem, Recorder
-from experiment_server_client.records import RecordProblem, table_and_data
-from experiment_server_client.snapshot import Place, Snapshot
+from experiment_server_client.records import RecordProblem
+from experiment_server_client.snapshot import Place, RecordMethod, Snapshot
 from experiment_server_client.transports import (
     ANSWER_TIMEOUT_S,
     NoAnswer,
     PollingTransport,
     SocketTransport,
 )
-from experiment_server_client.values import JsonObject, JsonValue
+from experiment_server_client.values import JsonObject
 
 # If no socket is open for the first time, the client polls at the second interval.
 _SOCKET_TIMEOUT_S = 3.0
@@ -38,7 +37,7 @@ _REFUSALS = frozenset(
 _RETRIED = frozenset({"store-unavailable", "limit-reached", "internal-error"})
 
 
-class AsyncClient:
+class AsyncClient(RecordMethod):
     """Takes part in a study as one participant, over Socket.IO, or REST if sockets are blocked.
 
         async with AsyncClient("http://127.0.0.1:5000", participant=7) as client:
@@ -171,22 +170,6 @@ class AsyncClient:
         """Move to a block by its position in the participant's order, from 0."""
         return await self._submit(Move("move-to-block", block_id))
 
-    @overload
-    def record(self, table_or_data: Mapping[str, JsonValue]) -> None: ...
-    @overload
-    def record(self, table_or_data: str, data: Mapping[str, JsonValue]) -> None: ...
-    def record(
-        self,
-        table_or_data: str | Mapping[str, JsonValue],
-        data: Mapping[str, JsonValue] | None = None,
-    ) -> None:
-        """Record results in the block that the app got last, as `block.record` does.
-
-        Raises StudyError (`record-invalid`, `record-too-large`, `not-ready`, `closed`).
-        """
-        given = self._known.handed_over or self.snapshot
-        self._recorder.record(given, *table_and_data(table_or_data, data))
-
     @property
     def unsent(self) -> int:
         """The number of records that wait on the device."""
@@ -199,9 +182,11 @@ class AsyncClient:
             return all(await asyncio.wait_for(asyncio.gather(*arrived), timeout))
         return False
 
+    def _record_context(self) -> Snapshot:
+        return self._known.given
+
     async def _move_by_one(self, action: Action) -> Snapshot:
-        given = self._known.handed_over or self.snapshot
-        place, follows = self._moves.next_from(given)
+        place, follows = self._moves.next_from(self._known.given)
         return await self._submit(Move(action, place=place, follows=follows))
 
     async def _move_on(self, place: Place) -> Snapshot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -45,7 +46,36 @@ class Place:
         return {name: value for name, value in given.items() if value is not None}
 
 
-class RecordingSnapshot(dict[str, JsonValue]):
+class RecordMethod(ABC):
+    """Has the method `record`, for results in the block of a snapshot."""
+
+    _recorder: Recorder
+
+    @overload
+    def record(self, table_or_data: Mapping[str, JsonValue]) -> None: ...
+    @overload
+    def record(self, table_or_data: str, data: Mapping[str, JsonValue]) -> None: ...
+    def record(
+        self,
+        table_or_data: str | Mapping[str, JsonValue],
+        data: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        """Record results in this block: `record({...})`, or `record("table", {...})`.
+
+        With a client, the block is the one that the app got last. Returns at once, when the record
+        is on the device; it is sent in the background, also after a move, and by the next start of
+        the program if this one ends before. The default table is `trials`. Raises StudyError
+        (`closed`, a client also `not-ready`; `record-invalid` and `record-too-large` for what the
+        server would never accept).
+        """
+        self._recorder.record(self._record_context(), *table_and_data(table_or_data, data))
+
+    @abstractmethod
+    def _record_context(self) -> Mapping[str, JsonValue]:
+        """The snapshot that describes the context of records; raises StudyError."""
+
+
+class RecordingSnapshot(RecordMethod, dict[str, JsonValue]):
     """A participant's snapshot, as in the wire contract, as a dictionary that records results."""
 
     def __init__(self, members: Mapping[str, JsonValue], recorder: Recorder) -> None:
@@ -62,23 +92,8 @@ class RecordingSnapshot(dict[str, JsonValue]):
         """Whether the participant is past the last block."""
         return bool(self["block_id"] >= self["blocks_count"])
 
-    @overload
-    def record(self, table_or_data: Mapping[str, JsonValue]) -> None: ...
-    @overload
-    def record(self, table_or_data: str, data: Mapping[str, JsonValue]) -> None: ...
-    def record(
-        self,
-        table_or_data: str | Mapping[str, JsonValue],
-        data: Mapping[str, JsonValue] | None = None,
-    ) -> None:
-        """Record results in this block: `record({...})`, or `record("table", {...})`.
-
-        Returns at once, when the record is on the device; it is sent in the background, also after
-        a move, and by the next start of the program if this one ends before. The default table is
-        `trials`. Raises StudyError (`record-invalid`, `record-too-large`, `closed`) for what the
-        server would never accept.
-        """
-        self._recorder.record(self, *table_and_data(table_or_data, data))
+    def _record_context(self) -> Mapping[str, JsonValue]:
+        return self
 
     def _arrived(self) -> Future[bool] | None:
         """Done when the server has what was recorded in this block."""
